@@ -1,5 +1,5 @@
-"""A stand-in of Anthropic's servers, with which the real Claude binary logs in, chats and uses tools without a network.
+"""A stand-in of Anthropic's servers: with it the real Claude binary logs in, chats and uses tools offline.
 
 ``standin.Anthropic`` is what tests hold; ``script`` is what a prompt may say; ``server`` is what answers.
-Nothing is imported here: ``server`` and ``script`` also run alone, in a container that has Python and nothing else.
+Nothing is imported here: ``server`` and ``script`` also run in a container that has Python and nothing else.
 """

@@ -1,25 +1,26 @@
 """What the stand-in answers: chosen by the prompt itself.
 
-Words in square brackets are steps; all else is talk. Without steps the answer is ``You said: <the words>``.
-A prompt's steps are spread over as many responses as its tools need: a response ends with a tool call (and the ``also``
-calls after it), or with the last step. When the steps are used up, a tool's result is answered with ``The tool said: <result>``.
+Words in square brackets are steps; all else is talk. Without steps the answer is ``You said: <the words>``
+(what stands before the first step; ``Done.`` without any). Steps are spread over as many responses as the
+tools need: a response ends with a tool call (and the ``also`` calls after it), or with the last step; once they
+are used up, a tool's result is answered with ``The tool said: <result>``.
 
-=====================================================  ==================================================================
-``[say TEXT]``                                         that text
-``[recall]``                                           ``Earlier you said: A | B``: the conversation's former prompts
-``[tokens 50 at 20 ms]``                               fifty words (``word1 word2 …``), one every 20 ms
-``[think 50 at 20 ms]``                                the same as thinking
-``[wait 1.5 s]``                                       silence
-``[tool Bash {"command": "ls"}]``                      a tool call
-``[also Bash {"command": "pwd"}]``                     one more in the same response
-``[ask {"questions": [...]}]``                         an AskUserQuestion; short: ``[ask Which colour? | red | blue]``
-``[plan TEXT]``                                        an ExitPlanMode with that plan
-``[status 529]`` ``[status 401 once]`` ``[status 429 3 times]``   an error, always or so many times in this conversation
-``[limit five_hour in 3600 s]``                        429 as from a subscription that is used up (also ``seven_day``)
-``[cut after 5]`` ``[cut after 5 once]``               the connection breaks after five words
-=====================================================  ==================================================================
+::
 
-A sub-agent's script stands inside its prompt: ``[tool Agent {"description": "d", "prompt": "[say hi]", …}]``.
+    [say TEXT]                         that text
+    [recall]                           "Earlier you said: A | B": the conversation's former prompts
+    [tokens 50 at 20 ms]               fifty words ("word1 word2 …"), one every 20 ms
+    [think 50 at 20 ms]                the same as thinking
+    [wait 1.5 s]                       silence
+    [tool Bash {"command": "ls"}]      a tool call
+    [also Bash {"command": "pwd"}]     one more in the same response
+    [ask Which colour? | red | blue]   a question; or the tool's whole input: [ask {"questions": [...]}]
+    [plan TEXT]                        a plan to approve (ExitPlanMode)
+    [status 529]                       an error; [status 401 once], [status 429 3 times] in this conversation
+    [limit five_hour in 3600 s]        429 as from a subscription that is used up; or seven_day
+    [cut after 5]                      the connection breaks after five words; also [cut after 5 once]
+
+A sub-agent's script stands in its prompt: ``[tool Agent {"description": "d", "prompt": "[say hi]", …}]``.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ Step = Text | Wait | Tool | Recall | Failure | Cut
 
 @dataclass(frozen=True)
 class Turn:
-    """Where a conversation stands: the prompt that counts, how often it was answered, and what was said before."""
+    """Where a conversation stands: the prompt, how often it was answered, what was said before."""
 
     prompt: str
     answered: int
@@ -94,7 +95,7 @@ class Turn:
     tool_results: tuple[str, ...] = ()
 
 
-# --- from the request to the turn -------------------------------------------------------------------------------------
+# --- from the request to the turn -----------------------------------------------------------------
 
 # The CLI puts reminders around the user's words, as blocks of their own or inside the same one.
 _WRAPPERS = re.compile(r"<(system-reminder|local-command-[a-z]+|command-[a-z]+)>.*?</\1>", re.DOTALL)
@@ -142,7 +143,7 @@ def _tool_results(messages: list[Json]) -> Iterator[str]:
                 yield " ".join(_texts(block.get("content") or "")).strip()
 
 
-# --- from the prompt to the steps -------------------------------------------------------------------------------------
+# --- from the prompt to the steps -----------------------------------------------------------------
 
 _VERB = re.compile(r"\[(say|recall|tokens|think|wait|tool|also|ask|plan|status|limit|cut)\b\s*")
 _PACE = re.compile(r"(\d+)(?:\s+at\s+([\d.]+)\s*ms)?")
@@ -241,7 +242,7 @@ def _question(rest: str) -> Json:
     }
 
 
-# --- from the turn to the response ------------------------------------------------------------------------------------
+# --- from the turn to the response ----------------------------------------------------------------
 
 
 @dataclass
@@ -287,8 +288,8 @@ def _responses(found: list[Step]) -> list[Response]:
 def _default(turn: Turn) -> Text:
     if turn.tool_results:
         return _sentence("The tool said: " + " | ".join(turn.tool_results))
-    words = _VERB.split(turn.prompt)[0].strip() or turn.prompt
-    return _sentence(f"You said: {words}")
+    words = _VERB.split(turn.prompt)[0].strip()
+    return _sentence(f"You said: {words}" if words else "Done.")
 
 
 def _recalled(turn: Turn) -> Text:

@@ -1,6 +1,6 @@
-"""The servers of Anthropic, as far as the Claude binary speaks to them; the standard library is all that it needs.
+"""The servers of Anthropic, as far as the Claude binary speaks to them, from the standard library alone.
 
-Two listeners share one state. *Plain* speaks HTTP: the API for ``ANTHROPIC_BASE_URL``, and ``/_control/…`` for tests.
+Two listeners share one state. *Plain* speaks HTTP: the API for ``ANTHROPIC_BASE_URL``, and ``/_control/…``.
 *TLS* is five hosts at once (`HOSTS`), each answering only what the real one answers; for logging in.
 
 ``python -m tests.support.anthropic.server --plain 8000 --tls 443 --certificate FILE --key FILE``
@@ -31,6 +31,8 @@ Json = dict[str, Any]
 
 HOSTS = ("platform.claude.com", "api.anthropic.com", "claude.ai", "claude.com", "console.anthropic.com")
 API_KEY = "sk-ant-api03-stand-in"
+SUBSCRIPTION = "sk-ant-oat01-stand-in-of-a-year"
+"""What `claude setup-token` would have printed: a login without its flow."""
 SCOPE = "org:create_api_key user:profile user:inference user:sessions:claude_code user:mcp_servers"
 _KEPT_REQUESTS = 5_000
 _MAX_BODY = 64 * 2**20
@@ -87,7 +89,7 @@ class State:
     def accepts(self, request: Request) -> bool:
         if "x-api-key" in request.headers:
             return request.headers["x-api-key"] == API_KEY
-        return self.access.get(request.bearer, 0) > time.time()
+        return request.bearer == SUBSCRIPTION or self.access.get(request.bearer, 0) > time.time()
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Answer:
         )
 
 
-class Broken(Exception):
+class BrokenOffError(Exception):
     """The connection is to break here."""
 
 
@@ -125,7 +127,7 @@ NOT_FOUND = failure(404, "not_found_error", "Not found")
 UNAUTHORISED = failure(401, "authentication_error", "Invalid authentication credentials")
 
 
-# --- logging in -------------------------------------------------------------------------------------------------------
+# --- logging in -----------------------------------------------------------------------------------
 
 
 def challenge_of(verifier: str) -> str:
@@ -155,8 +157,8 @@ async def authorise_page(state: State, request: Request) -> Answer:
         code = authorise(state, f"https://{request.host}{request.path}?{request.query}")
     except (KeyError, ValueError) as error:
         return Answer(400, str(error), media="text/plain")
-    page = f"<!doctype html><title>Claude</title><h1>Paste this into Claude Code</h1><code>{html.escape(code)}</code>"
-    return Answer(200, page, media="text/html")
+    told = f"<h1>Paste this into Claude Code</h1><code>{html.escape(code)}</code>"
+    return Answer(200, f"<!doctype html><title>Claude</title>{told}", media="text/html")
 
 
 async def token(state: State, request: Request) -> Answer:
@@ -245,7 +247,7 @@ async def roles(state: State, request: Request) -> Answer:
     )
 
 
-# --- answering --------------------------------------------------------------------------------------------------------
+# --- answering ------------------------------------------------------------------------------------
 
 _ERRORS = {
     400: "invalid_request_error",
@@ -309,9 +311,14 @@ async def _sse(events: AsyncIterator[Json]) -> Stream:
 async def _events(model: str, response: script.Response, cuts: list[script.Cut]) -> AsyncIterator[Json]:
     """The events of one response, in the pace that its script asks for."""
     pieces = _Pieces(min((cut.after for cut in cuts), default=None))
-    usage = {"input_tokens": 10, "output_tokens": 1, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    usage = {
+        "input_tokens": 10,
+        "output_tokens": 1,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+    }
     message = {"id": "msg_" + secrets.token_hex(12), "type": "message", "role": "assistant", "model": model}
-    empty = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
+    empty: Json = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
     yield {"type": "message_start", "message": message | empty}
     index = 0
     for step in response.steps:
@@ -353,7 +360,9 @@ class _Pieces:
             return
         for word in step.words:
             yield self._counted(
-                {"type": "thinking_delta", "thinking": word} if step.thinking else {"type": "text_delta", "text": word}
+                {"type": "thinking_delta", "thinking": word}
+                if step.thinking
+                else {"type": "text_delta", "text": word}
             )
             if step.pause_s:
                 await asyncio.sleep(step.pause_s)
@@ -362,7 +371,7 @@ class _Pieces:
 
     def _counted(self, delta: Json) -> Json:
         if self.cut_after is not None and self.sent >= self.cut_after:
-            raise Broken
+            raise BrokenOffError
         self.sent += 1
         return delta
 
@@ -392,7 +401,7 @@ def _written(delta: Json) -> str:
     return str(delta.get("text") or delta.get("thinking") or delta.get("partial_json") or "")
 
 
-# --- what tests may ask of it -----------------------------------------------------------------------------------------
+# --- what tests may ask of it ---------------------------------------------------------------------
 
 
 async def control(state: State, request: Request) -> Answer:
@@ -400,7 +409,8 @@ async def control(state: State, request: Request) -> Answer:
     body: Json = request.body or {}
     match request.path.removeprefix("/_control/"):
         case "requests":
-            return Answer(200, [asdict(kept) for kept in state.requests])
+            kept = [one for one in state.requests if one.path.startswith(body.get("path", ""))]
+            return Answer(200, [asdict(one) for one in kept])
         case "clear":
             state.requests.clear()
             state.given.clear()
@@ -455,7 +465,7 @@ async def answer(state: State, request: Request, *, plain: bool) -> Answer | Str
     return await handler(state, request) if handler else NOT_FOUND
 
 
-# --- HTTP -------------------------------------------------------------------------------------------------------------
+# --- HTTP -----------------------------------------------------------------------------------------
 
 
 class Server:
@@ -487,11 +497,13 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, plain: bool) -> None:
+    async def _connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, plain: bool
+    ) -> None:
         try:
             while request := await _read(reader, writer):
                 await self._exchange(request, writer, plain=plain)
-        except Broken:
+        except BrokenOffError:
             writer.transport.abort()
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
             pass
@@ -563,7 +575,11 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
 
 async def _write(writer: asyncio.StreamWriter, given: Answer, *, bodiless: bool) -> None:
     body = given.encoded()
-    headers = (("content-type", given.media), ("content-length", str(len(body))), ("request-id", "req_standin"))
+    headers = (
+        ("content-type", given.media),
+        ("content-length", str(len(body))),
+        ("request-id", "req_standin"),
+    )
     writer.write(_head(given.status, headers + given.headers) + (b"" if bodiless else body))
     await writer.drain()
 

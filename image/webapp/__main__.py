@@ -1,0 +1,84 @@
+"""`python -m webapp`: serves the workspace until SIGTERM or SIGINT, then ends cleanly."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from webapp import __version__
+from webapp.config import Config, ConfigError, read_config
+from webapp.environment import environment
+
+log = logging.getLogger("webapp")
+
+DEAD_AFTER_MS = 60_000
+
+
+def main() -> int:
+    # uvicorn raises the signal again once it has ended: by then there is nothing left to do.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log.setLevel(logging.INFO)
+    try:
+        config = read_config(os.environ)
+        listener = _listen(config.port)
+    except (ConfigError, OSError) as error:
+        log.error("%s", error)
+        return 2
+    _serve(config, listener)
+    return 0
+
+
+def _serve(config: Config, listener: socket.socket) -> None:
+    short = environment(config, os.environ)
+    os.environ.clear()  # so that nothing that is started from here can inherit more than this
+    os.environ.update(short)
+    server = uvicorn.Server(_uvicorn_config(config, short))
+    log.info("my-jarvis %s serves on port %d", __version__, listener.getsockname()[1])
+    server.run(sockets=[listener])
+    log.info("my-jarvis has ended")
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it: a page that vanished without a word is noticed after a minute, not after fifteen.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
+    try:
+        listener.bind(("0.0.0.0", port))  # noqa: S104 - the platform's proxy comes from outside the machine
+    except OSError as error:
+        listener.close()
+        raise OSError(f"Port {port} cannot be had: {error.strerror}") from error
+    return listener
+
+
+def _uvicorn_config(config: Config, short: dict[str, str]) -> uvicorn.Config:
+    from webapp.app import Server  # noqa: PLC0415
+
+    return uvicorn.Config(
+        lambda: Server(config, short).app(),
+        factory=True,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # terminals and streams gain nothing, and it costs throughput
+        ws_max_size=16 << 20,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        http="h11",
+        loop="asyncio",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level="error",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,  # longer than a proxy keeps a connection in its pool
+        timeout_graceful_shutdown=2,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

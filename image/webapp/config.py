@@ -1,0 +1,60 @@
+"""What the server is told by its environment, read once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ConfigError(Exception):
+    """The environment makes no sense; the message says which variable, and why."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where everything lies, and whose workspace this is."""
+
+    data: Path
+    static: Path
+    claude: Path
+    port: int
+    user_name: str
+    user_email: str
+
+    @property
+    def home(self) -> Path:
+        return self.data / "home"
+
+    @property
+    def claude_config(self) -> Path:
+        """All that Claude Code keeps: login, settings, transcripts."""
+        return self.data / "claude"
+
+    @property
+    def workspace(self) -> Path:
+        return self.data / "workspace"
+
+    @property
+    def app(self) -> Path:
+        """The server's own state."""
+        return self.data / "app"
+
+
+def read_config(environ: Mapping[str, str]) -> Config:
+    """The Config that these variables describe.
+
+    Errors: ConfigError.
+    """
+    return Config(
+        data=Path(environ.get("JARVIS_DATA", "/data")).absolute(),
+        static=Path(environ.get("JARVIS_STATIC", "/opt/jarvis/app/static")).absolute(),
+        claude=Path(environ.get("JARVIS_CLAUDE", "/opt/claude/claude")).absolute(),
+        port=_port(environ.get("JARVIS_PORT", "3000")),
+        user_name=environ.get("USER_NAME", "").strip(),
+        user_email=environ.get("USER_EMAIL", "").strip(),
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) < 65536:
+        return int(text)
+    raise ConfigError(f"JARVIS_PORT is {text!r}, which is no port: a number from 0 to 65535 is needed (0: any free one)")

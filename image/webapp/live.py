@@ -1,0 +1,135 @@
+"""The live socket of each page: what changes goes out to all, what a page wants of the chat comes in."""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from webapp.boot import Boot
+
+log = logging.getLogger("webapp")
+
+Message = dict[str, Any]
+
+LONGEST_QUEUE = 2000
+TOO_FAR_BEHIND = 4408
+FOR_THE_CHAT = frozenset({"send", "stop", "answer", "follow", "unfollow"})
+
+
+class Conversations(Protocol):
+    """What the socket needs of the chat."""
+
+    async def handle(self, message: Message, reply: Callable[[Message], None], session: str) -> None: ...
+    def gone(self, session: str) -> None: ...
+
+
+class Live:
+    """All pages that are open now."""
+
+    def __init__(self) -> None:
+        self._sockets: set[_Socket] = set()
+
+    def anybody(self) -> bool:
+        return bool(self._sockets)
+
+    def publish(self, message: Message) -> None:
+        """To every page."""
+        text = _encode(message)
+        for socket in list(self._sockets):
+            socket.enqueue(text)
+
+    def routes(self, boot: Boot, chat: Conversations, arrived: Callable[[], None]) -> list[WebSocketRoute]:
+        async def serve(websocket: WebSocket) -> None:
+            await websocket.accept()
+            socket = _Socket(websocket, chat)
+            socket.reply({"type": "hello", "boot": boot()})
+            self._sockets.add(socket)
+            arrived()
+            try:
+                await socket.run()
+            finally:
+                self._sockets.discard(socket)
+
+        return [WebSocketRoute("/api/live", serve)]
+
+
+class _Socket:
+    """One page's socket, with a bounded queue: a page that falls too far behind is sent away, and comes back."""
+
+    def __init__(self, websocket: WebSocket, chat: Conversations) -> None:
+        self._websocket = websocket
+        self._chat = chat
+        self._session = uuid.uuid4().hex
+        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._overflow = asyncio.Event()
+
+    def reply(self, message: Message) -> None:
+        self.enqueue(_encode(message))
+
+    def enqueue(self, text: str) -> None:
+        if self._queue.qsize() >= LONGEST_QUEUE:
+            self._overflow.set()
+        if not self._overflow.is_set():
+            self._queue.put_nowait(text)
+
+    async def run(self) -> None:
+        """Until the page leaves, or falls too far behind."""
+        tasks = [asyncio.create_task(work()) for work in (self._receive, self._send, self._overflow.wait)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._chat.gone(self._session)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._overflow.is_set():
+            await self._websocket.close(TOO_FAR_BEHIND)
+
+    async def _send(self) -> None:
+        while True:
+            await self._websocket.send_text(await self._queue.get())
+
+    async def _receive(self) -> None:
+        try:
+            while True:
+                await self._handle(await self._websocket.receive_text())
+        except (WebSocketDisconnect, KeyError):
+            return
+
+    async def _handle(self, text: str) -> None:
+        message = _decode(text)
+        kind = message.get("type")
+        if kind == "ping":
+            self.reply({"type": "pong"})
+        elif kind in FOR_THE_CHAT:
+            await self._ask_chat(message)
+        else:
+            self._refuse(message, "unknown", "The server does not know this request.")
+
+    async def _ask_chat(self, message: Message) -> None:
+        try:
+            await self._chat.handle(message, self.reply, self._session)
+        except Exception:
+            log.exception("The chat failed on a request of the type %s", message["type"])
+            self._refuse(message, "broken", "Something went wrong in the workspace.")
+
+    def _refuse(self, message: Message, code: str, text: str) -> None:
+        of, conversation = message.get("type"), message.get("conversation")
+        self.reply({"type": "refused", "of": of, "conversation": conversation, "code": code, "message": text})
+
+
+def _encode(message: Message) -> str:
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+
+
+def _decode(text: str) -> Message:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}

@@ -1,0 +1,107 @@
+"""The last bytes that a shell has printed, each under its position since the shell began."""
+
+import mmap
+import re
+
+CAPACITY = 8 << 20
+# Private modes which are on from the start, and those that must not outlive a cut (2026 would freeze the picture).
+ON_AT_FIRST = frozenset({b"7", b"25"})
+NOT_RESTORED = frozenset({b"2026"})
+
+MODE = re.compile(rb"\x1b\[\?([\d;]{1,64})([hl])")
+LONGEST_MODE = 68
+# What begins with an ESC, up to its end, to the next ESC, or to where the bytes end: a control sequence, a string (title,
+# link, picture), or a short sequence.
+SEQUENCE = re.compile(
+    rb"\x1b(?:"
+    rb"\[[\x00-\x17\x19\x1c-\x3f]*(?:[\x18\x1a\x40-\xff]|(?=\x1b)|\Z)"
+    rb"|\][^\x07\x18\x1a\x1b]*(?:[\x07\x18\x1a]|\x1b\\|(?=\x1b)|\Z)"
+    rb"|[PX^_][^\x18\x1a\x1b]*(?:[\x18\x1a]|\x1b\\|(?=\x1b)|\Z)"
+    rb"|[\x20-\x2f]*(?:[^\x1b\x20-\x2f]|(?=\x1b)|\Z)"
+    rb")"
+)
+REST_OF_CHARACTER = re.compile(rb"[\x80-\xbf]{0,3}")
+LINE_WITHIN = 4096
+
+
+class Ring:
+    """A window of fixed size on an endless stream of bytes.
+
+    The memory is the kernel's and grows with what is written.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._memory = mmap.mmap(-1, capacity)
+        self._dropped_modes: dict[bytes, bool] = {}
+        self.end = 0
+
+    @property
+    def start(self) -> int:
+        """The oldest position that is still there."""
+        return max(0, self.end - self._capacity)
+
+    def append(self, data: bytes) -> None:
+        assert len(data) <= self._capacity // 2
+        self._note_modes_of_what_goes(self.end + len(data) - self._capacity)
+        at = self.end % self._capacity
+        head = data[: self._capacity - at]
+        self._memory[at : at + len(head)] = head
+        if len(head) < len(data):
+            self._memory[: len(data) - len(head)] = data[len(head) :]
+        self.end += len(data)
+
+    def read(self, position: int, size: int) -> bytes:
+        """Up to `size` bytes from this position on."""
+        assert self.start <= position <= self.end
+        size = min(size, self.end - position)
+        at = position % self._capacity
+        head = self._memory[at : min(at + size, self._capacity)]
+        return head + self._memory[: size - len(head)] if len(head) < size else head
+
+    def safe_position(self, wanted: int) -> int:
+        """The first position from `wanted` on where a screen can begin: outside of every character and sequence, best
+        at the start of a line."""
+        if wanted == 0 == self.start:
+            return 0
+        first = self.start
+        data = self.read(first, self.end - first)
+        at = _outside(data, max(0, wanted - first))
+        line = data.find(b"\n", at, at + LINE_WITHIN) + 1
+        return first + (line if line and _outside(data, line) == line else at)
+
+    def modes_at(self, position: int) -> bytes:
+        """What brings a fresh screen into the private modes that hold there: full screen, pasting, mouse, …"""
+        modes = dict(self._dropped_modes)
+        _note(modes, self.read(self.start, position - self.start))
+        return b"".join(
+            b"\x1b[?%s%s" % (mode, b"h" if is_on else b"l")
+            for mode, is_on in modes.items()
+            if is_on != (mode in ON_AT_FIRST) and mode not in NOT_RESTORED
+        )
+
+    def close(self) -> None:
+        self._memory.close()
+
+    def _note_modes_of_what_goes(self, new_start: int) -> None:
+        if new_start > self.start:
+            # A sequence that straddles the new start goes too, and one that straddled the old one is seen whole.
+            _note(self._dropped_modes, self.read(self.start, new_start - self.start + LONGEST_MODE))
+
+
+def _note(modes: dict[bytes, bool], data: bytes) -> None:
+    for match in MODE.finditer(data):
+        for mode in match[1].split(b";"):
+            modes[mode] = match[2] == b"h"
+
+
+def _outside(data: bytes, at: int) -> int:
+    """The first place from `at` on that is inside of no sequence and no character."""
+    escape = data.rfind(b"\x1b", 0, at)
+    while escape >= 0:
+        sequence = SEQUENCE.match(data, escape)
+        assert sequence is not None
+        at = max(at, sequence.end())
+        escape = data.rfind(b"\x1b", escape + 1, at)
+    rest = REST_OF_CHARACTER.match(data, at)
+    return rest.end() if rest else at

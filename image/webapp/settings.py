@@ -1,0 +1,139 @@
+"""What the user chose: kept as one small JSON file, changed by atomic replacement."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from webapp.problem import Problem, json_object
+
+log = logging.getLogger("webapp")
+
+CHOICES = {
+    "theme": ("system", "light", "dark"),
+    "text_size": ("small", "medium", "large"),
+    "detail": ("clean", "detailed"),
+    "permission_mode": ("default", "acceptEdits", "plan", "bypassPermissions"),
+}
+LONGEST = {"display_name": 100, "model": 100}
+
+
+@dataclass(frozen=True)
+class Settings:
+    display_name: str = ""
+    theme: str = "system"
+    text_size: str = "medium"
+    enter_sends: bool = True
+    detail: str = "clean"
+    permission_mode: str = "default"
+    model: str = ""
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+NAMES = frozenset(field.name for field in fields(Settings))
+
+
+def fault(name: str, value: object) -> str:
+    """What is wrong with this value for this setting, "" if nothing."""
+    if name not in NAMES:
+        return f"There is no setting {name[:40]!r}."
+    if name == "enter_sends":
+        return "" if isinstance(value, bool) else "enter_sends must be true or false."
+    if not isinstance(value, str):
+        return f"{name} must be a text."
+    if name in CHOICES:
+        return "" if value in CHOICES[name] else f"{name} must be one of {', '.join(CHOICES[name])}."
+    if len(value) > LONGEST[name] or not value.isprintable():
+        return f"{name} must be one line of at most {LONGEST[name]} characters."
+    return ""
+
+
+class SettingsFile:
+    """The settings in a file; read once, when first asked for."""
+
+    def __init__(self, path: Path, changed: Callable[[Settings], None]) -> None:
+        self._path = path
+        self._changed = changed
+        self._stored: dict[str, Any] | None = None  # with the keys of versions to come, which are kept
+        self._writing = asyncio.Lock()
+
+    @property
+    def current(self) -> Settings:
+        if self._stored is None:
+            self._stored = _read(self._path)
+        return _settings(self._stored)
+
+    async def change(self, patch: dict[str, Any]) -> Settings:
+        """The settings with this part changed, on disk before it is true.
+
+        Errors: Problem 400 for what makes no sense, 507 if it cannot be written.
+        """
+        for name, value in patch.items():
+            if problem := fault(name, value):
+                raise Problem(400, "bad_setting", problem)
+        async with self._writing:
+            before = self.current
+            after = replace(before, **patch)
+            if after != before:
+                stored = {**(self._stored or {}), **after.json()}
+                await asyncio.to_thread(_save, self._path, stored)
+                self._stored = stored
+                self._changed(after)
+        return after
+
+    def routes(self) -> list[Route]:
+        return [Route("/api/settings", self._put, methods=["PUT"])]
+
+    async def _put(self, request: Request) -> Response:
+        return JSONResponse((await self.change(await json_object(request))).json())
+
+
+def _settings(stored: dict[str, Any]) -> Settings:
+    return Settings(**{name: value for name, value in stored.items() if not fault(name, value)})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(path.read_bytes())
+        if not isinstance(stored, dict):
+            raise ValueError("no JSON object")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        _put_aside(path, error)
+        return {}
+    return stored
+
+
+def _put_aside(path: Path, error: Exception) -> None:
+    """A file that cannot be read is kept for whoever wants to look, and is no reason not to start."""
+    log.warning("%s cannot be read (%s): kept as %s.broken, defaults are used", path, error, path.name)
+    with contextlib.suppress(OSError):
+        path.replace(path.with_name(f"{path.name}.broken"))
+
+
+def _save(path: Path, stored: dict[str, Any]) -> None:
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(stored, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        hint = "The disk may be full: remove files that are no longer needed."
+        raise Problem(507, "not_saved", f"The settings could not be saved: {error.strerror}.", hint) from error

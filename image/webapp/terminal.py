@@ -1,0 +1,302 @@
+"""One login shell on a pseudo-terminal. It belongs to the server: pages come and go."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import re
+import signal
+import struct
+import subprocess
+import termios
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from webapp.history import History
+from webapp.ring import Ring
+from webapp.viewer import Viewer
+
+log = logging.getLogger("webapp")
+
+READ_BYTES = 64 << 10
+WRITE_BYTES = 64 << 10
+MOST_INPUT = 32 << 20  # typed or pasted, not yet taken by the program
+REST_BYTES = 1 << 20  # printed, not yet read when the shell ends
+PATIENCE_S = 10.0  # with a page that draws nothing while the shell waits for it
+PATIENCE_IN_COMPANY_S = 3.0
+LONGEST_TITLE = 60
+IUTF8 = 0o40000  # a backspace takes a whole character; the termios module does not name it
+INTERRUPT = b"\x03"
+# What a screen answers by itself when a program asks it: attributes, cursor, colours, settings, window.
+ANSWER = re.compile(
+    rb"(?:\x1b\[[?>=]?[\d;]*(?:\$y|[cnRtu])|\x1b\][\d;]+[^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\|\x1b\[[IO])+"
+)
+
+
+class Terminal:
+    """A running shell, or one that has ended and whose last words are still there."""
+
+    def __init__(self, cwd: Path, environment: Mapping[str, str], cols: int, rows: int) -> None:
+        """Errors: OSError if there is no shell, no pseudo-terminal or no process to be had."""
+        self.id = f"t_{os.urandom(8).hex()}"
+        self.created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.history = History(Ring(), cols, rows)
+        self._viewers: list[Viewer] = []  # the last one owns the size
+        self._input: deque[bytes] = deque()
+        self._input_bytes = 0
+        self._input_taken = asyncio.Event()
+        self._is_reading = False
+        self._is_ending = False
+        self._is_silent = False
+        self._judging: asyncio.TimerHandle | None = None
+        self._ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._fd, self._process = _start_shell(cwd, environment, cols, rows)
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._pidfd, self._on_exit)
+        self._regulate()
+
+    @property
+    def is_running(self) -> bool:
+        return not self._ended.is_set()
+
+    def json(self) -> dict[str, Any]:
+        size = self.history.size
+        return {
+            "id": self.id,
+            "title": self._title(),
+            "created_at": self.created_at,
+            "cols": size.cols,
+            "rows": size.rows,
+            "offset": self.history.end,
+            "running": self.is_running,
+        }
+
+    # Pages
+
+    def attach(self, drawn: int) -> Viewer:
+        """A page that has drawn up to this position and wants the rest."""
+        viewer = Viewer(self.history)
+        viewer.begin(drawn)
+        self._viewers.insert(0, viewer)
+        self._regulate()
+        return viewer
+
+    def detach(self, viewer: Viewer) -> None:
+        if viewer in self._viewers:
+            self._viewers.remove(viewer)
+        self._regulate()
+        self._apply_size_of_owner()
+
+    def ack(self, viewer: Viewer, drawn: int) -> None:
+        viewer.ack(drawn)
+        viewer.wake.set()
+        self._regulate()
+
+    def resize(self, viewer: Viewer, cols: int, rows: int) -> None:
+        viewer.wanted_size = (cols, rows)
+        self._own(viewer)
+
+    async def type(self, viewer: Viewer, data: bytes) -> None:
+        """Input from a page. Waits only when the program has left tens of megabytes lying."""
+        if self._viewers and viewer is not self._viewers[-1]:
+            if ANSWER.fullmatch(data):
+                return  # each screen answers a program's question; it asked once
+            self._own(viewer)
+        self._write(data)
+        while self._input_bytes > MOST_INPUT:
+            self._input_taken.clear()
+            await self._input_taken.wait()
+
+    def _own(self, viewer: Viewer) -> None:
+        if viewer in self._viewers:
+            self._viewers.remove(viewer)
+            self._viewers.append(viewer)
+        self._apply_size_of_owner()
+
+    def _apply_size_of_owner(self) -> None:
+        wanted = next((viewer.wanted_size for viewer in reversed(self._viewers) if viewer.wanted_size), None)
+        size = self.history.size
+        if wanted is None or wanted == (size.cols, size.rows) or not self.is_running:
+            return
+        _set_size(self._fd, *wanted)
+        self.history.resize(*wanted)
+        self._wake_viewers()
+
+    def _wake_viewers(self) -> None:
+        for viewer in self._viewers:
+            viewer.wake.set()
+
+    # Output
+
+    def _on_output(self) -> None:
+        data, is_over = self._read(READ_BYTES)
+        self._print(data)
+        if is_over:
+            self._is_silent = True
+        self._regulate()
+
+    def _read(self, most: int) -> tuple[bytes, bool]:
+        """What is there to be read, and whether nothing will ever come again."""
+        pieces, size = [], 0
+        while size < most:
+            try:
+                piece = os.read(self._fd, READ_BYTES)
+            except BlockingIOError:
+                return b"".join(pieces), False
+            except OSError:  # EIO: nobody holds the other end any more
+                return b"".join(pieces), True
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces), False
+
+    def _print(self, data: bytes) -> None:
+        if data:
+            self.history.ring.append(data)
+            self._wake_viewers()
+
+    def _regulate(self) -> None:
+        """Reads only while every page keeps up: the kernel then makes the program wait."""
+        behind = [viewer for viewer in self._viewers if viewer.is_behind]
+        self._read_on(self.is_running and not self._is_silent and (self._is_ending or not behind))
+        for viewer in behind:
+            viewer.waited_for_since = viewer.waited_for_since or self._loop.time()
+        if behind and self._judging is None:
+            self._judging = self._loop.call_later(1.0, self._judge)
+
+    def _read_on(self, reading: bool) -> None:
+        if reading and not self._is_reading:
+            self._loop.add_reader(self._fd, self._on_output)
+        elif self._is_reading and not reading:
+            self._loop.remove_reader(self._fd)
+        self._is_reading = reading
+
+    def _judge(self) -> None:
+        """Sends away the pages that have drawn nothing for too long while the shell waited for them."""
+        self._judging = None
+        patience = PATIENCE_S if len(self._viewers) == 1 else PATIENCE_IN_COMPANY_S
+        for viewer in list(self._viewers):
+            since = viewer.waited_for_since
+            if viewer.is_behind and since is not None and self._loop.time() - since > patience:
+                viewer.sent_away.set()
+                self._viewers.remove(viewer)
+        self._regulate()
+
+    # Input
+
+    def _write(self, data: bytes) -> None:
+        if not self.is_running:
+            return
+        if data == INTERRUPT:
+            self._drop_input()  # as the kernel does with what it still holds
+        self._input.append(data)
+        self._input_bytes += len(data)
+        if len(self._input) == 1:
+            self._on_room_for_input()
+
+    def _on_room_for_input(self) -> None:
+        """Hands on as much as the program takes; the rest waits for its turn."""
+        with contextlib.suppress(BlockingIOError):
+            while self._input:
+                self._hand_on(self._input.popleft())
+        if self._input:
+            self._loop.add_writer(self._fd, self._on_room_for_input)
+        else:
+            self._loop.remove_writer(self._fd)
+
+    def _hand_on(self, data: bytes) -> None:
+        try:
+            written = os.write(self._fd, data[:WRITE_BYTES])
+        except BlockingIOError:
+            self._input.appendleft(data)
+            raise
+        except OSError:
+            written = len(data)  # nobody will ever read it
+        if rest := data[written:]:
+            self._input.appendleft(rest)
+        self._input_bytes -= written
+        self._input_taken.set()
+
+    def _drop_input(self) -> None:
+        self._input.clear()
+        self._input_bytes = 0
+        self._input_taken.set()
+
+    # End
+
+    async def end(self, grace_s: float = 1.0) -> None:
+        """Hangs the shell up, and what runs in its foreground; kills what does not care."""
+        self._is_ending = True
+        self._regulate()
+        for signals, wait_s in (((signal.SIGHUP, signal.SIGCONT), grace_s), ((signal.SIGKILL,), 5.0)):
+            if not self.is_running:
+                return
+            for group in {self._process.pid, self._foreground()}:
+                for one in signals:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(group, one)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._ended.wait()
+
+    def _on_exit(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        code = self._process.wait()
+        rest, _ = self._read(REST_BYTES)
+        for begin in range(0, len(rest), READ_BYTES):
+            self.history.ring.append(rest[begin : begin + READ_BYTES])
+        self.history.exit_code = code if code >= 0 else 128 - code
+        self._ended.set()
+        self._drop_input()
+        self._read_on(False)
+        self._loop.remove_writer(self._fd)
+        os.close(self._fd)
+        self._wake_viewers()
+
+    # Name
+
+    def _title(self) -> str:
+        """What runs in the foreground, as text that is safe to show."""
+        try:
+            name = Path(f"/proc/{self._foreground()}/comm").read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            name = ""
+        return "".join(character for character in name if character.isprintable())[:LONGEST_TITLE] or "bash"
+
+    def _foreground(self) -> int:
+        """The process group that has the keyboard."""
+        try:
+            return os.tcgetpgrp(self._fd) or self._process.pid
+        except OSError:
+            return self._process.pid
+
+
+def _start_shell(cwd: Path, environment: Mapping[str, str], cols: int, rows: int) -> tuple[int, subprocess.Popen[bytes]]:
+    """The server's end of a new pseudo-terminal, and the login shell at the other.
+
+    `setsid --ctty` gives the shell a session and its terminal after the fork, which Python may not do in a process with threads.
+    """
+    ours, theirs = os.openpty()
+    try:
+        _set_size(ours, cols, rows)
+        attributes = termios.tcgetattr(theirs)
+        attributes[0] |= IUTF8
+        termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+        os.set_blocking(ours, False)
+        command = ["setsid", "--ctty", "bash", "-l"]
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment)
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    return ours, process
+
+
+def _set_size(fd: int, cols: int, rows: int) -> None:
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))

@@ -1,0 +1,197 @@
+"""All shells of the workspace, and what pages may do with them."""
+
+import asyncio
+import contextlib
+import logging
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from webapp.problem import Problem, json_object, not_found
+from webapp.terminal import Terminal
+from webapp.viewer import Viewer
+
+log = logging.getLogger("webapp")
+
+MOST_TERMINALS = 12
+SMALLEST, LARGEST = 1, 1000
+HELLO_WITHIN_S = 10.0
+CLOSE_WITHIN_S = 1.0
+CLOSED_NORMALLY = 1000
+CLOSED_PROTOCOL_ERROR = 1002
+CLOSED_UNKNOWN = 4404
+CLOSED_TOO_FAR_BEHIND = 4408
+
+
+class Terminals:
+    def __init__(self, workspace: Path, environment: Mapping[str, str]) -> None:
+        self._workspace = workspace
+        self._environment = environment
+        self._terminals: dict[str, Terminal] = {}
+
+    def open(self, cols: int, rows: int) -> Terminal:
+        """Errors: Problem 409 if there are too many, 503 if the machine has no more to give."""
+        self._make_room()
+        try:
+            terminal = Terminal(self._folder(), self._environment, cols, rows)
+        except OSError as error:
+            log.warning("No shell could be started: %s", error)
+            hint = "Close terminals or programs that are no longer needed."
+            raise Problem(503, "no_shell", f"No shell could be started: {error.strerror}.", hint) from error
+        self._terminals[terminal.id] = terminal
+        return terminal
+
+    async def close(self) -> None:
+        """Hangs all shells up."""
+        await asyncio.gather(*(terminal.end() for terminal in self._terminals.values()))
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/api/terminals", self._list),
+            Route("/api/terminals", self._post, methods=["POST"]),
+            Route("/api/terminals/{id}", self._delete, methods=["DELETE"]),
+            WebSocketRoute("/api/terminals/{id}/socket", self._socket),
+        ]
+
+    def _make_room(self) -> None:
+        """The oldest ones that have ended go first."""
+        ended = [terminal.id for terminal in self._terminals.values() if not terminal.is_running]
+        for name in ended[: max(0, len(self._terminals) - MOST_TERMINALS + 1)]:
+            del self._terminals[name]
+        if len(self._terminals) >= MOST_TERMINALS:
+            message = f"There are {MOST_TERMINALS} terminals already."
+            raise Problem(409, "too_many_terminals", message, "Close one that is no longer needed.")
+
+    def _folder(self) -> Path:
+        home = Path(self._environment["HOME"])
+        return next((folder for folder in (self._workspace, home) if folder.is_dir()), Path("/"))
+
+    async def _list(self, _request: Request) -> Response:
+        return JSONResponse({"terminals": [terminal.json() for terminal in self._terminals.values()]})
+
+    async def _post(self, request: Request) -> Response:
+        wanted = await json_object(request)
+        cols, rows = _side(wanted, "cols", 80), _side(wanted, "rows", 24)
+        return JSONResponse(self.open(cols, rows).json(), 201)
+
+    async def _delete(self, request: Request) -> Response:
+        terminal = self._terminals.pop(request.path_params["id"], None)
+        if terminal is None:
+            raise not_found("such terminal")
+        await terminal.end()
+        return Response(status_code=204)
+
+    async def _socket(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        terminal = self._terminals.get(websocket.path_params["id"])
+        if terminal is None:
+            await websocket.close(CLOSED_UNKNOWN)
+        else:
+            await _serve(websocket, terminal)
+
+
+def _side(wanted: dict[str, object], name: str, default: int) -> int:
+    value = wanted.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not SMALLEST <= value <= LARGEST:
+        raise Problem(400, "bad_size", f"{name} must be a number from {SMALLEST} to {LARGEST}.")
+    return value
+
+
+class _NotOurProtocol(Exception):
+    """A frame that the page does not send."""
+
+
+async def _serve(websocket: WebSocket, terminal: Terminal) -> None:
+    """One page on one terminal, from its hello until either has enough."""
+    try:
+        viewer = terminal.attach(await _hello(websocket))
+    except WebSocketDisconnect:
+        return
+    except (_NotOurProtocol, TimeoutError):
+        await _close(websocket, CLOSED_PROTOCOL_ERROR)
+        return
+    obeying = asyncio.create_task(_obey(websocket, terminal, viewer))
+    tasks = [obeying, asyncio.create_task(_show(websocket, viewer)), asyncio.create_task(viewer.sent_away.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        terminal.detach(viewer)
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    if isinstance(outcomes[0], _NotOurProtocol):
+        await _close(websocket, CLOSED_PROTOCOL_ERROR)
+    elif viewer.sent_away.is_set():
+        await _close(websocket, CLOSED_TOO_FAR_BEHIND)
+    elif viewer.has_all:
+        await _close(websocket, CLOSED_NORMALLY)
+
+
+async def _hello(websocket: WebSocket) -> int:
+    async with asyncio.timeout(HELLO_WITHIN_S):
+        kind, body = await _frame(websocket)
+    if kind != b"h":
+        raise _NotOurProtocol
+    return _numbers(">Q", body)[0]
+
+
+async def _show(websocket: WebSocket, viewer: Viewer) -> None:
+    """Sends what there is, until there will be no more."""
+    while not viewer.has_all:
+        frame = viewer.next_frame()
+        if frame is not None:
+            await websocket.send_bytes(frame)
+        else:
+            viewer.wake.clear()
+            await viewer.wake.wait()
+
+
+async def _obey(websocket: WebSocket, terminal: Terminal, viewer: Viewer) -> None:
+    """Does what the page says, until it leaves."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            kind, body = await _frame(websocket)
+            if kind == b"i":
+                await terminal.type(viewer, body)
+            elif kind == b"a":
+                terminal.ack(viewer, _numbers(">Q", body)[0])
+            elif kind == b"r":
+                cols, rows = _numbers(">HH", body)
+                _check_size(cols, rows)
+                terminal.resize(viewer, cols, rows)
+            else:
+                raise _NotOurProtocol
+
+
+async def _frame(websocket: WebSocket) -> tuple[bytes, bytes]:
+    message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    frame = message.get("bytes")
+    if not frame:
+        raise _NotOurProtocol
+    return frame[:1], frame[1:]
+
+
+def _numbers(form: str, body: bytes) -> tuple[int, ...]:
+    try:
+        return struct.unpack(form, body)
+    except struct.error as error:
+        raise _NotOurProtocol from error
+
+
+def _check_size(cols: int, rows: int) -> None:
+    if not (SMALLEST <= cols <= LARGEST and SMALLEST <= rows <= LARGEST):
+        raise _NotOurProtocol
+
+
+async def _close(websocket: WebSocket, code: int) -> None:
+    """Says why; a page that does not even take that is left alone."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await websocket.close(code)

@@ -1,0 +1,293 @@
+"""A conversation as it lies on the disk: Claude Code's own record, read without changing it.
+
+One line is one entry. Most of a transcript's bytes are of no interest to a reader (what was sent to the model), so a
+first pass only notes where the turns lie; the lines themselves are parsed for the turns that somebody looks at.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from webapp import wording
+from webapp.board import Item, Items, Op
+from webapp.journal import Ended
+from webapp.translate import Translator, add, end_item, notice, user_item
+
+Json = dict[str, Any]
+
+_ENTRY = re.compile(rb'"uuid":"([0-9a-f-]{36})","timestamp":"')
+_PARENT = re.compile(rb'\{"parentUuid":"([0-9a-f-]{36})"')
+_SPOKEN = (b'"type":"user"', b'"type":"assistant"', b'"subtype":"local_command"')
+_INTERRUPTED = "[Request interrupted by user"
+_COMMAND = re.compile(r"<command-name>(.*?)</command-name>.*?<command-args>(.*?)</command-args>", re.DOTALL)
+_COMMAND_OUTPUT = re.compile(r"<local-command-std(?:out|err)>(.*?)</local-command-std(?:out|err)>", re.DOTALL)
+_FINISHED = ("end_turn", "stop_sequence", "max_tokens", "refusal")
+
+
+def folder_of(config: Path, workspace: Path) -> Path:
+    """Where Claude Code keeps the transcripts of this working folder."""
+    return config / "projects" / re.sub(r"[^a-zA-Z0-9]", "-", str(workspace))
+
+
+@dataclass(frozen=True)
+class _Line:
+    offset: int
+    length: int
+
+
+@dataclass
+class _Turn:
+    """What a prompt began, up to the next one."""
+
+    prompt: str
+    lines: list[_Line] = field(default_factory=list)
+
+
+@dataclass
+class Transcript:
+    """Where a transcript's turns lie; `refresh` reads on where it stopped."""
+
+    path: Path
+    workspace: str = ""
+    size: int = 0
+    _turns: list[_Turn] = field(default_factory=list)
+    _turn_of: dict[str, int] = field(default_factory=dict)
+    """entry -> number of its turn, so that a prompt that goes back behind others is noticed"""
+    _items: dict[str, int] = field(default_factory=dict)
+    """item -> number of its turn, of what was shown already"""
+
+    @property
+    def prompts(self) -> list[str]:
+        """The ids of what the person (or a helper's end) said."""
+        return [turn.prompt for turn in self._turns]
+
+    def refresh(self) -> None:
+        """Notes what was added since; a transcript that became shorter is read anew."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if size < self.size:
+            self.size, self._turns, self._turn_of, self._items = 0, [], {}, {}
+        if size > self.size:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        with self.path.open("rb") as file:
+            file.seek(self.size)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # half a line: its writer is at work, or died
+                self._note(line, _Line(self.size, len(line)))
+                self.size += len(line)
+
+    def _note(self, line: bytes, place: _Line) -> None:
+        found = _ENTRY.search(line)
+        if not found:
+            return
+        entry = found.group(1).decode()
+        if any(mark in line for mark in _SPOKEN) and b'"isSidechain":true' not in line:
+            prompt = prompt_of(line)
+            if prompt is not None:
+                self._go_back(line)
+                self._turns.append(_Turn(entry))
+            if not self._turns:
+                return
+            self._turns[-1].lines.append(place)
+        self._turn_of[entry] = len(self._turns) - 1
+
+    def _go_back(self, line: bytes) -> None:
+        """A prompt that follows an older entry replaces the turns in between."""
+        parent = _PARENT.match(line)
+        turn = self._turn_of.get(parent.group(1).decode()) if parent else None
+        if turn is not None:
+            del self._turns[turn + 1 :]
+
+    def page(
+        self, before: str | None, limit: int, ended: Mapping[str, Ended], *, open_turn: str | None = None
+    ) -> tuple[list[Item], bool]:
+        """The last `limit` items (before this one), and whether there are more.
+
+        `open_turn` is a turn that still goes on, and so has no end.
+        Errors: KeyError if `before` is no item of the transcript.
+        """
+        items: list[Item] = []
+        for number in self._numbers(before):
+            fresh = self._translate(number, ended, open_turn)
+            if before is not None and not items:
+                fresh = _up_to(fresh, before)
+            items = fresh + items
+            if len(items) > limit:
+                return items[-limit:], True
+        return items, False
+
+    def _numbers(self, before: str | None) -> Iterator[int]:
+        """The turns' numbers, newest first."""
+        if before is None:
+            yield from range(len(self._turns) - 1, -1, -1)
+            return
+        if before not in self._items:
+            for number in range(len(self._turns)):
+                self._translate(number, {}, None)
+        yield from range(self._items[before], -1, -1)
+
+    def _translate(self, number: int, ended: Mapping[str, Ended], open_turn: str | None) -> list[Item]:
+        turn = self._turns[number]
+        items = _Reader(self.workspace, turn.prompt).read(self._entries(turn), ended, is_open=open_turn == turn.prompt)
+        for item in items:
+            self._items[item["id"]] = number
+        return items
+
+    def _entries(self, turn: _Turn) -> Iterator[Json]:
+        with self.path.open("rb") as file:
+            for line in turn.lines:
+                file.seek(line.offset)
+                try:
+                    yield json.loads(file.read(line.length))
+                except ValueError:
+                    continue
+
+
+def _up_to(items: list[Item], before: str) -> list[Item]:
+    at = next((index for index, item in enumerate(items) if item["id"] == before), 0)
+    return items[:at]
+
+
+# --- one turn ------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Turns the entries of one turn into items."""
+
+    def __init__(self, workspace: str, prompt: str) -> None:
+        self._translator = Translator(workspace)
+        self._items = Items()
+        self._prompt = prompt
+        self._first_at = self._last_at = ""
+        self._outcome = "lost"
+
+    def read(self, entries: Iterator[Json], ended: Mapping[str, Ended], *, is_open: bool) -> list[Item]:
+        for entry in entries:
+            self._last_at = when(entry)
+            self._first_at = self._first_at or self._last_at
+            for op in self._ops(entry):
+                self._items.apply(op)
+        if not is_open:
+            self._close(ended.get(self._prompt))
+        return self._items.all()
+
+    def _ops(self, entry: Json) -> list[Op]:
+        if entry.get("isMeta") or entry.get("isCompactSummary"):
+            return []
+        match entry.get("type"):
+            case "user":
+                return self._user(entry)
+            case "assistant":
+                return self._assistant(entry)
+            case "system":
+                return self._local_command(entry)
+        return []
+
+    def _user(self, entry: Json) -> list[Op]:
+        content = entry["message"]["content"]
+        if (entry.get("origin") or {}).get("kind") == "task-notification":
+            return self._translator.task_notification(said(content))
+        results = [] if isinstance(content, str) else [block for block in content if block["type"] == "tool_result"]
+        if results:
+            return [op for block in results for op in self._result(block, entry)]
+        text = said(content)
+        if text.startswith(_INTERRUPTED):
+            self._outcome = "stopped"
+            return []
+        return [add(user_item(entry["uuid"], when(entry), command(text) or text))]
+
+    def _result(self, block: Json, entry: Json) -> list[Op]:
+        if (entry.get("permissionDecision") or {}).get("decision") == "reject":
+            self._translator.denied(block["tool_use_id"])
+        is_error, detail = bool(block.get("is_error")), entry.get("toolUseResult")
+        return self._translator.tool_result(block["tool_use_id"], block.get("content"), is_error=is_error, detail=detail)
+
+    def _assistant(self, entry: Json) -> list[Op]:
+        message, at = entry["message"], when(entry)
+        if entry.get("isApiErrorMessage"):
+            self._outcome = "failed"
+            text, status = said(message["content"]), entry.get("apiErrorStatus")
+            return self._translator.error(f"notice-{entry['uuid']}", at, str(entry.get("error")), text, status)
+        if message.get("stop_reason") in _FINISHED:
+            self._outcome = "completed"
+        return self._translator.assistant(message, at, index=entry.get("apiBlockIndex"))
+
+    def _local_command(self, entry: Json) -> list[Op]:
+        """A command of Claude Code's own, like /cost: it answered without asking the model."""
+        self._outcome = "completed"
+        found = _COMMAND_OUTPUT.search(str(entry.get("content", "")))
+        if not found or not found.group(1).strip():
+            return []
+        message = {"id": entry["uuid"], "content": [{"type": "text", "text": found.group(1).strip()}]}
+        return self._translator.assistant(message, when(entry))
+
+    def _close(self, ended: Ended | None) -> None:
+        for op in self._translator.turn_ends(all_is_over=True):
+            self._items.apply(op)
+        for item in closing(self._prompt, self._last_at, ended, self._outcome, self._lasted_ms()):
+            self._items.apply(add(item))
+
+    def _lasted_ms(self) -> int | None:
+        try:
+            lasted = datetime.fromisoformat(self._last_at) - datetime.fromisoformat(self._first_at)
+        except ValueError:
+            return None
+        return int(lasted.total_seconds() * 1000)
+
+
+def closing(turn: str, at: str, ended: Ended | None, outcome: str, lasted_ms: int | None = None) -> list[Item]:
+    """A turn's last items: its end, and before it what a person must know about it."""
+    if ended:
+        outcome = ended.outcome
+    figures = (ended.duration_ms, ended.cost_usd, ended.tokens) if ended else (lasted_ms, None, None)
+    items = [end_item(turn, at, outcome, *figures)]
+    if outcome == "lost":
+        items.insert(0, notice(f"lost-{turn}", at, "crashed", wording.LOST))
+    elif ended and ended.notice:
+        items.insert(0, notice(f"notice-{turn}", at, ended.notice, wording.CRASHED))
+    return items
+
+
+# --- entries -------------------------------------------------------------------------------------------
+
+
+def when(entry: Json) -> str:
+    return str(entry.get("timestamp") or datetime.now(UTC).isoformat())
+
+
+def said(content: str | list[Json]) -> str:
+    """The words in a message; pictures are named."""
+    if isinstance(content, str):
+        return content
+    words = [block["text"] for block in content if block["type"] == "text"]
+    words += ["[a picture]" for block in content if block["type"] == "image"]
+    return "\n".join(words)
+
+
+def command(text: str) -> str:
+    """"/name arguments", if this is Claude Code's record of a command."""
+    found = _COMMAND.search(text)
+    return f"{found.group(1)} {found.group(2)}".strip() if found else ""
+
+
+def prompt_of(line: bytes) -> str | None:
+    """What a person said in this entry; None if it is none of hers. A helper's end counts: it begins a turn too."""
+    if b'"type":"user"' not in line or b'"isMeta":true' in line or b'"tool_result"' in line:
+        return None
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if entry.get("type") != "user" or entry.get("isCompactSummary") or entry.get("isMeta"):
+        return None
+    text = said(entry["message"]["content"])
+    return None if text.startswith(_INTERRUPTED) else text

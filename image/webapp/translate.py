@@ -1,0 +1,434 @@
+"""From what Claude says and does to what happens to a conversation's items; the same for a live turn and for a transcript.
+
+Nothing here waits, reads or imports the SDK: calls come in the order in which things happened, ops go out.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from webapp import wording
+from webapp.board import Item, Op
+
+Json = dict[str, Any]
+
+LONGEST_OUTPUT = 64 * 1024
+ASKING_TOOLS = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
+"""Tools that are a card for the person and nothing else."""
+
+_OFFLINE = re.compile(
+    r"ECONN|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|certificate|connection|network|timed out|fetch failed",
+    re.IGNORECASE,
+)
+_TOOL_ERROR = re.compile(r"</?tool_use_error>")
+_REPORT = re.compile(r"<(summary|result)>(.*?)</\1>", re.DOTALL)
+_REPORT_OF = re.compile(r"<tool-use-id>(.*?)</tool-use-id>")
+
+
+def add(item: Item) -> Op:
+    return {"op": "add", "item": item}
+
+
+def append(item_id: str, name: str, text: str) -> Op:
+    return {"op": "append", "id": item_id, "field": name, "text": text}
+
+
+def change(item_id: str, **patch: Any) -> Op:
+    return {"op": "set", "id": item_id, "patch": patch}
+
+
+def ask_id(tool_use_id: str) -> str:
+    return f"ask-{tool_use_id}"
+
+
+@dataclass
+class _Tool:
+    """A call without a result yet."""
+
+    item_id: str
+    name: str
+    input: Json
+    parent: str | None
+    denied: bool = False
+
+
+@dataclass
+class _Block:
+    """A part of the message that streams in."""
+
+    kind: str
+    item_id: str
+    shown: bool = False
+
+
+@dataclass
+class _Trouble:
+    """What went wrong in this turn: one notice, however often it was tried."""
+
+    item_id: str
+    code: str
+
+
+@dataclass
+class Translator:
+    """Remembers of a conversation what its next happening needs."""
+
+    workspace: str = ""
+    _message: str = ""
+    _open: dict[int, _Block] = field(default_factory=dict)
+    _newest: int = -1
+    _broken: list[_Block] = field(default_factory=list)
+    """Blocks of a message whose connection broke: what is sent again takes their place."""
+    _counted: dict[str, int] = field(default_factory=dict)
+    _tools: dict[str, _Tool] = field(default_factory=dict)
+    _background: dict[str, _Tool] = field(default_factory=dict)
+    _questions: dict[str, tuple[_Tool, str]] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
+    _retry: _Trouble | None = None
+    _limit: tuple[str | None, str | None] | None = None
+    troubled: bool = False
+    """Whether this turn has told what went wrong."""
+
+    # --- a message that streams in ---
+
+    def stream(self, event: Json, at: str) -> list[Op]:
+        """One event of the Messages API."""
+        match event.get("type"):
+            case "message_start":
+                return self._message_starts(str(event["message"]["id"]))
+            case "content_block_start":
+                return self._block_starts(event["index"], event["content_block"], at)
+            case "content_block_delta":
+                return self._block_grows(event["index"], event["delta"], at)
+            case "content_block_stop":
+                return self._block_ends(event["index"])
+        return []
+
+    def _message_starts(self, message_id: str) -> list[Op]:
+        self._broken += self._open.values()
+        self._message, self._open, self._newest = message_id, {}, -1
+        return self._recovered()
+
+    def _block_starts(self, index: int, block: Json, at: str) -> list[Op]:
+        kind = block["type"]
+        self._newest = index
+        if kind == "tool_use":
+            return self._tool_begins(index, block, at)
+        if kind not in ("text", "thinking"):
+            return []
+        again = self._again(kind)
+        self._open[index] = again or _Block(kind, f"{self._message}.{index}")
+        return [change(again.item_id, text="", done=False)] if again else []
+
+    def _again(self, kind: str) -> _Block | None:
+        found = next((block for block in self._broken if block.kind == kind and block.shown), None)
+        if found:
+            self._broken.remove(found)
+        return found
+
+    def _block_grows(self, index: int, delta: Json, at: str) -> list[Op]:
+        text = delta.get("text") or delta.get("thinking")
+        block = self._open.get(index)
+        if not text or not block or block.kind == "tool_use":
+            return []
+        if block.shown:
+            return [append(block.item_id, "text", text)]
+        block.shown = True
+        return [add(_said(block.kind, block.item_id, at, text, done=False))]
+
+    def _block_ends(self, index: int) -> list[Op]:
+        block = self._open.pop(index, None)
+        if not block or not block.shown or block.kind == "tool_use":
+            return []
+        return [change(block.item_id, done=True)]
+
+    def _tool_begins(self, index: int, block: Json, at: str) -> list[Op]:
+        """The card of a tool stands before its input is complete: a long file takes a while to write."""
+        if block["name"] in ASKING_TOOLS:
+            return []
+        again = self._again("tool_use")
+        item_id = again.item_id if again else block["id"]
+        self._open[index] = _Block("tool_use", item_id, shown=True)
+        self._tools[block["id"]] = _Tool(item_id, block["name"], {}, None)
+        title = wording.activity(block["name"], {}, self.workspace, done=False)
+        if again:
+            self._forget_tool(item_id, but=block["id"])
+            return [change(item_id, name=block["name"], title=title, input={})]
+        return [add(_tool_item(item_id, at, block["name"], {}, title, None))]
+
+    def _forget_tool(self, item_id: str, but: str) -> None:
+        gone = [key for key, tool in self._tools.items() if tool.item_id == item_id and key != but]
+        for key in gone:
+            del self._tools[key]
+
+    # --- whole messages ---
+
+    def assistant(self, message: Json, at: str, *, index: int | None = None, parent: str | None = None) -> list[Op]:
+        """Whole blocks of one message; `index` is the first one's place in it where that is known."""
+        ops: list[Op] = []
+        for block in message["content"]:
+            place = self._place(message["id"], index)
+            index = None if index is None else index + 1
+            if block["type"] == "tool_use":
+                ops += self._calls(block, at, parent)
+            elif block["type"] in ("text", "thinking") and parent is None:
+                ops += self._says(message["id"], place, block, at)
+        return ops
+
+    def _place(self, message_id: str, index: int | None) -> int:
+        if index is None:
+            index = self._newest if message_id == self._message else self._counted.get(message_id, 0)
+        self._counted[message_id] = index + 1
+        return index
+
+    def _says(self, message_id: str, index: int, block: Json, at: str) -> list[Op]:
+        text = block.get(block["type"]) or ""
+        streamed = self._open.get(index) if message_id == self._message else None
+        if streamed and streamed.shown:
+            return [change(streamed.item_id, text=text, done=True)]
+        if not text.strip():
+            return []
+        if streamed:
+            streamed.shown = True
+        return [add(_said(block["type"], f"{message_id}.{index}", at, text, done=True))]
+
+    def _calls(self, block: Json, at: str, parent: str | None) -> list[Op]:
+        name, given = block["name"], block["input"]
+        if name in ASKING_TOOLS:
+            self._questions[block["id"]] = _Tool(block["id"], name, given, parent), at
+            return []
+        title = wording.activity(name, given, self.workspace, done=False)
+        known = self._tools.get(block["id"])
+        if known:
+            known.input = given
+            return [change(known.item_id, input=_bounded(given), title=title)]
+        self._tools[block["id"]] = _Tool(block["id"], name, given, parent)
+        return [add(_tool_item(block["id"], at, name, given, title, parent))]
+
+    # --- what came of tools and questions ---
+
+    def tool_result(self, tool_use_id: str, content: Any, *, is_error: bool, detail: Any = None) -> list[Op]:
+        """What a tool brought; `detail` is Claude Code's own account of it."""
+        if tool_use_id in self._questions:
+            return self._question_settled(tool_use_id, content, is_error=is_error, detail=detail)
+        tool = self._tools.pop(tool_use_id, None)
+        if not tool:
+            return []
+        if isinstance(detail, dict) and detail.get("isAsync"):
+            self._background[tool_use_id] = tool
+            return []
+        status = "denied" if tool.denied else "failed" if is_error else "done"
+        return [self._finished(tool, status, _output(content, detail))]
+
+    def _finished(self, tool: _Tool, status: str, output: str) -> Op:
+        title = wording.activity(tool.name, tool.input, self.workspace, done=True)
+        return change(tool.item_id, status=status, output=output, title=title)
+
+    def denied(self, tool_use_id: str) -> None:
+        """The person said no: the result to come is no failure."""
+        if tool_use_id in self._tools:
+            self._tools[tool_use_id].denied = True
+
+    def task_done(self, tool_use_id: str | None, *, ok: bool, summary: str) -> list[Op]:
+        """A helper that worked in the background came to its end."""
+        tool = self._background.pop(tool_use_id or "", None)
+        return [self._finished(tool, "done" if ok else "failed", _cut(summary))] if tool else []
+
+    def task_notification(self, text: str) -> list[Op]:
+        """The same, as a transcript has it."""
+        found = _REPORT_OF.search(text)
+        report = dict(_REPORT.findall(text))
+        ok = "<status>completed</status>" in text
+        return self.task_done(found and found.group(1), ok=ok, summary=report.get("result") or report.get("summary", ""))
+
+    def asked(self, tool_use_id: str) -> Json | None:
+        """Somebody shows a card for this call; the input that Claude gave it, if it is known."""
+        self._asked.add(tool_use_id)
+        if tool_use_id in self._questions:
+            return self._questions[tool_use_id][0].input
+        return None
+
+    def _question_settled(self, tool_use_id: str, content: Any, *, is_error: bool, detail: Any) -> list[Op]:
+        tool, at = self._questions.pop(tool_use_id)
+        if tool_use_id in self._asked:
+            return []
+        answers = detail.get("answers") if isinstance(detail, dict) else None
+        settled = "answered" if tool.name == "AskUserQuestion" else "allowed"
+        answer = _cut(_text(content)) if is_error else answers
+        state = "denied" if is_error else settled
+        return [add(ask_item(tool_use_id, at, tool.name, tool.input, self.workspace, state=state, answer=answer))]
+
+    # --- what goes wrong ---
+
+    def limit(self, kind: str | None, until: str | None) -> None:
+        """The plan's limit is reached; the error that follows is about it."""
+        self._limit = kind, until
+
+    def retry(self, item_id: str, at: str, *, attempt: int, most: int, status: int | None) -> list[Op]:
+        """An answer failed and is tried again. An expired login renews itself: nobody needs to know."""
+        if status in (401, 403):
+            return []
+        code = "offline" if status is None else "overloaded"
+        text = wording.trying_again(code, attempt, most)
+        if self._retry:
+            self._retry.code = code
+            return [change(self._retry.item_id, code=code, text=text)]
+        self._retry = _Trouble(item_id, code)
+        return [add(notice(item_id, at, code, text))]
+
+    def _recovered(self) -> list[Op]:
+        if not self._retry:
+            return []
+        trouble, self._retry = self._retry, None
+        return [change(trouble.item_id, text=wording.went_on(trouble.code), resolved=True)]
+
+    def error(self, item_id: str, at: str, kind: str, text: str, status: int | None = None) -> list[Op]:
+        """The answer is an error."""
+        code, words, until = self._worded(kind, text, status)
+        self.troubled = True
+        if self._retry:
+            trouble, self._retry = self._retry, None
+            return [change(trouble.item_id, code=code, text=words, until=until)]
+        return [add(notice(item_id, at, code, words, until))]
+
+    def _worded(self, kind: str, text: str, status: int | None) -> tuple[str, str, str | None]:
+        if kind == "authentication_failed":
+            if "not logged in" in text.lower():
+                return "not_connected", wording.NOT_CONNECTED, None
+            return "login_expired", wording.LOGIN_EXPIRED, None
+        if kind == "rate_limit" and self._limit:
+            limit, until = self._limit
+            return "rate_limited", wording.limit_reached(limit), until
+        if kind in ("rate_limit", "overloaded") or (status and status >= 500):
+            return "overloaded", wording.OVERLOADED, None
+        if kind == "server_error" and status is None and _OFFLINE.search(text):
+            return "offline", wording.OFFLINE, None
+        if kind == "server_error" and "529" in text:
+            return "overloaded", wording.OVERLOADED, None
+        return "failed", wording.failed(text), None
+
+    # --- the end of a turn ---
+
+    def turn_ends(self, *, all_is_over: bool = False) -> list[Op]:
+        """Nothing of the turn goes on after its end, but what works in the background, unless all is over."""
+        ops = [
+            change(block.item_id, done=True)
+            for block in [*self._broken, *self._open.values()]
+            if block.shown and block.kind != "tool_use"
+        ]
+        helpers = set(self._background) if not all_is_over else set()
+        ended = {key: tool for key, tool in self._tools.items() if tool.parent not in helpers}
+        if all_is_over:
+            ended |= self._background
+            self._background = {}
+        ops += [self._finished(tool, "denied" if tool.denied else "failed", "") for tool in ended.values()]
+        ops += self._unanswered()
+        self._tools = {key: tool for key, tool in self._tools.items() if key not in ended}
+        self._open, self._broken, self._counted, self._message = {}, [], {}, ""
+        self._asked, self._limit, self._retry, self.troubled = set(), None, None, False
+        return ops
+
+    def _unanswered(self) -> list[Op]:
+        ops = [
+            add(ask_item(key, at, tool.name, tool.input, self.workspace, state="cancelled"))
+            for key, (tool, at) in self._questions.items()
+            if key not in self._asked
+        ]
+        self._questions = {}
+        return ops
+
+
+# --- items ---------------------------------------------------------------------------------------------
+
+
+def user_item(item_id: str, at: str, text: str, *, queued: bool = False) -> Item:
+    return {"kind": "user", "id": item_id, "at": at, "text": text, "queued": queued}
+
+
+def notice(item_id: str, at: str, code: str, text: str, until: str | None = None) -> Item:
+    return {"kind": "notice", "id": item_id, "at": at, "code": code, "text": text, "until": until}
+
+
+def end_item(
+    turn_id: str,
+    at: str,
+    outcome: str,
+    duration_ms: int | None = None,
+    cost_usd: float | None = None,
+    tokens: int | None = None,
+) -> Item:
+    """A turn's end; there is one for each turn, since its id is the turn's."""
+    figures = {"duration_ms": duration_ms, "cost_usd": cost_usd, "tokens": tokens}
+    return {"kind": "end", "id": f"end-{turn_id}", "at": at, "outcome": outcome, **figures}
+
+
+def ask_item(
+    tool_use_id: str,
+    at: str,
+    tool: str,
+    given: Json,
+    workspace: str,
+    *,
+    reason: str = "",
+    can_always: bool = False,
+    state: str = "open",
+    answer: Any = None,
+) -> Item:
+    return {
+        "kind": "ask",
+        "id": ask_id(tool_use_id),
+        "at": at,
+        "ask": ASKING_TOOLS.get(tool, "permission"),
+        "tool": tool,
+        "input": _bounded(given),
+        "title": wording.request(tool, given, workspace),
+        "reason": reason,
+        "can_always": can_always,
+        "state": state,
+        "answer": answer,
+    }
+
+
+def _said(kind: str, item_id: str, at: str, text: str, *, done: bool) -> Item:
+    return {"kind": "assistant" if kind == "text" else kind, "id": item_id, "at": at, "text": text, "done": done}
+
+
+def _tool_item(item_id: str, at: str, name: str, given: Json, title: str, parent: str | None) -> Item:
+    shown = {"name": name, "input": _bounded(given), "title": title}
+    return {"kind": "tool", "id": item_id, "at": at, **shown, "status": "running", "output": "", "parent": parent}
+
+
+def _output(content: Any, detail: Any) -> str:
+    """What the tool said; a helper's report without the frame that is meant for Claude."""
+    if isinstance(detail, dict) and "agentId" in detail and detail.get("content"):
+        content = detail["content"]
+    return _cut(_TOOL_ERROR.sub("", _text(content)))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = []
+    for block in content or []:
+        if block.get("type") == "text":
+            parts.append(str(block.get("text") or ""))
+        elif block.get("type") == "image":
+            parts.append("[a picture]")
+    return "\n".join(parts)
+
+
+def _bounded(value: Any) -> Any:
+    """The same, with every text in it cut to what a page can show."""
+    if isinstance(value, str):
+        return _cut(value)
+    if isinstance(value, dict):
+        return {name: _bounded(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_bounded(one) for one in value]
+    return value
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_OUTPUT:
+        return text
+    return f"{text[:LONGEST_OUTPUT]}\n… ({len(text) - LONGEST_OUTPUT:,} more characters)"

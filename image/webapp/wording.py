@@ -1,0 +1,123 @@
+"""What Claude does and what goes wrong, in words for people who do not program."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+LONGEST_TITLE = 160
+
+
+@dataclass(frozen=True)
+class _Verb:
+    """An activity in three forms, and which part of a tool's input it is about."""
+
+    wants_to: str
+    doing: str
+    done: str
+    about: str = ""
+    code: bool = False
+
+
+_VERBS = {
+    "Bash": _Verb("run", "Running", "Ran", "command", code=True),
+    "BashOutput": _Verb("look at a running command", "Looking at a running command", "Looked at a running command"),
+    "KillShell": _Verb("stop a running command", "Stopping a running command", "Stopped a running command"),
+    "Read": _Verb("read", "Reading", "Read", "file_path"),
+    "Write": _Verb("write", "Writing", "Wrote", "file_path"),
+    "Edit": _Verb("edit", "Editing", "Edited", "file_path"),
+    "MultiEdit": _Verb("edit", "Editing", "Edited", "file_path"),
+    "NotebookEdit": _Verb("edit", "Editing", "Edited", "notebook_path"),
+    "Glob": _Verb("look for files named", "Looking for files named", "Looked for files named", "pattern", code=True),
+    "Grep": _Verb("search for", "Searching for", "Searched for", "pattern", code=True),
+    "LS": _Verb("list", "Listing", "Listed", "path"),
+    "WebFetch": _Verb("read the page", "Reading the page", "Read the page", "url"),
+    "WebSearch": _Verb("search the web for", "Searching the web for", "Searched the web for", "query"),
+    "Agent": _Verb("have a helper work on", "A helper works on", "A helper worked on", "description"),
+    "Task": _Verb("have a helper work on", "A helper works on", "A helper worked on", "description"),
+    "Skill": _Verb("use the skill", "Using the skill", "Used the skill", "skill"),
+    "TodoWrite": _Verb("plan its steps", "Planning the steps", "Planned the steps"),
+    "ToolSearch": _Verb("look for a tool", "Looking for a tool", "Looked for a tool"),
+    "AskUserQuestion": _Verb("ask you something", "Asking you", "Asked you"),
+    "ExitPlanMode": _Verb("carry out this plan", "Showing you the plan", "Showed you the plan"),
+}
+
+
+def activity(tool: str, given: dict[str, Any], workspace: str, *, done: bool) -> str:
+    """A tool call's one line: "Ran `ls -la`", "Editing notes.md"."""
+    verb = _verb(tool)
+    return _line(verb.done if done else verb.doing, verb, given, workspace)
+
+
+def request(tool: str, given: dict[str, Any], workspace: str) -> str:
+    """What a permission card asks for: "Claude wants to run `ls -la`"."""
+    verb = _verb(tool)
+    return _line(f"Claude wants to {verb.wants_to}", verb, given, workspace)
+
+
+def _verb(tool: str) -> _Verb:
+    if tool in _VERBS:
+        return _VERBS[tool]
+    if tool.startswith("mcp__"):
+        _, server, *name = tool.split("__")
+        called = f"{' '.join(name).replace('_', ' ')} of {server}"
+        return _Verb(f"use {called}", f"Using {called}", f"Used {called}")
+    return _Verb(f"use {tool}", f"Using {tool}", f"Used {tool}")
+
+
+def _line(beginning: str, verb: _Verb, given: dict[str, Any], workspace: str) -> str:
+    about = given.get(verb.about) if verb.about else None
+    if not isinstance(about, str) or not about.strip():
+        return beginning if not verb.about else f"{beginning} …"
+    return f"{beginning} {_shown(about.strip(), verb, workspace)}"
+
+
+def _shown(about: str, verb: _Verb, workspace: str) -> str:
+    if verb.about == "url":
+        about = urlsplit(about).netloc or about
+    about = about.removeprefix(workspace.rstrip("/") + "/") if workspace else about
+    first, _, rest = about.partition("\n")
+    if rest or len(first) > LONGEST_TITLE:
+        first = first[:LONGEST_TITLE].rstrip() + " …"
+    return f"`{first}`" if verb.code else first
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------
+
+NOT_CONNECTED = (
+    "Claude is not connected yet. Open the terminal in Settings, log in, and then send your message again."
+)
+LOGIN_EXPIRED = (
+    "Your login to Claude is no longer valid. Open the terminal in Settings, log in again, "
+    "and then send your message again."
+)
+OVERLOADED = "Claude is very busy at the moment. Please try again in a few minutes."
+OFFLINE = "Claude cannot be reached: the connection to the internet does not work at the moment."
+CRASHED = "Claude stopped unexpectedly. What you wrote is kept; write “continue” to go on from here."
+LOST = "The workspace was restarted while Claude was working. Write “continue” to go on from here."
+NOT_SENT = "The workspace was restarted before Claude got this message. Please send it again."
+REFUSED_TO_RUN = "The person said no to this. Ask what to do instead."
+
+_LIMITS = {
+    "five_hour": "You have used up what your Claude plan allows in five hours.",
+    "seven_day": "You have used up what your Claude plan allows in a week.",
+    "seven_day_opus": "You have used up what your Claude plan allows of this model in a week.",
+    "seven_day_sonnet": "You have used up what your Claude plan allows of this model in a week.",
+}
+
+
+def limit_reached(kind: str | None) -> str:
+    beginning = _LIMITS.get(kind or "", "You have used up what your Claude plan allows for now.")
+    return f"{beginning} Claude goes on when the limit is renewed."
+
+
+def trying_again(code: str, attempt: int, most: int) -> str:
+    why = "Claude cannot be reached" if code == "offline" else "Claude is very busy at the moment"
+    return f"{why}. Trying again ({attempt} of {most}) …"
+
+
+def went_on(code: str) -> str:
+    return "Claude could not be reached for a moment." if code == "offline" else "Claude was busy for a moment."
+
+
+def failed(why: str) -> str:
+    return f"Claude could not finish: {why.strip()[:500]}" if why.strip() else "Claude could not finish."

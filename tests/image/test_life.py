@@ -1,0 +1,107 @@
+"""How a workspace starts, lives and ends."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.containers import USER, Workspace, Workspaces
+from tests.support.shell import without_escapes
+from tests.support.volumes import Volume
+from tests.support.wait import wait_until
+
+INIT = re.compile(r"\b(tini|docker-init|dumb-init)\b")
+
+
+def test_the_server_never_runs_as_root(shared_workspace: Workspace) -> None:
+    """Everything but the init runs as the plain user jarvis."""
+    rights = shared_workspace.run("sh", "-c", "grep -H ^Uid: /proc/[0-9]*/status", user="root")
+    uids = {line.split(":", 1)[0]: line.split()[1:] for line in rights.splitlines()}
+    asking = {name for name in uids if _comm(shared_workspace, name) in {"timeout", "sh", "grep", ""}}
+    others = {name: uid for name, uid in uids.items() if name not in asking and name != "/proc/1/status"}
+    assert others, "no server is running"
+    assert all(set(uid) == {"1000"} for uid in others.values()), others
+
+
+def _comm(workspace: Workspace, status_file: str) -> str:
+    return workspace.attempt("cat", status_file.replace("status", "comm"), user="root").output.strip()
+
+
+def test_jarvis_is_who_a_person_is_inside(shared_workspace: Workspace) -> None:
+    """The user is jarvis, 1000:1000, with bash as shell and no way to become root."""
+    assert shared_workspace.run("id", "-un").strip() == USER
+    assert shared_workspace.run("id", "-u").strip() == "1000"
+    assert shared_workspace.run("id", "-g").strip() == "1000"
+    assert shared_workspace.run("sh", "-c", "getent passwd jarvis").strip().endswith(":/bin/bash")
+    assert shared_workspace.attempt("sudo", "-n", "true").status != 0
+    assert shared_workspace.attempt("su", "-c", "true").status != 0
+
+
+def test_the_first_process_is_an_init(shared_workspace: Workspace) -> None:
+    """Process 1 is an init, not the server."""
+    assert INIT.search(shared_workspace.run("cat", "/proc/1/comm"))
+
+
+def test_orphans_are_reaped(shared_workspace: Workspace) -> None:
+    """Processes whose parents are gone leave no zombies."""
+    shared_workspace.run("bash", "-c", "for i in $(seq 50); do (exec -a orphan sleep 0.2) & done")
+    seen = wait_until(lambda: _named(shared_workspace, "orphan"), "orphans")
+    assert seen
+    wait_until(lambda: not _zombies(shared_workspace) and not _named(shared_workspace, "orphan"), "no zombie")
+
+
+def _named(workspace: Workspace, name: str) -> list[str]:
+    return [one["CMD"] for one in workspace.processes() if name in one["CMD"]]
+
+
+def _zombies(workspace: Workspace) -> list[str]:
+    return [one["CMD"] for one in workspace.processes() if one["STAT"].startswith("Z")]
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])
+def test_it_ends_cleanly(workspaces: Workspaces, signal: str) -> None:
+    """{signal} ends the workspace within 5 s with exit code 0."""
+    workspace = workspaces.start()
+    assert workspace.stop(signal, timeout_s=5) == 0
+
+
+def test_it_ends_cleanly_with_a_shell_open(workspaces: Workspaces) -> None:
+    """SIGTERM ends the workspace within 5 s with exit code 0 also while a stubborn program runs in a terminal."""
+    workspace = workspaces.start()
+    shell = workspace.shell().settle()
+    shell.type("trap '' TERM HUP; sleep 1000")
+    wait_until(lambda: _named(workspace, "sleep 1000"), "the stubborn program")
+    assert workspace.stop("SIGTERM", timeout_s=5) == 0
+
+
+def test_a_crash_of_the_server_is_visible(workspaces: Workspaces) -> None:
+    """When the server dies the container ends with an error, so that the platform can start it anew."""
+    workspace = workspaces.start()
+    workspace.run("pkill", "-KILL", "-f", "-o", "webapp", user="root")
+    wait_until(lambda: not workspace.state()["Running"], "the end of the container")
+    assert workspace.state()["ExitCode"] != 0
+
+
+def test_the_log_of_a_good_day_is_quiet(workspaces: Workspaces, kept_volume: Volume) -> None:
+    """Starting, being looked at and ending write no warning, error or traceback to the log."""
+    workspace = workspaces.start(kept_volume)
+    assert workspace.get("/").status_code == 200
+    assert workspace.get("/nothing-here").status_code == 404
+    workspace.stop()
+    workspace.start()
+    workspace.stop()
+    complaints = re.compile(r"^\W*(warn|err|crit|fatal|traceback)|permission denied|exception", re.I | re.M)
+    assert not complaints.findall(without_escapes(workspace.log())), workspace.log()
+
+
+def test_any_command_can_be_run_instead(workspaces: Workspaces) -> None:
+    """`docker run IMAGE COMMAND` runs that command as jarvis instead of the server, and hands on its exit code."""
+    ran = workspaces.run_once("bash", "-c", "id -un; echo $((6*7)); exit 7")
+    assert (ran.status, ran.output.split()) == (7, [USER, "42"])
+
+
+def test_health_is_known_to_the_engine(workspaces: Workspaces) -> None:
+    """The engine's own health check calls a running workspace healthy."""
+    workspace = workspaces.start()
+    wait_until(lambda: workspace.state().get("Health", {}).get("Status") == "healthy", "healthy", timeout_s=40)

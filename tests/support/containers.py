@@ -1,0 +1,237 @@
+"""Containers of the image under test, run the way the platform runs them.
+
+testcontainers starts and removes them; what a test does to one (stop, suspend, kill, look inside) is here.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from testcontainers.core.config import ConnectionMode, testcontainers_config
+from testcontainers.core.container import DockerContainer
+
+from tests.support.evidence import Piece, masked, tail
+from tests.support.internet import Internet
+from tests.support.run import Run
+from tests.support.shell import Shell
+from tests.support.volumes import Volume
+from tests.support.wait import wait_until
+
+USER, MOUNT, PORT, HEALTH = "jarvis", "/data", 3000, "/health"
+PERSON = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
+_NO_DNS = ["127.0.0.1"]
+"""Names that no test serves fail at once instead of leaving this machine."""
+_LOOPBACK: Any = ("127.0.0.1", None)
+"""A free port that only this machine reaches; testcontainers' own types know of no address."""
+
+# The reaper would have to be pulled; ports are published on the loopback even if this machine is a container.
+testcontainers_config.ryuk_disabled = True
+testcontainers_config.connection_mode_override = ConnectionMode.docker_host
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    status: int
+    output: str
+    errors: str
+
+
+class CommandFailedError(AssertionError):
+    """A command in a container did not exit with 0."""
+
+
+class Workspace:
+    """One container of the image."""
+
+    def __init__(self, started: DockerContainer) -> None:
+        self._testcontainer = started
+        self.container: Any = started.get_wrapped_container()
+        self._shells: list[Shell] = []
+
+    # --- its life ---------------------------------------------------------------------------------
+
+    def wait_ready(self, timeout_s: float = 30) -> Workspace:
+        """Waits until the page's server answers; a container that died fails at once, with its log."""
+        wait_until(
+            self.is_healthy, f"{HEALTH} to answer 200", timeout_s=timeout_s, hopeless=self._why_hopeless
+        )
+        return self
+
+    def is_healthy(self) -> bool:
+        try:
+            return self.get(HEALTH).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _why_hopeless(self) -> str:
+        state = self.state()
+        if state["Running"] or state["Status"] == "created":
+            return ""
+        return f"the container exited with {state['ExitCode']}; its log:\n{masked(tail(self.log()))}"
+
+    def state(self) -> dict[str, Any]:
+        """`State` of `docker inspect`, fresh."""
+        self.container.reload()
+        return dict(self.container.attrs["State"])
+
+    def stop(self, signal: str = "SIGTERM", timeout_s: float = 5) -> int:
+        """A signal, then the end; the exit code."""
+        self.container.kill(signal=signal)
+        wait_until(lambda: not self.state()["Running"], f"the end after {signal}", timeout_s=timeout_s)
+        return int(self.state()["ExitCode"])
+
+    def start(self) -> Workspace:
+        """Starts the stopped container again."""
+        self.container.start()
+        return self.wait_ready()
+
+    def suspend(self) -> None:
+        self.container.pause()
+
+    def resume(self) -> None:
+        self.container.unpause()
+
+    def remove(self) -> None:
+        """Ends it by force and forgets it; a named volume stays."""
+        for shell in self._shells:
+            shell.close()
+        self._testcontainer.stop()
+
+    # --- its page ---------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """Where its page is; another one after each start."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        bound = self.container.attrs["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+        if not bound:
+            self.container.reload()
+            bound = self.container.attrs["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+        return int(bound[0]["HostPort"]) if bound else 0
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """What the page's server answers; a proxy of this machine is none of its business."""
+        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=10)
+
+    # --- what is inside ---------------------------------------------------------------------------
+
+    def attempt(
+        self,
+        *command: str,
+        user: str = USER,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: int = 30,
+    ) -> Ran:
+        """Runs a command (an argument list; no shell) under a time limit of its own."""
+        limited = ["timeout", "--kill-after=1", str(timeout_s), *command]
+        done = self.container.exec_run(limited, user=user, demux=True, environment=dict(environment or {}))
+        output, errors = (part.decode(errors="replace") if part else "" for part in done.output)
+        return Ran(done.exit_code, output, errors)
+
+    def run(self, *command: str, user: str = USER, timeout_s: int = 30) -> str:
+        """What a command prints. Errors: `CommandFailedError` unless it exits with 0."""
+        ran = self.attempt(*command, user=user, timeout_s=timeout_s)
+        if ran.status != 0:
+            raise CommandFailedError(f"{command} exited with {ran.status}: {ran.output}{ran.errors}")
+        return ran.output
+
+    def shell(self, *, columns: int = 80, rows: int = 24, user: str = USER, **options: Any) -> Shell:
+        """A terminal session in it."""
+        shell = Shell(
+            self.container.client.api, self.container.id, user=user, columns=columns, rows=rows, **options
+        )
+        self._shells.append(shell)
+        return shell
+
+    def put(self, path: str, content: bytes, *, mode: int = 0o644, owner: int = 0) -> None:
+        """Writes a file into it."""
+        whole = io.BytesIO()
+        with tarfile.open(fileobj=whole, mode="w") as archive:
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode, entry.uid, entry.gid = len(content), mode, owner, owner
+            archive.addfile(entry, io.BytesIO(content))
+        assert self.container.put_archive("/", whole.getvalue())
+
+    def processes(self) -> list[dict[str, str]]:
+        """Every process: UID, PID, PPID, STAT, CMD."""
+        top = self.container.top(ps_args="-eo uid,pid,ppid,stat,args")
+        return [
+            dict(zip(("UID", "PID", "PPID", "STAT", "CMD"), row, strict=True)) for row in top["Processes"]
+        ]
+
+    def log(self) -> str:
+        return str(self.container.logs().decode(errors="replace"))
+
+    def evidence(self) -> list[Piece]:
+        """What each terminal showed, and the log."""
+        shown = [
+            (f"terminal {number}", tail(shell.transcript)) for number, shell in enumerate(self._shells, 1)
+        ]
+        return [*shown, (f"log of {self.container.name}", tail(self.log()))]
+
+
+class Workspaces:
+    """Makes containers of one image, and removes them."""
+
+    def __init__(self, run: Run, image: str) -> None:
+        self._run = run
+        self._image = image
+        self._made: list[Workspace] = []
+
+    def start(
+        self,
+        volume: Volume | None = None,
+        *,
+        internet: Internet | None = None,
+        environment: Mapping[str, str] | None = None,
+        ready: bool = True,
+        **options: Any,
+    ) -> Workspace:
+        """A running container; `options` are those of docker-py's `containers.create`, and win.
+
+        Without `internet` it has no name service; with it, Anthropic's names lead to the stand-in.
+        """
+        made = DockerContainer(self._image).with_envs(**{**PERSON, **(environment or {})})
+        if volume is not None:
+            made.with_volume_mapping(volume.name, MOUNT, "rw")
+        if internet is not None:
+            made.with_envs(**internet.environment)
+            made.with_copy_into_container(internet.ca_pem, internet.ca_path)
+        made.ports[f"{PORT}/tcp"] = _LOOPBACK
+        made.with_name(self._run.name("workspace"))
+        network = internet.network.name if internet else "bridge"
+        defaults = {"network": network, "labels": self._run.labels, "dns": _NO_DNS, "mem_limit": "1024m"}
+        made.with_kwargs(**{**defaults, **options})
+        workspace = Workspace(made.__enter__())
+        self._made.append(workspace)
+        return workspace.wait_ready() if ready else workspace
+
+    def run_once(self, *command: str, **options: Any) -> Ran:
+        """What one command in a container of its own does, to its end; `options` are docker-py's."""
+        made = DockerContainer(self._image).with_command(list(command)).with_name(self._run.name("once"))
+        with made.with_kwargs(network="none", labels=self._run.labels, **options):
+            status = made.wait()
+            output, errors = (part.decode(errors="replace") for part in made.get_logs())
+            return Ran(status, output, errors)
+
+    def remove(self, workspace: Workspace) -> None:
+        """One of them, before the test is over."""
+        self._made.remove(workspace)
+        workspace.remove()
+
+    def close(self) -> None:
+        while self._made:
+            self._made.pop().remove()
+
+    def evidence(self) -> list[Piece]:
+        return [piece for workspace in self._made for piece in workspace.evidence()]

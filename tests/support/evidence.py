@@ -1,0 +1,30 @@
+"""What is shown when a test fails: transcripts and logs, without the secrets in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+Piece = tuple[str, str]
+"""A title and what stands under it."""
+
+_SECRETS = re.compile(r"(sk-ant-[a-z0-9]{2,8}-)[\w-]+|(code-)[\w-]{16,}(?:#[\w-]+)?|(Bearer )[\w.-]+")
+_KEPT_LINES = 300
+
+
+class Witness(Protocol):
+    """A fixture's value that can tell what happened."""
+
+    def evidence(self) -> list[Piece]: ...
+
+
+def masked(text: str) -> str:
+    """The same text with each token's secret part gone."""
+    return _SECRETS.sub(lambda found: f"{found[1] or found[2] or found[3]}[hidden]", text)
+
+
+def tail(text: str, lines: int = _KEPT_LINES) -> str:
+    """The last lines of a long text."""
+    kept = text.splitlines()
+    left_out = len(kept) - lines
+    return text if left_out <= 0 else "\n".join([f"… {left_out} lines left out …", *kept[-lines:]])

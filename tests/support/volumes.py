@@ -1,0 +1,156 @@
+"""A kept volume as Fly gives one: root's, with a root-only lost+found; readable whatever runs on it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import stat
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import docker.errors
+
+from tests.support.run import Run
+
+_MOUNT = "/volume"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing on a volume."""
+
+    kind: str
+    mode: str
+    owner: str
+    content: str
+    """SHA-256 of a file's bytes, the target of a link"""
+
+
+Manifest = dict[str, Entry]
+"""path below the volume's root -> what is there"""
+
+
+class Volume:
+    """A named volume, with a container that never runs and through which it is read and written."""
+
+    def __init__(self, client: docker.DockerClient, run: Run, image: str) -> None:
+        self.name = run.name("volume")
+        self._volume = client.volumes.create(self.name, labels=run.labels)
+        # The image's own mount point is avoided: the engine would fill an empty volume from what is there.
+        self._reader: Any = client.containers.create(
+            image,
+            entrypoint=["true"],
+            command=[],
+            name=f"{self.name}-reader",
+            labels=run.labels,
+            volumes={self.name: {"bind": _MOUNT, "mode": "rw"}},
+            network_mode="none",
+        )
+
+    def put(self, entries: Iterable[tuple[tarfile.TarInfo, bytes]]) -> None:
+        """Writes these, with exactly the owners and modes that they carry."""
+        whole = io.BytesIO()
+        with tarfile.open(fileobj=whole, mode="w") as archive:
+            for entry, content in entries:
+                archive.addfile(entry, io.BytesIO(content))
+        assert self._reader.put_archive(_MOUNT, whole.getvalue())
+
+    def manifest(self, below: str = "") -> Manifest:
+        """Every path on it (or below a folder) with kind, mode, owner and a hash of its bytes."""
+        with self._archive(below) as archive:
+            return {
+                path: _entry(archive, member) for member in archive if (path := _below_root(member, below))
+            }
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one file."""
+        with self._archive(path) as archive:
+            content = archive.extractfile(archive.getmembers()[0])
+            assert content is not None, f"{path} is no file"
+            return content.read()
+
+    def paths(self, below: str = "") -> set[str]:
+        """Every path on it (or below a folder)."""
+        return set(self.manifest(below))
+
+    def remove(self) -> None:
+        for remove in (lambda: self._reader.remove(force=True), self._volume.remove):
+            with contextlib.suppress(docker.errors.NotFound):
+                remove()
+
+    @contextlib.contextmanager
+    def _archive(self, path: str) -> Iterator[tarfile.TarFile]:
+        chunks, _ = self._reader.get_archive(f"{_MOUNT}/{path}")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            yield archive
+
+
+def folder(path: str, *, mode: int, owner: int = 0) -> tuple[tarfile.TarInfo, bytes]:
+    """A folder to `put`."""
+    entry = _owned(path, mode, owner)
+    entry.type = tarfile.DIRTYPE
+    return entry, b""
+
+
+def file(path: str, content: bytes, *, mode: int = 0o644, owner: int = 0) -> tuple[tarfile.TarInfo, bytes]:
+    """A file to `put`."""
+    entry = _owned(path, mode, owner)
+    entry.size = len(content)
+    return entry, content
+
+
+def as_fly_makes_it(volume: Volume) -> Volume:
+    """A new ext4: everything root's, and a lost+found that only root may enter."""
+    volume.put([folder(".", mode=0o755), folder("lost+found", mode=0o700)])
+    return volume
+
+
+def differences(before: Manifest, after: Manifest) -> list[str]:
+    """What is gone, new or changed, one line each; empty if both are byte-identical."""
+    gone = [f"gone: {path}" for path in sorted(before.keys() - after.keys())]
+    new = [f"new: {path}" for path in sorted(after.keys() - before.keys())]
+    changed = [
+        f"changed: {path}: {before[path]} -> {after[path]}"
+        for path in sorted(before.keys() & after.keys())
+        if before[path] != after[path]
+    ]
+    return gone + new + changed
+
+
+def _owned(path: str, mode: int, owner: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(path)
+    entry.mode, entry.uid, entry.gid = mode, owner, owner
+    return entry
+
+
+def _below_root(member: tarfile.TarInfo, below: str) -> str:
+    """The archive names everything after its last folder; here it is named from the volume's root."""
+    base, _, rest = member.name.partition("/")
+    parent = below.rpartition("/")[0]
+    top = base if below else ""
+    return "/".join(part for part in (parent, top, rest.rstrip("/")) if part) or "."
+
+
+def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+    content = archive.extractfile(member) if member.isfile() else None
+    found = hashlib.sha256(content.read()).hexdigest() if content else member.linkname
+    return Entry(
+        kind=_KINDS.get(member.type, repr(member.type)),
+        mode=stat.filemode(member.mode)[1:],
+        owner=f"{member.uid}:{member.gid}",
+        content=found,
+    )
+
+
+_KINDS = {
+    tarfile.REGTYPE: "file",
+    tarfile.AREGTYPE: "file",
+    tarfile.DIRTYPE: "folder",
+    tarfile.SYMTYPE: "link",
+    tarfile.LNKTYPE: "hard link",
+    tarfile.FIFOTYPE: "fifo",
+}

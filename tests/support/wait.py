@@ -1,0 +1,35 @@
+"""Waiting for something to become true, and noticing at once when it never will."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class NeverHappenedError(AssertionError):
+    """What was waited for did not come."""
+
+
+def wait_until(
+    probe: Callable[[], T | None],
+    what: str,
+    *,
+    timeout_s: float = 15,
+    interval_s: float = 0.02,
+    hopeless: Callable[[], str] = lambda: "",
+) -> T:
+    """The first true answer of `probe`.
+
+    Errors: `NeverHappenedError` after `timeout_s`, or as soon as `hopeless` gives a reason; it names `what`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not (answer := probe()):
+        if reason := hopeless():
+            raise NeverHappenedError(f"waited for {what}, but {reason}")
+        if time.monotonic() > deadline:
+            raise NeverHappenedError(f"waited {timeout_s:g} s for {what}; last answer: {answer!r}")
+        time.sleep(interval_s)
+    return answer
