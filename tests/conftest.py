@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.evidence import masked
+from tests.support.evidence import evidence_of, masked
 
 if TYPE_CHECKING:
     import docker
@@ -65,10 +66,9 @@ def _promise(item: pytest.Item) -> str:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """A failed test shows what every fixture of it can tell."""
     report: pytest.TestReport = yield
-    if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            for title, text in value.evidence() if hasattr(value, "evidence") else ():
-                report.sections.append((title, masked(text)))
+    if report.failed and report.when != "teardown":
+        for witness in getattr(item, "funcargs", {}).values():
+            report.sections += [(title, masked(text)) for title, text in evidence_of(witness)]
     return report
 
 
@@ -159,7 +159,14 @@ def internet(docker_client: docker.DockerClient, run: Run, image: str) -> Iterat
 
 
 @pytest.fixture
-def workspaces(run: Run, image: str) -> Iterator[Workspaces]:
+def after_containers() -> Iterator[ExitStack]:
+    """Clean-up that has to wait until the test's containers are gone."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def workspaces(run: Run, image: str, after_containers: ExitStack) -> Iterator[Workspaces]:
     """Starts containers of the image; they are gone after the test."""
     from tests.support.containers import Workspaces
 
@@ -179,10 +186,12 @@ def shared_workspace(run: Run, image: str) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def kept_volume(docker_client: docker.DockerClient, run: Run, image: str) -> Iterator[Volume]:
+def kept_volume(
+    docker_client: docker.DockerClient, run: Run, image: str, after_containers: ExitStack
+) -> Volume:
     """A new volume as Fly makes one; it outlives containers, not the test."""
     from tests.support.volumes import Volume, as_fly_makes_it
 
     volume = Volume(docker_client, run, image)
-    yield as_fly_makes_it(volume)
-    volume.remove()
+    after_containers.callback(volume.remove)
+    return as_fly_makes_it(volume)

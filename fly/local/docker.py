@@ -283,6 +283,9 @@ class Engine:
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         await self.call("POST", "/volumes/create", {"Name": name, "Labels": dict(labels)})
 
+    async def volume(self, name: str) -> Json | None:
+        return await self._or_none("GET", f"/volumes/{name}")
+
     async def remove_volume(self, name: str) -> None:
         await self._or_none("DELETE", f"/volumes/{name}")
 

@@ -105,6 +105,12 @@ def port(config: Config) -> int | None:
     return int(services[0]["internal_port"]) if services else None
 
 
+def ports(config: Config) -> list[int]:
+    """Every port that somebody outside will ask: those of services and of checks."""
+    services = [int(service["internal_port"]) for service in config.get("services", [])]
+    return sorted({*services, *(check.port for check in checks(config))})
+
+
 def autostop(config: Config) -> Autostop:
     services = config.get("services", [])
     wanted: Autostop = services[0].get("autostop", "off") if services else "off"
@@ -113,7 +119,7 @@ def autostop(config: Config) -> Autostop:
 
 def autostart(config: Config) -> bool:
     services = config.get("services", [])
-    return bool(services) and bool(services[0].get("autostart", False))
+    return bool(services) and bool(services[0].get("autostart", not config.get("disable_machine_autostart", False)))
 
 
 def why_not_suspend(config: Config) -> str | None:

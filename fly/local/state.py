@@ -118,6 +118,11 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Destroyed(Machine):
+    """What is remembered of a machine that is no more."""
+
+
+@dataclass(frozen=True)
 class Lease:
     key: ClassVar = "machine"
     machine: str
@@ -150,7 +155,7 @@ class Version:
 
 Record = App | Ip | Network | Volume | Snapshot | Machine | Lease | Event | Version
 R = TypeVar("R", bound=Record)
-KINDS: tuple[type[Any], ...] = (App, Ip, Network, Volume, Snapshot, Machine, Lease, Event, Version)
+KINDS: tuple[type[Any], ...] = (App, Ip, Network, Volume, Snapshot, Machine, Destroyed, Lease, Event, Version)
 
 
 class State:
@@ -194,6 +199,10 @@ class State:
     @property
     def machines(self) -> dict[str, Machine]:
         return self._records[Machine]
+
+    @property
+    def destroyed(self) -> dict[str, Destroyed]:
+        return self._records[Destroyed]
 
     @property
     def leases(self) -> dict[str, Lease]:

@@ -1,3 +1,3 @@
-"""The server inside a workspace: the page, its settings, its terminals and its conversations with Claude Code."""
+"""The server inside a workspace: its page, its terminals, and its conversations with Claude Code."""
 
 __version__ = "0.1.0"

@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from webapp import __version__
 from webapp.config import Config, ConfigError, read_config
@@ -18,7 +20,6 @@ DEAD_AFTER_MS = 60_000
 
 
 def main() -> int:
-    # uvicorn raises the signal again once it has ended: by then there is nothing left to do.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -37,7 +38,10 @@ def _serve(config: Config, listener: socket.socket) -> None:
     short = environment(config, os.environ)
     os.environ.clear()  # so that nothing that is started from here can inherit more than this
     os.environ.update(short)
-    server = uvicorn.Server(_uvicorn_config(config, short))
+    server = uvicorn.Server(uvicorn_config(lambda: _app(config, short)))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn has its own while it serves, and raises the signal once more when it has ended.
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     log.info("my-jarvis %s serves on port %d", __version__, listener.getsockname()[1])
     server.run(sockets=[listener])
     log.info("my-jarvis has ended")
@@ -46,7 +50,7 @@ def _serve(config: Config, listener: socket.socket) -> None:
 def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it: a page that vanished without a word is noticed after a minute, not after fifteen.
+    # Connections inherit it: a page that vanished without a word is noticed in a minute, not in fifteen.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
     try:
         listener.bind(("0.0.0.0", port))  # noqa: S104 - the platform's proxy comes from outside the machine
@@ -56,11 +60,10 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _uvicorn_config(config: Config, short: dict[str, str]) -> uvicorn.Config:
-    from webapp.app import Server  # noqa: PLC0415
-
+def uvicorn_config(app: Callable[[], ASGIApp]) -> uvicorn.Config:
+    """How the server speaks HTTP and WebSocket."""
     return uvicorn.Config(
-        lambda: Server(config, short).app(),
+        app,
         factory=True,
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # terminals and streams gain nothing, and it costs throughput
@@ -78,6 +81,12 @@ def _uvicorn_config(config: Config, short: dict[str, str]) -> uvicorn.Config:
         timeout_keep_alive=75,  # longer than a proxy keeps a connection in its pool
         timeout_graceful_shutdown=2,
     )
+
+
+def _app(config: Config, short: dict[str, str]) -> ASGIApp:
+    from webapp.app import Server  # noqa: PLC0415 - a port that is taken is said before this takes its time
+
+    return Server(config, short).app()
 
 
 if __name__ == "__main__":

@@ -3,30 +3,17 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from webapp.assets import Assets
 from webapp.auth import Auth, Login
 from webapp.boot import boot_of, boot_routes
-
-try:  # until chat.py is there
-    from webapp.chat import Chat
-except ModuleNotFoundError:
-    class Chat:  # type: ignore
-        def __init__(self, *a): pass
-        async def handle(self, m, reply, s): reply({"type":"refused","of":m["type"],"conversation":m.get("conversation"),"code":"absent","message":"no chat yet"})
-        def gone(self, s): pass
-        def busy(self): return False
-        def routes(self): return []
-        async def auth_changed(self): pass
-        async def close(self): pass
-        async def warm(self): pass
+from webapp.chat import Chat
 from webapp.config import Config
 from webapp.guard import Guard
 from webapp.health import health_routes
@@ -54,9 +41,10 @@ class Server:
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = Assets(config.static)
         self._somebody_came = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def app(self) -> ASGIApp:
-        return Starlette(
+        inner = Starlette(
             routes=[
                 *health_routes(self.chat.busy),
                 *boot_routes(self._boot),
@@ -67,22 +55,28 @@ class Server:
                 *self.live.routes(self._boot, self.chat, self._somebody_came.set),
                 *self._assets.routes(),
             ],
-            middleware=[Middleware(Guard)],
-            exception_handlers={Problem: answer_problem, HTTPException: answer_http_exception, Exception: answer_crash},
+            exception_handlers={
+                Problem: answer_problem,
+                HTTPException: answer_http_exception,
+                Exception: answer_crash,
+            },
             lifespan=lambda _app: self._life(),
             max_body_size=LARGEST_BODY,
         )
+        return Guard(inner)  # the outermost, so that nothing answers without it
 
     @contextlib.asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self.login.watch(self.live.anybody)), asyncio.create_task(self._warm())]
+        self._in_background("The login is no longer watched", self.login.watch(self.live.anybody))
+        self._in_background("The chat could not be prepared", self._warm())
         try:
             yield
         finally:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(_in_time(self.chat.close), _in_time(self.terminals.close))
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            closing = (("chat", self.chat.close()), ("terminals", self.terminals.close()))
+            await asyncio.gather(*(_in_time(what, work) for what, work in closing))
 
     async def _warm(self) -> None:
         """Loads what chatting needs, once a page is there and the login, which it waits for, is known."""
@@ -90,24 +84,31 @@ class Server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WARM_AFTER_S):
                 await self.login.known.wait()
-        try:
-            await self.chat.warm()
-        except Exception:
-            log.exception("The chat could not be prepared")
+        await self.chat.warm()
 
     def _settings_changed(self, settings: Settings) -> None:
         self.live.publish({"type": "settings", "settings": settings.json()})
 
-    async def _auth_changed(self, auth: Auth) -> None:
+    def _auth_changed(self, auth: Auth) -> None:
         self.live.publish({"type": "auth", "auth": auth.json()})
-        await self.chat.auth_changed()
+        self._in_background("The chat did not take the change of login", self.chat.auth_changed())
+
+    def _in_background(self, complaint: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_or_complain(complaint, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-async def _in_time(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _in_time(what: str, closing: Coroutine[Any, Any, None]) -> None:
     try:
         async with asyncio.timeout(CLOSE_WITHIN_S):
-            await close()
+            await _or_complain(f"The {what} could not be closed", closing)
     except TimeoutError:
-        log.warning("%s took too long to close", close.__qualname__.partition(".")[0])
+        log.warning("The %s took too long to close", what)
+
+
+async def _or_complain(complaint: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
     except Exception:
-        log.exception("%s could not be closed", close.__qualname__.partition(".")[0])
+        log.exception("%s", complaint)

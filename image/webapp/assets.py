@@ -32,6 +32,7 @@ TYPES = {
     ".woff2": "font/woff2",
 }
 ENCODINGS = {"br": ".br", "gzip": ".gz"}  # best first
+STRANGE = frozenset("\\\0")
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
 INLINE = re.compile(rb"<(script|style)\b([^>]*)>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -54,9 +55,11 @@ class Assets:
         return [Route("/{path:path}", self._serve, methods=["GET"])]
 
     async def _serve(self, request: Request) -> Response:
-        path = request.path_params["path"]
+        path: str = request.path_params["path"]
         if path == "api" or path.startswith("api/"):
             raise not_found("such route")
+        if any(part.startswith(".") or set(part) & STRANGE for part in path.split("/")):
+            raise not_found("such page")
         file = self._find(path)
         if file is None and path.startswith("assets/"):
             raise not_found("such file")
@@ -64,12 +67,9 @@ class Assets:
 
     def _find(self, path: str) -> Path | None:
         """The file of this path, if it is one of the page's and not its frame."""
-        parts = path.split("/")
-        if not all(parts) or any(part.startswith(".") or "\0" in part or "\\" in part for part in parts):
-            return None
         if path == "index.html" or Path(path).suffix not in TYPES:
             return None
-        file = self._root.joinpath(*parts)
+        file = self._root.joinpath(*path.split("/"))
         return file if file.is_file() else None
 
     def _page(self, request: Request) -> Response:
@@ -85,7 +85,7 @@ class Assets:
 def _answer(request: Request, file: Path) -> Response:
     encoding, content = _choose(file, request.headers)
     headers = {
-        "cache-control": FOR_EVER if request.url.path.startswith("/assets/") else ASK_EACH_TIME,
+        "cache-control": FOR_EVER if request.path_params["path"].startswith("assets/") else ASK_EACH_TIME,
         "etag": content.etag,
         "vary": "accept-encoding",
     }
@@ -112,7 +112,7 @@ def _content(path: Path) -> Content:
 
 @lru_cache(maxsize=128)
 def _read(path: Path, *_version: int) -> Content:
-    """Kept in memory. The name comes from the bytes: an image's files all bear the same date, whatever is in them."""
+    """Kept in memory. Named by the bytes, since an image's files all bear the same date."""
     data = path.read_bytes()
     return Content(data, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
 

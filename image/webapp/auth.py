@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,11 @@ ACCOUNT_KEYS = ("oauthAccount", "primaryApiKey", "customApiKeyResponses")
 
 @dataclass(frozen=True)
 class Auth:
-    """Shape: {"state": "checking|signed_out|signed_in", "method": "claude.ai", "email", "organisation", "plan", "checked_at"}"""
+    """Whose login Claude Code has.
+
+    Shape: {"state": "checking|signed_out|signed_in", "method": "claude.ai", "email": "…",
+    "organisation": "…", "plan": "max", "checked_at": "2026-11-23T01:07:50Z"}, null for what is not known
+    """
 
     state: str = "checking"
     method: str | None = None
@@ -71,7 +75,7 @@ def parse_status(output: bytes) -> Auth:
 class Login:
     """The state of the login, and who wants to know when it changes."""
 
-    def __init__(self, config: Config, environment: dict[str, str], changed: Callable[[Auth], Awaitable[None]]) -> None:
+    def __init__(self, config: Config, environment: dict[str, str], changed: Callable[[Auth], None]) -> None:
         self._config = config
         self._environment = environment
         self._changed = changed
@@ -80,6 +84,8 @@ class Login:
         self._seen: object = None  # the traces of the login on disk when the last question was asked
         self._account = _AccountTrace(config)
         self.now = Auth()
+        self._complaint = ""
+        self._background: asyncio.Task[bool] | None = None
         self.known = asyncio.Event()
 
     def routes(self) -> list[Route]:
@@ -91,6 +97,8 @@ class Login:
     async def _get(self, request: Request) -> Response:
         if request.query_params.get("fresh") == "1":
             await self.ask()
+        elif self._traces() != self._seen and not self._asking.locked():
+            self._background = asyncio.create_task(self.ask())
         return JSONResponse(self.now.json())
 
     async def _post_logout(self, _request: Request) -> Response:
@@ -101,13 +109,17 @@ class Login:
         """For ever: while anybody looks, asks as soon as the traces on disk change."""
         while True:
             if anybody() and self._traces() != self._seen:
-                await self._settle()
+                if self.known.is_set():
+                    await self._settle()
                 if not await self.ask():
                     await asyncio.sleep(ASK_AGAIN_AFTER_S)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def ask(self) -> bool:
-        """Asks the binary. Whoever comes while a question is out shares the next answer; False if there was none."""
+        """Asks the binary; False if it has no answer.
+
+        Whoever comes while a question is out shares the next answer: the one under way may be too old.
+        """
         loop = asyncio.get_running_loop()
         came = loop.time()
         async with self._asking:
@@ -121,8 +133,9 @@ class Login:
             self._seen = traces
             before, self.now = self.now, answer
             self.known.set()
+            self._complaint = ""
         if not answer.says_the_same_as(before):
-            await self._changed(answer)
+            self._changed(answer)
         return True
 
     async def log_out(self) -> None:
@@ -145,7 +158,7 @@ class Login:
         try:
             return None if output is None else parse_status(output)
         except (ValueError, KeyError) as error:
-            log.warning("claude auth status answered something unknown: %s", error)
+            self._complain(f"claude auth status answered something unknown: {error}")
             return None
 
     async def _run(self, limit_s: float, *arguments: str) -> bytes | None:
@@ -160,13 +173,13 @@ class Login:
                 env=self._environment,
             )
         except OSError as error:
-            log.warning("%s cannot be started: %s", self._config.claude, error.strerror)
+            self._complain(f"{self._config.claude} cannot be started: {error.strerror}")
             return None
         try:
             async with asyncio.timeout(limit_s):
                 output, _ = await process.communicate()
         except TimeoutError:
-            log.warning("claude %s gave no answer in %.0f s", " ".join(arguments), limit_s)
+            self._complain(f"claude {' '.join(arguments)} gave no answer in {limit_s:.0f} s")
             return None
         finally:
             if process.returncode is None:
@@ -174,6 +187,12 @@ class Login:
                     process.kill()
                 await process.wait()
         return output
+
+    def _complain(self, text: str) -> None:
+        """Once, and not every ten seconds."""
+        if text != self._complaint:
+            log.warning("%s", text)
+        self._complaint = text
 
     def _traces(self) -> object:
         return _version(self._config.claude_config / ".credentials.json"), self._account.digest()

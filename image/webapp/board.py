@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 Item = dict[str, Any]
@@ -15,6 +16,10 @@ LONGEST_SNAPSHOT = 200
 KEPT_EVENTS = 1000
 """A page that missed more is better served by a snapshot."""
 FLUSH_S = 1 / 30
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Items:

@@ -57,4 +57,6 @@ def read_config(environ: Mapping[str, str]) -> Config:
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) < 65536:
         return int(text)
-    raise ConfigError(f"JARVIS_PORT is {text!r}, which is no port: a number from 0 to 65535 is needed (0: any free one)")
+    raise ConfigError(
+        f"JARVIS_PORT is {text!r}, which is no port: a number from 0 to 65535 is needed (0: any free one)"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from webapp.config import Config
 
-# What an operator may set for the machine and Claude needs to see: certificates, proxies, another API or a key for it.
+# What an operator may set for the machine and Claude needs: certificates, proxies, another API, a key for it.
 FROM_THE_OPERATOR = (
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",

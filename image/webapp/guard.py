@@ -1,4 +1,4 @@
-"""Who may speak to the server: only the page that came from the very address that is asked. And what browsers may do with it."""
+"""Who may speak to the server (the page that it has served), and what a browser may do with the answers."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from webapp.problem import Problem
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+FORWARDED = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -23,12 +24,23 @@ STRICT_TRANSPORT = "max-age=31536000"
 
 
 def page_policy(script_hashes: Iterable[str] = (), style_hashes: Iterable[str] = ()) -> str:
-    """The page's Content-Security-Policy: nothing but our own files, and the inline parts with these hashes."""
+    """The page's Content-Security-Policy: our own files, and the inline parts with these hashes."""
     scripts = " ".join(["'self'", *script_hashes])
     styles = " ".join(["'self'", *style_hashes])
-    return (
-        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src 'self' data: blob:; font-src 'self'; "
-        "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {scripts}",
+            f"style-src {styles}",
+            "img-src 'self' data: blob:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "worker-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
     )
 
 
@@ -44,36 +56,26 @@ def same_origin(headers: Headers, origin_needed: bool) -> bool:
         return False
     if not origins:
         return not origin_needed
-    scheme = headers.get("x-forwarded-proto", "")
-    return _address_of_origin(origins[0], scheme) == _address_of_host(hosts[0], origins[0], scheme) is not None
-
-
-def _address_of_origin(origin: str, scheme: str) -> tuple[str, int] | None:
-    own = origin.partition("://")[0]
-    if own not in DEFAULT_PORTS or (scheme and own != scheme):
-        return None
-    address = _address(origin, own)
-    return address if address and urlsplit(origin).path == "" else None
-
-
-def _address_of_host(host: str, origin: str, scheme: str) -> tuple[str, int] | None:
-    scheme = scheme or origin.partition("://")[0]
-    return _address(f"{scheme}://{host}", scheme) if not set(host) & set("/?#@\\") else None
+    forwarded = FORWARDED.get(headers.get("x-forwarded-proto", ""))
+    scheme = forwarded or origins[0].partition("://")[0]
+    asked = _address(f"{scheme}://{hosts[0]}", scheme)
+    return asked is not None and _address(origins[0], scheme) == asked
 
 
 def _address(url: str, scheme: str) -> tuple[str, int] | None:
+    """Host and port of a URL of this scheme that has nothing else in it."""
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if not parts.hostname or parts.username is not None or scheme not in DEFAULT_PORTS:
+    if scheme not in DEFAULT_PORTS or url != f"{scheme}://{parts.netloc}" or "@" in parts.netloc or not host:
         return None
-    return parts.hostname, DEFAULT_PORTS[scheme] if port is None else port
+    return host, DEFAULT_PORTS[scheme] if port is None else port
 
 
 class Guard:
-    """Refuses foreign requests before anything else sees them, and puts the security headers on every answer."""
+    """Refuses foreign requests before anything else sees them; gives every answer its security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -83,27 +85,39 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        shielded = _with_security_headers(send, headers.get("x-forwarded-proto") == "https")
+        shielded = _with_headers(send, _answer_headers(scope, headers))
         if _is_open(scope) or same_origin(headers, origin_needed=scope["type"] == "websocket"):
             await self._app(scope, receive, shielded)
         else:
-            refusal = Problem(403, "foreign_origin", "This address answers only the page that it has served itself.")
+            refusal = Problem(
+                403, "foreign_origin", "This address answers only the page that it has served itself."
+            )
             await refusal.response()(scope, receive, shielded)
 
 
 def _is_open(scope: Scope) -> bool:
     """The page's files and the health check are the same for everybody, and change nothing."""
-    return scope["type"] == "http" and not (scope["path"] == "/api" or scope["path"].startswith("/api/"))
+    return scope["type"] == "http" and not _is_api(scope)
 
 
-def _with_security_headers(send: Send, is_https: bool) -> Send:
+def _is_api(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path == "/api" or path.startswith("/api/")
+
+
+def _answer_headers(scope: Scope, headers: Headers) -> dict[str, str]:
+    more = {"cache-control": "no-store"} if _is_api(scope) else {}
+    if headers.get("x-forwarded-proto") == "https":
+        more["strict-transport-security"] = STRICT_TRANSPORT
+    return {**SECURITY_HEADERS, **more}
+
+
+def _with_headers(send: Send, more: dict[str, str]) -> Send:
     async def shielded(message: Message) -> None:
         if message["type"] in {"http.response.start", "websocket.http.response.start"}:
             headers = MutableHeaders(scope=message)
-            for name, value in SECURITY_HEADERS.items():
+            for name, value in more.items():
                 headers.setdefault(name, value)
-            if is_https:
-                headers.setdefault("strict-transport-security", STRICT_TRANSPORT)
         await send(message)
 
     return shielded

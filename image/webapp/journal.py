@@ -4,6 +4,7 @@ One file a conversation, one JSON object a line, only ever appended to. It is wh
 count once, what saves one that Claude never got, and what tells a turn that was cut off from one that ended.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -25,7 +26,6 @@ class Ended:
     """How a turn ended; `notice` is the code of a notice that no transcript holds."""
 
     outcome: str
-    at: str = ""
     duration_ms: int | None = None
     cost_usd: float | None = None
     tokens: int | None = None
@@ -41,7 +41,8 @@ class Journal:
         self.begun: set[str] = set()
         self.ended: dict[str, Ended] = {}
         for line in _lines(path):
-            self._read(line)
+            with contextlib.suppress(KeyError, TypeError):
+                self._read(line)
 
     def send(self, message: Sent) -> None:
         """It is known from now on; Claude may get it later."""
@@ -81,7 +82,8 @@ class Journal:
     def _write(self, line: dict[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            # A line that a crash cut off must not swallow the next one.
+            file.write("\n" + json.dumps(line, ensure_ascii=False))
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

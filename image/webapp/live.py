@@ -8,16 +8,22 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from webapp.boot import Boot
+from webapp.websocket import (
+    CLOSED_PROTOCOL_ERROR,
+    CLOSED_TOO_FAR_BEHIND,
+    ProtocolError,
+    close,
+    until_one_ends,
+)
 
 log = logging.getLogger("webapp")
 
 Message = dict[str, Any]
 
 LONGEST_QUEUE = 2000
-TOO_FAR_BEHIND = 4408
 FOR_THE_CHAT = frozenset({"send", "stop", "answer", "follow", "unfollow"})
 
 
@@ -59,7 +65,7 @@ class Live:
 
 
 class _Socket:
-    """One page's socket, with a bounded queue: a page that falls too far behind is sent away, and comes back."""
+    """One page's socket; its queue is bounded: who falls too far behind is sent away, and comes back."""
 
     def __init__(self, websocket: WebSocket, chat: Conversations) -> None:
         self._websocket = websocket
@@ -79,27 +85,26 @@ class _Socket:
 
     async def run(self) -> None:
         """Until the page leaves, or falls too far behind."""
-        tasks = [asyncio.create_task(work()) for work in (self._receive, self._send, self._overflow.wait)]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await until_one_ends(self._receive(), self._send(), self._overflow.wait())
+        except ProtocolError:
+            await close(self._websocket, CLOSED_PROTOCOL_ERROR)
         finally:
             self._chat.gone(self._session)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
         if self._overflow.is_set():
-            await self._websocket.close(TOO_FAR_BEHIND)
+            await close(self._websocket, CLOSED_TOO_FAR_BEHIND)
 
     async def _send(self) -> None:
         while True:
             await self._websocket.send_text(await self._queue.get())
 
     async def _receive(self) -> None:
-        try:
-            while True:
-                await self._handle(await self._websocket.receive_text())
-        except (WebSocketDisconnect, KeyError):
-            return
+        while True:
+            try:
+                text = await self._websocket.receive_text()
+            except KeyError as error:  # a binary frame
+                raise ProtocolError from error
+            await self._handle(text)
 
     async def _handle(self, text: str) -> None:
         message = _decode(text)
@@ -124,7 +129,10 @@ class _Socket:
 
 
 def _encode(message: Message) -> str:
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(
+        "utf-8", "replace"
+    ).decode()  # half a character, as JSON can hold it, must not end the socket
 
 
 def _decode(text: str) -> Message:

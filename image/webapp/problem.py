@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 
-
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - the word of the standard for such answers (RFC 9457)
     """A request that is answered with an error.
 
-    Shape: {"error": {"code": "not_found", "message": "one plain sentence", "hint": "what to try next or nothing"}}
+    Shape: {"error": {"code": "not_found", "message": "one plain sentence", "hint": "what to try next"}}
     """
 
     def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
@@ -37,7 +36,9 @@ async def answer_problem(_request: Request, problem: Exception) -> Response:
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 405:
+    if error.status_code == 405 and request.path_params.get("path", "").startswith("api/"):
+        problem = not_found("such route")  # only the page's own route, which takes every path, came close
+    elif error.status_code == 405:
         problem = Problem(405, "method_not_allowed", f"{request.method} is not possible here.")
     elif error.status_code == 413:
         problem = Problem(413, "too_large", "The request is too large.")
@@ -50,7 +51,9 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 async def answer_crash(_request: Request, _error: Exception) -> Response:
     """Starlette logs the traceback; the page learns only that it is not her fault."""
-    return Problem(500, "broken", "Something went wrong in the workspace.", "Try again; reload the page if it stays.").response()
+    return Problem(
+        500, "broken", "Something went wrong in the workspace.", "Try again; reload the page if it stays."
+    ).response()
 
 
 async def json_object(request: Request) -> dict[str, object]:

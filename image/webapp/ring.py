@@ -4,14 +4,14 @@ import mmap
 import re
 
 CAPACITY = 8 << 20
-# Private modes which are on from the start, and those that must not outlive a cut (2026 would freeze the picture).
+# Private modes that are on from the start, and those that must not outlive a cut (2026 freezes the picture).
 ON_AT_FIRST = frozenset({b"7", b"25"})
 NOT_RESTORED = frozenset({b"2026"})
 
 MODE = re.compile(rb"\x1b\[\?([\d;]{1,64})([hl])")
 LONGEST_MODE = 68
-# What begins with an ESC, up to its end, to the next ESC, or to where the bytes end: a control sequence, a string (title,
-# link, picture), or a short sequence.
+# What begins with an ESC, up to its end, to the next ESC, or to where the bytes end: a control sequence,
+# a string (title, link, picture), or a short sequence.
 SEQUENCE = re.compile(
     rb"\x1b(?:"
     rb"\[[\x00-\x17\x19\x1c-\x3f]*(?:[\x18\x1a\x40-\xff]|(?=\x1b)|\Z)"
@@ -60,8 +60,10 @@ class Ring:
         return head + self._memory[: size - len(head)] if len(head) < size else head
 
     def safe_position(self, wanted: int) -> int:
-        """The first position from `wanted` on where a screen can begin: outside of every character and sequence, best
-        at the start of a line."""
+        """The first position from `wanted` on where a screen can begin.
+
+        That is outside of every character and every sequence, and if one is near, at the start of a line.
+        """
         if wanted == 0 == self.start:
             return 0
         first = self.start
@@ -71,7 +73,7 @@ class Ring:
         return first + (line if line and _outside(data, line) == line else at)
 
     def modes_at(self, position: int) -> bytes:
-        """What brings a fresh screen into the private modes that hold there: full screen, pasting, mouse, …"""
+        """What brings a fresh screen into the private modes that hold there: full screen, mouse, …"""
         modes = dict(self._dropped_modes)
         _note(modes, self.read(self.start, position - self.start))
         return b"".join(
@@ -85,7 +87,7 @@ class Ring:
 
     def _note_modes_of_what_goes(self, new_start: int) -> None:
         if new_start > self.start:
-            # A sequence that straddles the new start goes too, and one that straddled the old one is seen whole.
+            # A little more, for the sequence that straddles the new start.
             _note(self._dropped_modes, self.read(self.start, new_start - self.start + LONGEST_MODE))
 
 

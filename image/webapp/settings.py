@@ -136,4 +136,6 @@ def _save(path: Path, stored: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             draft.unlink()
         hint = "The disk may be full: remove files that are no longer needed."
-        raise Problem(507, "not_saved", f"The settings could not be saved: {error.strerror}.", hint) from error
+        raise Problem(
+            507, "not_saved", f"The settings could not be saved: {error.strerror}.", hint
+        ) from error

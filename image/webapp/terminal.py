@@ -46,7 +46,7 @@ class Terminal:
         self.created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self.history = History(Ring(), cols, rows)
         self._viewers: list[Viewer] = []  # the last one owns the size
-        self._input: deque[bytes] = deque()
+        self._input: deque[memoryview] = deque()
         self._input_bytes = 0
         self._input_taken = asyncio.Event()
         self._is_reading = False
@@ -142,7 +142,8 @@ class Terminal:
 
     def _read(self, most: int) -> tuple[bytes, bool]:
         """What is there to be read, and whether nothing will ever come again."""
-        pieces, size = [], 0
+        pieces: list[bytes] = []
+        size = 0
         while size < most:
             try:
                 piece = os.read(self._fd, READ_BYTES)
@@ -193,22 +194,23 @@ class Terminal:
             return
         if data == INTERRUPT:
             self._drop_input()  # as the kernel does with what it still holds
-        self._input.append(data)
+        self._input.append(memoryview(data))
         self._input_bytes += len(data)
         if len(self._input) == 1:
             self._on_room_for_input()
 
     def _on_room_for_input(self) -> None:
         """Hands on as much as the program takes; the rest waits for its turn."""
+        handed_on = 0
         with contextlib.suppress(BlockingIOError):
-            while self._input:
-                self._hand_on(self._input.popleft())
+            while self._input and handed_on < WRITE_BYTES:
+                handed_on += self._hand_on(self._input.popleft())
         if self._input:
             self._loop.add_writer(self._fd, self._on_room_for_input)
         else:
             self._loop.remove_writer(self._fd)
 
-    def _hand_on(self, data: bytes) -> None:
+    def _hand_on(self, data: memoryview) -> int:
         try:
             written = os.write(self._fd, data[:WRITE_BYTES])
         except BlockingIOError:
@@ -220,6 +222,7 @@ class Terminal:
             self._input.appendleft(rest)
         self._input_bytes -= written
         self._input_taken.set()
+        return written
 
     def _drop_input(self) -> None:
         self._input.clear()
@@ -263,10 +266,13 @@ class Terminal:
     def _title(self) -> str:
         """What runs in the foreground, as text that is safe to show."""
         try:
-            name = Path(f"/proc/{self._foreground()}/comm").read_text(encoding="utf-8", errors="replace").strip()
+            name = (
+                Path(f"/proc/{self._foreground()}/comm").read_text(encoding="utf-8", errors="replace").strip()
+            )
         except OSError:
             name = ""
-        return "".join(character for character in name if character.isprintable())[:LONGEST_TITLE] or "bash"
+        shown = "".join(character for character in name if character.isprintable())[:LONGEST_TITLE]
+        return shown if shown and shown != "setsid" else "bash"  # the shell is just being started
 
     def _foreground(self) -> int:
         """The process group that has the keyboard."""
@@ -276,10 +282,13 @@ class Terminal:
             return self._process.pid
 
 
-def _start_shell(cwd: Path, environment: Mapping[str, str], cols: int, rows: int) -> tuple[int, subprocess.Popen[bytes]]:
+def _start_shell(
+    cwd: Path, environment: Mapping[str, str], cols: int, rows: int
+) -> tuple[int, subprocess.Popen[bytes]]:
     """The server's end of a new pseudo-terminal, and the login shell at the other.
 
-    `setsid --ctty` gives the shell a session and its terminal after the fork, which Python may not do in a process with threads.
+    `setsid --ctty` gives it a session and its terminal after the fork: Python must not do that where there
+    are threads.
     """
     ours, theirs = os.openpty()
     try:
@@ -289,7 +298,9 @@ def _start_shell(cwd: Path, environment: Mapping[str, str], cols: int, rows: int
         termios.tcsetattr(theirs, termios.TCSANOW, attributes)
         os.set_blocking(ours, False)
         command = ["setsid", "--ctty", "bash", "-l"]
-        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment)
+        process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment
+        )
     except BaseException:
         os.close(ours)
         raise

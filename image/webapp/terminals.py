@@ -1,7 +1,6 @@
 """All shells of the workspace, and what pages may do with them."""
 
 import asyncio
-import contextlib
 import logging
 import struct
 from collections.abc import Mapping
@@ -15,17 +14,21 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from webapp.problem import Problem, json_object, not_found
 from webapp.terminal import Terminal
 from webapp.viewer import Viewer
+from webapp.websocket import (
+    CLOSED_NORMALLY,
+    CLOSED_PROTOCOL_ERROR,
+    CLOSED_TOO_FAR_BEHIND,
+    CLOSED_UNKNOWN,
+    ProtocolError,
+    close,
+    until_one_ends,
+)
 
 log = logging.getLogger("webapp")
 
 MOST_TERMINALS = 12
 SMALLEST, LARGEST = 1, 1000
 HELLO_WITHIN_S = 10.0
-CLOSE_WITHIN_S = 1.0
-CLOSED_NORMALLY = 1000
-CLOSED_PROTOCOL_ERROR = 1002
-CLOSED_UNKNOWN = 4404
-CLOSED_TOO_FAR_BEHIND = 4408
 
 
 class Terminals:
@@ -90,7 +93,7 @@ class Terminals:
         await websocket.accept()
         terminal = self._terminals.get(websocket.path_params["id"])
         if terminal is None:
-            await websocket.close(CLOSED_UNKNOWN)
+            await close(websocket, CLOSED_UNKNOWN)
         else:
             await _serve(websocket, terminal)
 
@@ -102,41 +105,31 @@ def _side(wanted: dict[str, object], name: str, default: int) -> int:
     return value
 
 
-class _NotOurProtocol(Exception):
-    """A frame that the page does not send."""
-
-
 async def _serve(websocket: WebSocket, terminal: Terminal) -> None:
     """One page on one terminal, from its hello until either has enough."""
     try:
         viewer = terminal.attach(await _hello(websocket))
+        try:
+            works = (_obey(websocket, terminal, viewer), _show(websocket, viewer), viewer.sent_away.wait())
+            await until_one_ends(*works)
+        finally:
+            terminal.detach(viewer)
     except WebSocketDisconnect:
         return
-    except (_NotOurProtocol, TimeoutError):
-        await _close(websocket, CLOSED_PROTOCOL_ERROR)
+    except (ProtocolError, TimeoutError):
+        await close(websocket, CLOSED_PROTOCOL_ERROR)
         return
-    obeying = asyncio.create_task(_obey(websocket, terminal, viewer))
-    tasks = [obeying, asyncio.create_task(_show(websocket, viewer)), asyncio.create_task(viewer.sent_away.wait())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        terminal.detach(viewer)
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    if isinstance(outcomes[0], _NotOurProtocol):
-        await _close(websocket, CLOSED_PROTOCOL_ERROR)
-    elif viewer.sent_away.is_set():
-        await _close(websocket, CLOSED_TOO_FAR_BEHIND)
+    if viewer.sent_away.is_set():
+        await close(websocket, CLOSED_TOO_FAR_BEHIND)
     elif viewer.has_all:
-        await _close(websocket, CLOSED_NORMALLY)
+        await close(websocket, CLOSED_NORMALLY)
 
 
 async def _hello(websocket: WebSocket) -> int:
     async with asyncio.timeout(HELLO_WITHIN_S):
         kind, body = await _frame(websocket)
     if kind != b"h":
-        raise _NotOurProtocol
+        raise ProtocolError
     return _numbers(">Q", body)[0]
 
 
@@ -153,19 +146,16 @@ async def _show(websocket: WebSocket, viewer: Viewer) -> None:
 
 async def _obey(websocket: WebSocket, terminal: Terminal, viewer: Viewer) -> None:
     """Does what the page says, until it leaves."""
-    with contextlib.suppress(WebSocketDisconnect):
-        while True:
-            kind, body = await _frame(websocket)
-            if kind == b"i":
-                await terminal.type(viewer, body)
-            elif kind == b"a":
-                terminal.ack(viewer, _numbers(">Q", body)[0])
-            elif kind == b"r":
-                cols, rows = _numbers(">HH", body)
-                _check_size(cols, rows)
-                terminal.resize(viewer, cols, rows)
-            else:
-                raise _NotOurProtocol
+    while True:
+        kind, body = await _frame(websocket)
+        if kind == b"i":
+            await terminal.type(viewer, body)
+        elif kind == b"a":
+            terminal.ack(viewer, _numbers(">Q", body)[0])
+        elif kind == b"r":
+            terminal.resize(viewer, *_size(body))
+        else:
+            raise ProtocolError
 
 
 async def _frame(websocket: WebSocket) -> tuple[bytes, bytes]:
@@ -174,7 +164,7 @@ async def _frame(websocket: WebSocket) -> tuple[bytes, bytes]:
         raise WebSocketDisconnect(message.get("code", 1005))
     frame = message.get("bytes")
     if not frame:
-        raise _NotOurProtocol
+        raise ProtocolError
     return frame[:1], frame[1:]
 
 
@@ -182,16 +172,11 @@ def _numbers(form: str, body: bytes) -> tuple[int, ...]:
     try:
         return struct.unpack(form, body)
     except struct.error as error:
-        raise _NotOurProtocol from error
+        raise ProtocolError from error
 
 
-def _check_size(cols: int, rows: int) -> None:
+def _size(body: bytes) -> tuple[int, int]:
+    cols, rows = _numbers(">HH", body)
     if not (SMALLEST <= cols <= LARGEST and SMALLEST <= rows <= LARGEST):
-        raise _NotOurProtocol
-
-
-async def _close(websocket: WebSocket, code: int) -> None:
-    """Says why; a page that does not even take that is left alone."""
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-        async with asyncio.timeout(CLOSE_WITHIN_S):
-            await websocket.close(code)
+        raise ProtocolError
+    return cols, rows

@@ -8,19 +8,20 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from webapp import wording
-from webapp.board import Item, Items, Op
+from webapp.board import Item, Items, Op, now
 from webapp.journal import Ended
-from webapp.translate import Translator, add, end_item, notice, user_item
+from webapp.translate import REPORT_OF, Translator, add, end_item, notice, user_item
 
 Json = dict[str, Any]
 
 _ENTRY = re.compile(rb'"uuid":"([0-9a-f-]{36})","timestamp":"')
 _PARENT = re.compile(rb'\{"parentUuid":"([0-9a-f-]{36})"')
+_COST = b'{"type":"cost-state"'
 _SPOKEN = (b'"type":"user"', b'"type":"assistant"', b'"subtype":"local_command"')
 _INTERRUPTED = "[Request interrupted by user"
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>.*?<command-args>(.*?)</command-args>", re.DOTALL)
@@ -54,11 +55,15 @@ class Transcript:
     path: Path
     workspace: str = ""
     size: int = 0
+    cost_usd: float = 0.0
+    """What the conversation has cost so far, as Claude Code counts it."""
     _turns: list[_Turn] = field(default_factory=list)
     _turn_of: dict[str, int] = field(default_factory=dict)
     """entry -> number of its turn, so that a prompt that goes back behind others is noticed"""
     _items: dict[str, int] = field(default_factory=dict)
     """item -> number of its turn, of what was shown already"""
+    _reports: dict[str, str] = field(default_factory=dict)
+    """call of a helper in the background -> what came of it, which a later turn tells"""
 
     @property
     def prompts(self) -> list[str]:
@@ -72,7 +77,7 @@ class Transcript:
         except FileNotFoundError:
             size = 0
         if size < self.size:
-            self.size, self._turns, self._turn_of, self._items = 0, [], {}, {}
+            self.size, self._turns, self._turn_of, self._items, self._reports = 0, [], {}, {}, {}
         if size > self.size:
             self._read_on()
 
@@ -86,6 +91,8 @@ class Transcript:
                 self.size += len(line)
 
     def _note(self, line: bytes, place: _Line) -> None:
+        if line.startswith(_COST):
+            self.cost_usd = cost_of(line)
         found = _ENTRY.search(line)
         if not found:
             return
@@ -95,6 +102,7 @@ class Transcript:
             if prompt is not None:
                 self._go_back(line)
                 self._turns.append(_Turn(entry))
+                self._reports.update(dict.fromkeys(REPORT_OF.findall(prompt), prompt))
             if not self._turns:
                 return
             self._turns[-1].lines.append(place)
@@ -116,11 +124,9 @@ class Transcript:
         Errors: KeyError if `before` is no item of the transcript.
         """
         items: list[Item] = []
-        for number in self._numbers(before):
+        for index, number in enumerate(self._numbers(before)):
             fresh = self._translate(number, ended, open_turn)
-            if before is not None and not items:
-                fresh = _up_to(fresh, before)
-            items = fresh + items
+            items = (_up_to(fresh, before) if before is not None and index == 0 else fresh) + items
             if len(items) > limit:
                 return items[-limit:], True
         return items, False
@@ -137,7 +143,8 @@ class Transcript:
 
     def _translate(self, number: int, ended: Mapping[str, Ended], open_turn: str | None) -> list[Item]:
         turn = self._turns[number]
-        items = _Reader(self.workspace, turn.prompt).read(self._entries(turn), ended, is_open=open_turn == turn.prompt)
+        reader = _Reader(self.workspace, turn.prompt, self._reports)
+        items = reader.read(self._entries(turn), ended, is_open=open_turn == turn.prompt)
         for item in items:
             self._items[item["id"]] = number
         return items
@@ -163,8 +170,9 @@ def _up_to(items: list[Item], before: str) -> list[Item]:
 class _Reader:
     """Turns the entries of one turn into items."""
 
-    def __init__(self, workspace: str, prompt: str) -> None:
+    def __init__(self, workspace: str, prompt: str, reports: Mapping[str, str]) -> None:
         self._translator = Translator(workspace)
+        self._reports = reports
         self._items = Items()
         self._prompt = prompt
         self._first_at = self._last_at = ""
@@ -195,8 +203,10 @@ class _Reader:
     def _user(self, entry: Json) -> list[Op]:
         content = entry["message"]["content"]
         if (entry.get("origin") or {}).get("kind") == "task-notification":
-            return self._translator.task_notification(said(content))
-        results = [] if isinstance(content, str) else [block for block in content if block["type"] == "tool_result"]
+            return []
+        results = (
+            [] if isinstance(content, str) else [block for block in content if block["type"] == "tool_result"]
+        )
         if results:
             return [op for block in results for op in self._result(block, entry)]
         text = said(content)
@@ -208,15 +218,18 @@ class _Reader:
     def _result(self, block: Json, entry: Json) -> list[Op]:
         if (entry.get("permissionDecision") or {}).get("decision") == "reject":
             self._translator.denied(block["tool_use_id"])
-        is_error, detail = bool(block.get("is_error")), entry.get("toolUseResult")
-        return self._translator.tool_result(block["tool_use_id"], block.get("content"), is_error=is_error, detail=detail)
+        call, is_error, detail = block["tool_use_id"], bool(block.get("is_error")), entry.get("toolUseResult")
+        ops = self._translator.tool_result(call, block.get("content"), is_error=is_error, detail=detail)
+        return ops + self._translator.task_notification(self._reports.get(call, ""))
 
     def _assistant(self, entry: Json) -> list[Op]:
         message, at = entry["message"], when(entry)
         if entry.get("isApiErrorMessage"):
             self._outcome = "failed"
             text, status = said(message["content"]), entry.get("apiErrorStatus")
-            return self._translator.error(f"notice-{entry['uuid']}", at, str(entry.get("error")), text, status)
+            return self._translator.error(
+                f"notice-{entry['uuid']}", at, str(entry.get("error")), text, status
+            )
         if message.get("stop_reason") in _FINISHED:
             self._outcome = "completed"
         return self._translator.assistant(message, at, index=entry.get("apiBlockIndex"))
@@ -244,16 +257,21 @@ class _Reader:
         return int(lasted.total_seconds() * 1000)
 
 
-def closing(turn: str, at: str, ended: Ended | None, outcome: str, lasted_ms: int | None = None) -> list[Item]:
+_NOTICES = {"crashed": wording.CRASHED, "lost": wording.LOST, "not_sent": wording.NOT_SENT}
+
+
+def closing(
+    turn: str, at: str, ended: Ended | None, outcome: str, lasted_ms: int | None = None
+) -> list[Item]:
     """A turn's last items: its end, and before it what a person must know about it."""
+    figures: tuple[Any, ...] = (lasted_ms, None, None)
     if ended:
-        outcome = ended.outcome
-    figures = (ended.duration_ms, ended.cost_usd, ended.tokens) if ended else (lasted_ms, None, None)
+        outcome, figures = ended.outcome, (ended.duration_ms, ended.cost_usd, ended.tokens)
+    about = (ended.notice if ended else "") or ("lost" if outcome == "lost" else "")
     items = [end_item(turn, at, outcome, *figures)]
-    if outcome == "lost":
-        items.insert(0, notice(f"lost-{turn}", at, "crashed", wording.LOST))
-    elif ended and ended.notice:
-        items.insert(0, notice(f"notice-{turn}", at, ended.notice, wording.CRASHED))
+    if about:
+        text = _NOTICES.get(about, wording.failed(""))
+        items.insert(0, notice(f"notice-{turn}", at, "failed" if about == "failed" else "crashed", text))
     return items
 
 
@@ -261,7 +279,7 @@ def closing(turn: str, at: str, ended: Ended | None, outcome: str, lasted_ms: in
 
 
 def when(entry: Json) -> str:
-    return str(entry.get("timestamp") or datetime.now(UTC).isoformat())
+    return str(entry.get("timestamp") or now())
 
 
 def said(content: str | list[Json]) -> str:
@@ -274,9 +292,16 @@ def said(content: str | list[Json]) -> str:
 
 
 def command(text: str) -> str:
-    """"/name arguments", if this is Claude Code's record of a command."""
+    """ "/name arguments", if this is Claude Code's record of a command."""
     found = _COMMAND.search(text)
     return f"{found.group(1)} {found.group(2)}".strip() if found else ""
+
+
+def cost_of(line: bytes) -> float:
+    try:
+        return float(json.loads(line).get("totalCostUSD") or 0)
+    except (ValueError, TypeError):
+        return 0.0
 
 
 def prompt_of(line: bytes) -> str | None:

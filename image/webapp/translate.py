@@ -22,7 +22,7 @@ _OFFLINE = re.compile(
 )
 _TOOL_ERROR = re.compile(r"</?tool_use_error>")
 _REPORT = re.compile(r"<(summary|result)>(.*?)</\1>", re.DOTALL)
-_REPORT_OF = re.compile(r"<tool-use-id>(.*?)</tool-use-id>")
+REPORT_OF = re.compile(r"<tool-use-id>(.*?)</tool-use-id>")
 
 
 def add(item: Item) -> Op:
@@ -163,7 +163,9 @@ class Translator:
 
     # --- whole messages ---
 
-    def assistant(self, message: Json, at: str, *, index: int | None = None, parent: str | None = None) -> list[Op]:
+    def assistant(
+        self, message: Json, at: str, *, index: int | None = None, parent: str | None = None
+    ) -> list[Op]:
         """Whole blocks of one message; `index` is the first one's place in it where that is known."""
         ops: list[Op] = []
         for block in message["content"]:
@@ -236,10 +238,18 @@ class Translator:
 
     def task_notification(self, text: str) -> list[Op]:
         """The same, as a transcript has it."""
-        found = _REPORT_OF.search(text)
-        report = dict(_REPORT.findall(text))
+        found = REPORT_OF.search(text)
+        if not found:
+            return []
+        report = {name: words for name, words in _REPORT.findall(text)}
         ok = "<status>completed</status>" in text
-        return self.task_done(found and found.group(1), ok=ok, summary=report.get("result") or report.get("summary", ""))
+        return self.task_done(
+            found.group(1), ok=ok, summary=report.get("result") or report.get("summary", "")
+        )
+
+    def knows(self, tool_use_id: str) -> bool:
+        """Whether this call has been heard of and waits for its result."""
+        return tool_use_id in self._tools or tool_use_id in self._questions
 
     def asked(self, tool_use_id: str) -> Json | None:
         """Somebody shows a card for this call; the input that Claude gave it, if it is known."""
@@ -256,7 +266,9 @@ class Translator:
         settled = "answered" if tool.name == "AskUserQuestion" else "allowed"
         answer = _cut(_text(content)) if is_error else answers
         state = "denied" if is_error else settled
-        return [add(ask_item(tool_use_id, at, tool.name, tool.input, self.workspace, state=state, answer=answer))]
+        return [
+            add(ask_item(tool_use_id, at, tool.name, tool.input, self.workspace, state=state, answer=answer))
+        ]
 
     # --- what goes wrong ---
 
@@ -390,12 +402,26 @@ def ask_item(
 
 
 def _said(kind: str, item_id: str, at: str, text: str, *, done: bool) -> Item:
-    return {"kind": "assistant" if kind == "text" else kind, "id": item_id, "at": at, "text": text, "done": done}
+    return {
+        "kind": "assistant" if kind == "text" else kind,
+        "id": item_id,
+        "at": at,
+        "text": text,
+        "done": done,
+    }
 
 
 def _tool_item(item_id: str, at: str, name: str, given: Json, title: str, parent: str | None) -> Item:
     shown = {"name": name, "input": _bounded(given), "title": title}
-    return {"kind": "tool", "id": item_id, "at": at, **shown, "status": "running", "output": "", "parent": parent}
+    return {
+        "kind": "tool",
+        "id": item_id,
+        "at": at,
+        **shown,
+        "status": "running",
+        "output": "",
+        "parent": parent,
+    }
 
 
 def _output(content: Any, detail: Any) -> str:

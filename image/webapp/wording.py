@@ -20,14 +20,18 @@ class _Verb:
 
 _VERBS = {
     "Bash": _Verb("run", "Running", "Ran", "command", code=True),
-    "BashOutput": _Verb("look at a running command", "Looking at a running command", "Looked at a running command"),
+    "BashOutput": _Verb(
+        "look at a running command", "Looking at a running command", "Looked at a running command"
+    ),
     "KillShell": _Verb("stop a running command", "Stopping a running command", "Stopped a running command"),
     "Read": _Verb("read", "Reading", "Read", "file_path"),
     "Write": _Verb("write", "Writing", "Wrote", "file_path"),
     "Edit": _Verb("edit", "Editing", "Edited", "file_path"),
     "MultiEdit": _Verb("edit", "Editing", "Edited", "file_path"),
     "NotebookEdit": _Verb("edit", "Editing", "Edited", "notebook_path"),
-    "Glob": _Verb("look for files named", "Looking for files named", "Looked for files named", "pattern", code=True),
+    "Glob": _Verb(
+        "look for files named", "Looking for files named", "Looked for files named", "pattern", code=True
+    ),
     "Grep": _Verb("search for", "Searching for", "Searched for", "pattern", code=True),
     "LS": _Verb("list", "Listing", "Listed", "path"),
     "WebFetch": _Verb("read the page", "Reading the page", "Read the page", "url"),
@@ -116,7 +120,9 @@ def trying_again(code: str, attempt: int, most: int) -> str:
 
 
 def went_on(code: str) -> str:
-    return "Claude could not be reached for a moment." if code == "offline" else "Claude was busy for a moment."
+    return (
+        "Claude could not be reached for a moment." if code == "offline" else "Claude was busy for a moment."
+    )
 
 
 def failed(why: str) -> str:

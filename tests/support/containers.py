@@ -60,7 +60,7 @@ class Workspace:
     def wait_ready(self, timeout_s: float = 30) -> Workspace:
         """Waits until the page's server answers; a container that died fails at once, with its log."""
         wait_until(
-            self.is_healthy, f"{HEALTH} to answer 200", timeout_s=timeout_s, hopeless=self._why_hopeless
+            self.is_healthy, f"{HEALTH} to answer 200", timeout_s=timeout_s, hopeless=self.why_hopeless
         )
         return self
 
@@ -70,7 +70,8 @@ class Workspace:
         except httpx.TransportError:
             return False
 
-    def _why_hopeless(self) -> str:
+    def why_hopeless(self) -> str:
+        """Why waiting makes no sense any more; nothing while it runs."""
         state = self.state()
         if state["Running"] or state["Status"] == "created":
             return ""
@@ -152,6 +153,11 @@ class Workspace:
         )
         self._shells.append(shell)
         return shell
+
+    def close(self, shell: Shell) -> None:
+        """Leaves a terminal session, and with it what it showed."""
+        self._shells.remove(shell)
+        shell.close()
 
     def put(self, path: str, content: bytes, *, mode: int = 0o644, owner: int = 0) -> None:
         """Writes a file into it."""

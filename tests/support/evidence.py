@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Piece = tuple[str, str]
 """A title and what stands under it."""
@@ -12,10 +12,21 @@ _SECRETS = re.compile(r"(sk-ant-[a-z0-9]{2,8}-)[\w-]+|(code-)[\w-]{16,}(?:#[\w-]
 _KEPT_LINES = 300
 
 
+@runtime_checkable
 class Witness(Protocol):
     """A fixture's value that can tell what happened."""
 
     def evidence(self) -> list[Piece]: ...
+
+
+def evidence_of(value: object) -> list[Piece]:
+    """What this value can tell; its own trouble never hides the failure that is asked about."""
+    if not isinstance(value, Witness):
+        return []
+    try:
+        return value.evidence()
+    except Exception as error:
+        return [("evidence that could not be had", repr(error))]
 
 
 def masked(text: str) -> str:

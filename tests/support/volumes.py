@@ -15,6 +15,7 @@ import docker
 import docker.errors
 
 from tests.support.run import Run
+from tests.support.wait import wait_until
 
 _MOUNT = "/volume"
 
@@ -65,6 +66,16 @@ class Volume:
             return {
                 path: _entry(archive, member) for member in archive if (path := _below_root(member, below))
             }
+
+    def at_rest(self) -> Manifest:
+        """The manifest once nobody writes any more."""
+        seen: list[Manifest] = [{}]
+
+        def unchanged() -> Manifest | None:
+            seen.append(self.manifest())
+            return seen[-1] if seen[-1] == seen[-2] else None
+
+        return wait_until(unchanged, "the volume to be at rest", interval_s=0.2)
 
     def read(self, path: str) -> bytes:
         """The bytes of one file."""

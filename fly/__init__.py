@@ -1,0 +1,1 @@
+"""How a workspace is made, watched, changed and unmade."""

@@ -1,0 +1,334 @@
+"""A machine on this host: its container, its volume, its network. What they are to become is decided in `machines`."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fly.local import container, machineconfig, networks
+from fly.local.container import Site
+from fly.local.docker import DockerError, Engine, ExecResult
+from fly.local.logbook import Line, Logbook, parse
+from fly.local.names import ulid
+from fly.local.probe import Address
+from fly.local.state import App, Machine, Network, Snapshot, State, Volume, now
+
+log = logging.getLogger(__name__)
+PAUSE_LIMIT_S = 10.0
+EXEC_START_LIMIT_S = 5.0
+KILLED_LIMIT_S = 15.0
+HARVESTED_LINES = "2000"
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a machine's process ended."""
+
+    code: int
+    oom: bool
+    at: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A machine's container as the engine has it."""
+
+    state: Literal["running", "paused", "exited", "absent"]
+    place: "Place | None" = None
+    exit: Exit | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a running machine's ports are: at its own address, or one by one on the loopback."""
+
+    host: str
+    published: tuple[tuple[int, int], ...] = ()
+
+    def address(self, port: int) -> Address:
+        return Address(self.host, dict(self.published).get(port, port))
+
+
+class Host:
+    """*Errors*: DockerError, from everything that asks the engine."""
+
+    def __init__(self, state: State, engine: Engine, site: Site, folder: Path) -> None:
+        self.engine, self.site = engine, site
+        self._state = state
+        self._logbook = Logbook(folder / "logs")
+        self._snapshots = folder / "snapshots"
+        self._snapshots.mkdir(mode=0o700, exist_ok=True)
+        self._network_lock = asyncio.Lock()
+        self._networks_present: set[str] = set()
+
+    # -- a machine's run --------------------------------------------------------------------------------------
+
+    async def launch(self, machine: Machine) -> Place:
+        """Runs it on a fresh root file system, as every start on Fly does."""
+        network = self._network_of(machine)
+        volume = self._volume_of(machine)
+        if volume:
+            await self._require_volume(volume)
+        body = container.body(machine, volume, network, self.site)
+        name = container.container_name(machine)
+        try:
+            await self.engine.create(name, body)
+        except DockerError as error:
+            if error.status != 409:
+                raise
+            await self.engine.remove(name)
+            await self.engine.create(name, body)
+        await _together(self._present(network), self._furnish(machine, volume))
+        await self._start(name, network)
+        seen = await self.look(machine)
+        return seen.place or Place(machine.private_ip)
+
+    async def _start(self, name: str, network: Network) -> None:
+        try:
+            await self.engine.start(name)
+        except DockerError as error:
+            if error.status != 404:
+                raise
+            self._networks_present.discard(network.id)  # somebody removed the network under us
+            await self._present(network)
+            await self.engine.start(name)
+
+    async def _furnish(self, machine: Machine, volume: Volume | None) -> None:
+        """What must be in place before the process runs: the volume's first content, and the config's files."""
+        name = container.container_name(machine)
+        mount = machineconfig.mount(machine.config)
+        if volume and mount and not volume.filled:
+            source = self._snapshot_path(volume.snapshot) if volume.snapshot else container.new_file_system()
+            await self.engine.put_archive(name, mount["path"], source)
+            self._state.change(self._state.volumes[volume.id], filled=True, state="created")
+        if files := container.files(machine):
+            await self.engine.put_archive(name, "/", files)
+
+    async def look(self, machine: Machine) -> Seen:
+        found = await self.engine.inspect(container.container_name(machine))
+        return _seen(found, self.site) if found else Seen("absent")
+
+    async def end(self, machine: Machine, signal: str, timeout_s: float) -> Exit:
+        """Asks the process to end, makes it end when it does not, and clears its container away."""
+        name = container.container_name(machine)
+        with _unless_ended():
+            await self.engine.kill(name, signal)
+        if not await self._ended(name, timeout_s):
+            with _unless_ended():
+                await self.engine.kill(name, "SIGKILL")
+            await self._ended(name, KILLED_LIMIT_S)
+        seen = await self.look(machine)
+        await self.discard(machine)
+        return seen.exit or Exit(0, False, now())
+
+    async def _ended(self, name: str, timeout_s: float) -> bool:
+        try:
+            return await self.engine.wait(name, timeout_s)
+        except DockerError as error:
+            if error.status == 404:
+                return True
+            raise
+
+    async def discard(self, machine: Machine) -> None:
+        """Clears the container away, whatever it does; what it wrote is kept."""
+        name = container.container_name(machine)
+        with contextlib.suppress(DockerError, TimeoutError):
+            self._logbook.keep(machine.id, await self.engine.logs(name, tail=HARVESTED_LINES))
+        try:
+            await self.engine.remove(name)
+        except DockerError as error:
+            if error.status != 408:
+                raise
+            await self._thaw_by_hand(name)
+            await self.engine.remove(name)
+
+    async def freeze(self, machine: Machine) -> None:
+        """Pauses, but never while somebody's exec is starting: that hangs the engine for good (Docker 20.10)."""
+        name = container.container_name(machine)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXEC_START_LIMIT_S):
+                while await self.engine.execs_starting(name):
+                    await asyncio.sleep(0.02)
+        await self.engine.pause(name, PAUSE_LIMIT_S)
+
+    async def thaw(self, machine: Machine) -> None:
+        await self.engine.unpause(container.container_name(machine), PAUSE_LIMIT_S)
+
+    async def _thaw_by_hand(self, name: str) -> None:
+        """The way out when the engine hangs on a container that was frozen half-way: past it, in the kernel's files."""
+        found = await self.engine.inspect(name)
+        for path, word in _freezers(str(found["Id"]) if found else ""):
+            with contextlib.suppress(OSError):
+                path.write_text(word)
+                log.warning("thawed %s by hand: the engine did not answer", name)
+
+    async def signal(self, machine: Machine, signal: str) -> None:
+        await self.engine.kill(container.container_name(machine), signal)
+
+    async def exec(
+        self, machine: Machine, command: list[str], stdin: bytes, timeout_s: float, started: Callable[[], None]
+    ) -> ExecResult:
+        return await self.engine.exec(container.container_name(machine), command, stdin, timeout_s, started)
+
+    async def processes(self, machine: Machine) -> list[dict[str, str]]:
+        """*Shape*: `[{"PID": "1", "RSS": "120", …}]`"""
+        seen = await self.engine.top(container.container_name(machine), "-o pid,pcpu,rss,etimes,cputimes,args")
+        return [dict(zip(seen["Titles"], row, strict=False)) for row in seen["Processes"]]
+
+    async def memory_used(self, machine: Machine) -> int:
+        """*Units*: bytes"""
+        memory = (await self.engine.stats(container.container_name(machine)))["memory_stats"]
+        return int(memory.get("usage", 0)) - int(memory.get("stats", {}).get("total_inactive_file", 0))
+
+    async def lines(self, machine: Machine) -> list[Line]:
+        """What the machine wrote, in this run and before."""
+        kept = parse(machine.id, self._logbook.read(machine.id))
+        with contextlib.suppress(DockerError):
+            kept += parse(machine.id, await self.engine.logs(container.container_name(machine), tail=HARVESTED_LINES))
+        return kept
+
+    def forget(self, machine: Machine) -> None:
+        self._logbook.forget(machine.id)
+
+    # -- volumes ----------------------------------------------------------------------------------------------
+
+    async def create_volume(self, volume: Volume) -> None:
+        labels = container.labels(self.site, app=volume.app, volume=volume.id)
+        await self.engine.create_volume(container.volume_name(volume), labels)
+
+    async def remove_volume(self, volume: Volume) -> None:
+        await self.engine.remove_volume(container.volume_name(volume))
+
+    async def _require_volume(self, volume: Volume) -> None:
+        """The engine would make a missing volume anew, and nobody would learn that the data is gone."""
+        if await self.engine.volume(container.volume_name(volume)) is None:
+            raise DockerError(404, f"volume {volume.id} is gone from the engine: its data is lost")
+
+    def _snapshot_path(self, snapshot: str) -> Path:
+        return self._snapshots / f"{snapshot}.tar"
+
+    def remove_snapshot(self, snapshot: Snapshot) -> None:
+        self._snapshot_path(snapshot.id).unlink(missing_ok=True)
+
+    # -- networks ---------------------------------------------------------------------------------------------
+
+    async def join(self, org: str, name: str) -> Network:
+        """The organisation's network of this name, with addresses of its own."""
+        async with self._network_lock:
+            known = next((n for n in self._state.networks.values() if (n.org, n.name) == (org, name)), None)
+            if known:
+                return known
+            network = Network(ulid().lower()[-12:], org, name, await self._free_subnet(name))
+            self._state.save(network)
+            return network
+
+    async def _free_subnet(self, name: str) -> str:
+        ours = [networks.ipaddress.IPv4Network(n.subnet) for n in self._state.networks.values()]
+        engines = list(networks.subnets_in(await self.engine.networks()))
+        return networks.free_subnet(networks.POOL, [*ours, *engines, *networks.routed()], default=name == "default")
+
+    def free_address(self, network: Network) -> str:
+        taken = [m.private_ip for m in self._state.machines.values()]
+        return networks.free_address(network.subnet, taken)
+
+    async def _present(self, network: Network) -> None:
+        if network.id in self._networks_present:
+            return
+        async with self._network_lock:
+            name = container.network_name(network)
+            if await self.engine.network(name) is None:
+                labels = container.labels(self.site, network=network.name)
+                await self.engine.create_network(name, network.subnet, labels)
+            self._networks_present.add(network.id)
+
+    async def leave(self, app: App) -> None:
+        """Removes the app's network once no app is in it."""
+        async with self._network_lock:
+            others = [a for a in self._state.apps.values() if (a.org, a.network) == (app.org, app.network) and a != app]
+            network = next((n for n in self._state.networks.values() if (n.org, n.name) == (app.org, app.network)), None)
+            if network and not others:
+                await self.engine.remove_network(container.network_name(network))
+                self._networks_present.discard(network.id)
+                self._state.drop(network)
+
+    # -- what is there ----------------------------------------------------------------------------------------
+
+    async def orphans(self) -> dict[str, list[dict[str, Any]]]:
+        """Containers, volumes and networks that carry our label and that no record knows. Listed, never deleted."""
+        label = f"{container.PLATFORM}={self.site.platform_id}"
+        machines = {container.container_name(m) for m in self._state.machines.values()}
+        volumes = {container.volume_name(v) for v in self._state.volumes.values()}
+        nets = {container.network_name(n) for n in self._state.networks.values()}
+        found = [(c["Names"][0].lstrip("/"), c) for c in await self.engine.containers(label)]
+        return {
+            "containers": [_orphan(name, c) for name, c in found if name not in machines],
+            "volumes": [_orphan(v["Name"], v) for v in await self.engine.volumes(label) if v["Name"] not in volumes],
+            "networks": [
+                _orphan(n["Name"], n)
+                for n in await self.engine.networks()
+                if (n["Labels"] or {}).get(container.PLATFORM) == self.site.platform_id and n["Name"] not in nets
+            ],
+        }
+
+    def _network_of(self, machine: Machine) -> Network:
+        app = self._state.apps[machine.app]
+        return next(n for n in self._state.networks.values() if (n.org, n.name) == (app.org, app.network))
+
+    def _volume_of(self, machine: Machine) -> Volume | None:
+        mount = machineconfig.mount(machine.config)
+        return self._state.volumes.get(mount["volume"]) if mount else None
+
+
+def _orphan(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "labels": found.get("Labels") or {}, "state": found.get("State", "")}
+
+
+def _seen(found: dict[str, Any], site: Site) -> Seen:
+    state = found["State"]
+    place = _place(found, site)
+    if state["Paused"]:
+        return Seen("paused", place)
+    if state["Running"]:
+        return Seen("running", place)
+    return Seen("exited", exit=Exit(int(state["ExitCode"]), bool(state["OOMKilled"]), state["FinishedAt"], state["Error"]))
+
+
+def _place(found: dict[str, Any], site: Site) -> Place | None:
+    settings = found["NetworkSettings"]
+    if site.direct:
+        addresses = [network["IPAddress"] for network in settings["Networks"].values() if network["IPAddress"]]
+        return Place(addresses[0]) if addresses else None
+    bound = {port: where for port, where in (settings["Ports"] or {}).items() if where}
+    return Place("127.0.0.1", tuple((int(port.split("/")[0]), int(where[0]["HostPort"])) for port, where in bound.items()))
+
+
+def _freezers(container_id: str) -> list[tuple[Path, str]]:
+    if not container_id:
+        return []
+    root = Path("/sys/fs/cgroup")
+    return [
+        (root / "freezer/docker" / container_id / "freezer.state", "THAWED"),
+        (root / f"system.slice/docker-{container_id}.scope/cgroup.freeze", "0"),
+        (root / "docker" / container_id / "cgroup.freeze", "0"),
+    ]
+
+
+@contextlib.contextmanager
+def _unless_ended() -> Any:
+    """A process that is gone, or whose container is, can not be told anything: that is what was wanted."""
+    try:
+        yield
+    except DockerError as error:
+        if error.status not in {404, 409}:
+            raise
+
+
+async def _together(*steps: Any) -> None:
+    """All steps at once; the first failure counts once all have come to an end."""
+    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -1,0 +1,58 @@
+"""What the door allows: times, sizes and counts, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fly.local.idle import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Nothing here bounds the whole length of an answer, of a stream or of a WebSocket."""
+
+    idle: Rule = Rule()
+
+    head_s: float = 10.0
+    """For a whole request head, from its first byte."""
+    keep_alive_s: float = 75.0
+    """Between two requests of one connection."""
+    body_s: float = 60.0
+    """Without a byte of a request's body."""
+    connect_s: float = 3.0
+    first_byte_s: float = 300.0
+    """From the whole request to the first byte of the answer."""
+    half_close_s: float = 5.0
+    """A visitor that closed its sending side, and to whom no byte goes, is gone after so long."""
+    linger_s: float = 3.0
+    """Unread input of a refused request is drained so long, that the refusal arrives."""
+    drain_s: float = 3.0
+    """What is under way at `stop` may finish."""
+
+    hold_s: float = 60.0
+    """A request waits so long for a machine to wake, then 504."""
+    page_s: float = 2.5
+    """A browser gets the waking page after so long."""
+    wake_s: float = 120.0
+    """A wake without result counts as failed after so long."""
+    failed_wake_s: float = 2.0
+    """A failed wake is not tried again for so long."""
+    held_requests: int = 2000
+    """For one machine."""
+
+    connections: int = 8192
+    head_bytes: int = 32 * 1024
+    answer_head_bytes: int = 64 * 1024
+    buffer_bytes: int = 256 * 1024
+    """What is kept of one direction before its sender is stopped."""
+    pooled: int = 32
+    """Unused connections kept to one machine."""
+    pooled_s: float = 4.0
+    """Less than the 5 s after which common servers close an unused connection."""
+
+    busy_s: float = 3.0
+    """For the answer to: are you busy?"""
+    tick_s: float = 0.25
+    """How often deadlines are looked at."""
+    pass_s: float = 1.0
+    """How often machines are looked at."""

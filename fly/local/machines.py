@@ -1,0 +1,785 @@
+"""What a machine may do when: its states and the ways between them, one lock for each machine.
+
+    created ──▶ starting ──▶ started ──▶ suspending ──▶ suspended ──▶ starting
+                   ▲ │          │ └────▶ stopping ────▶ stopped ────▶ starting
+                   │ └▶ failed  ▼
+                   └──────── restarting, replacing          any ──▶ destroying ──▶ (gone)
+
+A passing state is an intent, and it is saved before the engine is asked: a platform that was killed in the middle goes on
+from there when it comes back. Whoever comes in the middle waits for the lock; a forced destroy takes it away.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from fly.local import machineconfig, probe
+from fly.local.docker import DockerError, ExecResult
+from fly.local.hosting import Exit, Place, Seen
+from fly.local.leases import Leases
+from fly.local.machineconfig import Check
+from fly.local.probe import Address
+from fly.local.refusal import Refusal, missing, precondition
+from fly.local.state import PERSISTENT, Destroyed, Event, Machine, State, Version, now
+
+log = logging.getLogger(__name__)
+PATIENCE_S = 10.0
+"""How long a call waits for its turn at a machine that is busy."""
+WAKE_DEADLINE_S = 60.0
+DRAIN_S = 10.0
+DIAL_EVERY_S = 0.01
+FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.25, 10.0
+STEADY_S = 300.0
+"""A run as long as this clears the count of restarts."""
+ASLEEP = frozenset({"created", "stopped", "suspended", "failed", "restarting"})
+AT_REST = frozenset({"created", "stopped", "suspended", "failed"})
+
+
+class WakeFailed(Exception):
+    """The machine could not be made to answer; `reason` is a sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where requests for an app go. `awake`: its page has answered since it started, so connect at once; else wake it."""
+
+    machine_id: str
+    app: str
+    address: Address | None
+    awake: bool
+    autostart: bool
+    autostop: Literal["off", "stop", "suspend"]
+    health_path: str | None
+
+
+@dataclass(frozen=True)
+class CheckStatus:
+    name: str
+    status: Literal["passing", "warning", "critical"]
+    output: str
+    updated_at: str
+
+
+class Hosting(Protocol):
+    """What a machine needs of the host that it runs on."""
+
+    async def launch(self, machine: Machine) -> Place: ...
+    async def look(self, machine: Machine) -> Seen: ...
+    async def end(self, machine: Machine, signal: str, timeout_s: float) -> Exit: ...
+    async def discard(self, machine: Machine) -> None: ...
+    async def freeze(self, machine: Machine) -> None: ...
+    async def thaw(self, machine: Machine) -> None: ...
+    async def signal(self, machine: Machine, signal: str) -> None: ...
+    async def exec(
+        self, machine: Machine, command: list[str], stdin: bytes, timeout_s: float, started: Callable[[], None]
+    ) -> ExecResult: ...
+    def forget(self, machine: Machine) -> None: ...
+
+
+@dataclass
+class Live:
+    """What is true of a machine only while this process runs."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    work: asyncio.Task[None] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    place: Place | None = None
+    ready: bool = False
+    running_since: float = 0.0
+    execs: int = 0
+    execs_starting: int = 0
+    wanted: bool = False
+    """Somebody waits for it to wake: a suspend that has not happened yet is given up."""
+    unseen_end: bool = False
+    """Its container ended while it was busy; look again when it is not."""
+    waking: asyncio.Task[Address] | None = None
+    checker: asyncio.Task[None] | None = None
+    checks: dict[str, CheckStatus] = field(default_factory=dict)
+
+
+class Machines:
+    def __init__(self, state: State, host: Hosting, leases: Leases) -> None:
+        self._state, self._host, self._leases = state, host, leases
+        self._live: dict[str, Live] = {}
+        self._targets: dict[str, Target] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._on_sleep: list[Callable[[str], None]] = []
+
+    # -- what the door asks -----------------------------------------------------------------------------------
+
+    def target(self, app: str) -> Target | None:
+        """Where requests for the app go; None where there is no such app or it has no machine with a service."""
+        return self._targets.get(app)
+
+    def awake(self) -> list[Target]:
+        """The running machines that have a service, also those whose page has not answered yet."""
+        running = [m for m in self._state.machines.values() if m.state == "started"]
+        return [self._target_of(m) for m in running if machineconfig.port(m.config)]
+
+    def on_sleep(self, callback: Callable[[str], None]) -> None:
+        """Calls back with a machine's id when it begins to suspend or stop: connections to it are dead from then on."""
+        self._on_sleep.append(callback)
+
+    async def wake(self, machine_id: str) -> Address:
+        """The address of its page, which answers. All who wait share one wake; who leaves ends nothing.
+
+        *Errors*: WakeFailed.
+        """
+        live = self._of(machine_id)
+        if live.waking is None or live.waking.done():
+            live.waking = self._spawn(self._wake(machine_id))
+        return await asyncio.shield(live.waking)
+
+    async def sleep(self, machine_id: str, still_idle: Callable[[], bool]) -> bool:
+        """Suspends or stops the machine as its config says, if it is still idle once nobody else is busy with it."""
+        live, machine = self._of(machine_id), self._state.machines.get(machine_id)
+        if machine is None or live.lock.locked() or live.execs or not self._may_sleep(machine):
+            return False
+        async with self._turn(machine_id) as turn:
+            machine = turn.machine
+            if machine.state != "started" or live.execs or not self._may_sleep(machine) or not still_idle():
+                return False
+            if machineconfig.autostop(machine.config) == "suspend":
+                await self._suspend(self._set(machine, state="suspending"))
+            else:
+                await self._halt(self._set(machine, state="stopping"))
+        return self._state.machines[machine_id].state in {"suspended", "stopped"}
+
+    def _may_sleep(self, machine: Machine) -> bool:
+        services = machine.config.get("services", [])
+        if machineconfig.autostop(machine.config) == "off" or self._leases.of(machine):
+            return False
+        running = [m for m in self._state.machines_of(machine.app) if m.state == "started"]
+        return len(running) > services[0].get("min_machines_running", 0)
+
+    async def _wake(self, machine_id: str) -> Address:
+        live = self._of(machine_id)
+        live.wanted = True
+        try:
+            async with asyncio.timeout(WAKE_DEADLINE_S):
+                return await self._until_ready(machine_id, live)
+        except TimeoutError as error:
+            raise WakeFailed(f"machine {machine_id} did not answer in {WAKE_DEADLINE_S:g} s") from error
+        except Refusal as error:
+            raise WakeFailed(error.error) from error
+        finally:
+            live.wanted = False
+
+    async def _until_ready(self, machine_id: str, live: Live) -> Address:
+        asked_to_start = False
+        while True:
+            machine, changed = self.found(machine_id), live.changed
+            if machine.state in ASLEEP and not live.lock.locked():
+                if asked_to_start and machine.state != "restarting":
+                    raise WakeFailed(f"machine {machine_id} did not stay up: {self._last_words(machine_id)}")
+                self._leases.guard(machine, None)
+                asked_to_start = True
+                await self.start(machine_id)
+            elif machine.state in {"starting", "started"} and live.place:
+                if address := await self._answers(machine, live):
+                    return address
+            else:
+                await changed.wait()
+
+    async def _answers(self, machine: Machine, live: Live) -> Address | None:
+        """The address, if the page answers now; a frozen page is asked already, and answers the moment it thaws."""
+        assert live.place is not None
+        check = readiness(machine)
+        address = live.place.address(check.port)
+        if not live.ready and not (await probe.ask(address, check)).passed:
+            await asyncio.sleep(DIAL_EVERY_S)
+            return None
+        machine = self.found(machine.id)
+        if machine.state not in {"starting", "started"}:
+            return None
+        live.ready = True
+        self._refresh(machine.app)
+        return address
+
+    def _last_words(self, machine_id: str) -> str:
+        events = self._state.events_of(machine_id)
+        ended = (events[0].request or {}).get("exit_event", {}) if events else {}
+        return str(ended.get("error") or f"exit code {ended.get('exit_code', 'unknown')}")
+
+    # -- what the API asks ------------------------------------------------------------------------------------
+
+    def found(self, machine_id: str) -> Machine:
+        """*Errors*: Refusal 404."""
+        machine = self._state.machines.get(machine_id)
+        if machine is None:
+            raise missing("machine")
+        return machine
+
+    def checks(self, machine: Machine) -> list[CheckStatus]:
+        """A check that has not been made yet is critical, as on Fly."""
+        seen = self._of(machine.id).checks
+        names = [check.name for check in machineconfig.checks(machine.config)]
+        return [seen.get(n) or CheckStatus(n, "critical", "the check has not run yet", machine.updated_at) for n in names]
+
+    def add(self, machine: Machine, *, launch: bool) -> Machine:
+        """Takes a new machine on; it is `created`, and starting right afterwards if it is to be launched."""
+        self._state.save(machine, Version(machine.instance_id, machine.id, machine.config))
+        self._state.note(machine.id, "launch", "created", "user")
+        self._refresh(machine.app)
+        if launch:
+            live = self._of(machine.id)
+            self._set(machine, state="starting")
+            self._work_on(live, machine.id, self._launch)
+        return machine
+
+    async def replace(self, machine_id: str, draft: Machine, *, launch: bool) -> Machine:
+        """Gives it another config, all of it; it runs on a new container afterwards if it is to be launched."""
+        async with self._turn(machine_id) as turn:
+            running = turn.machine.state in {"started", "suspended", "restarting"}
+            state = "replacing" if launch else "stopping" if running else turn.machine.state
+            changed = replace(draft, state=state, updated_at=now(), restarts=0)
+            self._state.save(changed, Version(changed.instance_id, machine_id, changed.config))
+            self._state.note(machine_id, "update", "replacing", "user")
+            self._announce(changed)
+            if launch:
+                turn.go_on(self._relaunch)
+            elif running:
+                turn.go_on(self._halt)
+            return changed
+
+    async def start(self, machine_id: str) -> str:
+        """Begins to start it; gives the state that it was in."""
+        async with self._turn(machine_id, "start") as turn:
+            previous = turn.machine.state
+            if previous != "started":
+                self._set(turn.machine, state="starting", restarts=0)
+                turn.go_on(self._resume if previous == "suspended" else self._launch)
+            return previous
+
+    async def stop(self, machine_id: str, signal: str | None = None, timeout_s: float | None = None) -> None:
+        async with self._turn(machine_id, "stop") as turn:
+            if turn.machine.state in {"started", "suspended", "restarting"}:
+                self._set(turn.machine, state="stopping")
+                turn.go_on(lambda machine: self._halt(machine, signal, timeout_s))
+
+    async def suspend(self, machine_id: str) -> None:
+        async with self._turn(machine_id, "suspend") as turn:
+            machine = turn.machine
+            if machine.state == "suspended":
+                return
+            if machine.state != "started":
+                raise precondition(f"unable to suspend machine from current state: '{machine.state}'")
+            if reason := machineconfig.why_not_suspend(machine.config):
+                raise precondition(f"machine {machine.id} can not be suspended: {reason}")
+            self._set(machine, state="suspending")
+            turn.go_on(self._suspend)
+
+    async def restart(self, machine_id: str, signal: str | None, timeout_s: float | None, *, force: bool) -> None:
+        async with self._turn(machine_id, "restart") as turn:
+            self._set(turn.machine, state="restarting", restarts=0)
+            self._state.note(machine_id, "restart", "restarting", "user")
+            hard = ("SIGKILL", 0.0) if force else (signal, timeout_s)
+            turn.go_on(lambda machine: self._relaunch(machine, *hard))
+
+    async def destroy(self, machine_id: str, *, force: bool) -> None:
+        """Begins to destroy it; with force whatever it does and whoever is busy with it."""
+        machine, live = self.found(machine_id), self._of(machine_id)
+        if machine.state == "destroying":
+            return
+        if not force and machine.state not in AT_REST:
+            raise precondition("unable to destroy machine, not currently stopped, suspended, failed or created")
+        if live.work and force:
+            live.work.cancel()
+        async with self._turn(machine_id, "destroy") as turn:
+            self._set(turn.machine, state="destroying")
+            turn.go_on(self._destroy)
+
+    async def gone(self, machine_id: str) -> None:
+        """Returns when the machine is no more."""
+        while machine_id in self._state.machines:
+            await self._of(machine_id).changed.wait()
+
+    async def signal(self, machine_id: str, signal: str) -> None:
+        machine = self.found(machine_id)
+        if machine.state != "started":
+            raise precondition(f"unable to signal machine, not currently started: '{machine.state}'")
+        await self._host.signal(machine, signal)
+
+    async def exec(self, machine_id: str, command: list[str], stdin: bytes, timeout_s: float) -> ExecResult:
+        """Runs a command in it; while one runs the machine is not put to sleep."""
+        live = self._of(machine_id)
+        async with self._turn(machine_id, "exec") as turn:
+            machine = turn.machine
+            if machine.state != "started":
+                raise precondition(f"unable to exec in machine, not currently started: '{machine.state}'")
+            live.execs += 1
+            live.execs_starting += 1
+        has_started = _once(lambda: self._exec_started(live))
+        try:
+            return await self._host.exec(machine, command, stdin, timeout_s, has_started)
+        finally:
+            has_started()
+            live.execs -= 1
+            self._wake_waiters(live)
+
+    def _exec_started(self, live: Live) -> None:
+        live.execs_starting -= 1
+        self._wake_waiters(live)
+
+    async def wait(
+        self, machine_id: str, states: Collection[str], instance: str | None, since: str | None, timeout_s: float
+    ) -> tuple[str, Machine | None]:
+        """The first wanted state that it reaches, and the machine; None when it is destroyed.
+
+        *Errors*: Refusal 408 when the time is over, 404 when there is no such machine.
+        """
+        machine = self.found(machine_id)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    changed = self._of(machine_id).changed
+                    current = self._state.machines.get(machine_id)
+                    if current is None:
+                        return _gone(states)
+                    machine = current
+                    if self._is_in(machine, states, instance) and self._is_past(machine_id, since):
+                        return machine.state, machine
+                    await changed.wait()
+        except TimeoutError as error:
+            wanted = ", ".join(sorted(states))
+            text = f"machine failed to reach desired state, {wanted}, currently {machine.state}"
+            raise Refusal(408, f"deadline_exceeded: {text}") from error
+
+    def _is_in(self, machine: Machine, states: Collection[str], instance: str | None) -> bool:
+        if instance and instance != machine.instance_id:
+            known = any(v.instance_id == instance for v in self._state.versions_of(machine.id))
+            return known and bool({"stopped", "destroyed", "settled"} & set(states))  # an older version has ended
+        return machine.state in states or ("settled" in states and machine.state in PERSISTENT)
+
+    def _is_past(self, machine_id: str, event_id: str | None) -> bool:
+        events = self._state.events_of(machine_id)
+        return not event_id or bool(events and events[0].id > event_id)
+
+    def amend(self, machine: Machine, **changes: Any) -> Machine:
+        """Changes what has no part in its run: cordon, metadata."""
+        changed = self._state.change(self.found(machine.id), **changes)
+        self._refresh(machine.app)
+        return changed
+
+    # -- the ways between the states --------------------------------------------------------------------------
+    # Each runs with the machine's lock held, from the passing state that was saved before.
+
+    async def _launch(self, machine: Machine) -> None:
+        live = self._of(machine.id)
+        try:
+            live.place = await self._host.launch(machine)
+        except (DockerError, Refusal, TimeoutError) as error:
+            await self._give_up(machine, str(error))
+            return
+        self._is_running(machine)
+
+    async def _resume(self, machine: Machine) -> None:
+        """Where the frozen memory is lost it boots instead, as on Fly."""
+        try:
+            await self._host.thaw(machine)
+        except DockerError as error:
+            log.warning("machine %s: resume failed (%s), looking again", machine.id, error)
+            if (await self._recovered(machine)).state != "running":
+                await self._launch(machine)
+                return
+        self._is_running(machine)
+
+    def _is_running(self, machine: Machine) -> None:
+        live = self._of(machine.id)
+        live.running_since = asyncio.get_running_loop().time()
+        self._set(machine, state="started")
+        self._state.note(machine.id, "start", "started", "flyd")
+        self._watch_health(machine, live)
+
+    async def _relaunch(self, machine: Machine, signal: str | None = None, timeout_s: float | None = None) -> None:
+        await self._end(machine, signal, timeout_s)
+        machine = self._set(machine, state="starting")
+        await self._launch(machine)
+
+    async def _halt(self, machine: Machine, signal: str | None = None, timeout_s: float | None = None) -> None:
+        await self._end(machine, signal, timeout_s)
+        self._set(machine, state="stopped")
+
+    async def _end(self, machine: Machine, signal: str | None, timeout_s: float | None) -> None:
+        """Ends what runs, and notes how; a frozen process is not woken for it."""
+        self._falls_asleep(machine)
+        try:
+            seen = await self._host.look(machine)
+            if seen.state == "running":
+                signal = signal or machineconfig.stop_signal(machine.config)
+                limit_s = machineconfig.stop_timeout_s(machine.config) if timeout_s is None else timeout_s
+                self._note_exit(machine, await self._host.end(machine, signal, limit_s), requested=True)
+            elif seen.state != "absent":
+                await self._host.discard(machine)
+                self._note_exit(machine, seen.exit or Exit(0, False, now()), requested=True)
+        except DockerError as error:
+            log.warning("machine %s: could not end it (%s), removing it", machine.id, error)
+            await self._recovered(machine, keep=False)
+
+    async def _suspend(self, machine: Machine) -> None:
+        live = self._of(machine.id)
+        self._falls_asleep(machine)
+        if not await self._drained(live) or live.wanted:
+            self._is_running(machine)
+            return
+        try:
+            await self._host.freeze(machine)
+            reached = "suspended"
+        except DockerError as error:
+            log.warning("machine %s: suspend failed (%s), looking again", machine.id, error)
+            seen = await self._recovered(machine)
+            reached = {"paused": "suspended", "running": "started"}.get(seen.state, "stopped")
+        self._set(machine, state=reached)
+        if reached == "started":
+            self._watch_health(machine, live)
+        self._state.note(machine.id, "suspend" if reached == "suspended" else "start", reached, "flyd")
+
+    async def _drained(self, live: Live) -> bool:
+        """Whether no exec is starting any more; one that runs on is given some time, then frozen with the rest."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while live.execs and not live.wanted:
+                    await live.changed.wait()
+        return not live.execs_starting
+
+    async def _destroy(self, machine: Machine) -> None:
+        self._falls_asleep(machine)
+        await self._host.discard(machine)
+        self._host.forget(machine)
+        live = self._of(machine.id)
+        for volume in self._state.volumes_of(machine.app):
+            if volume.machine == machine.id:
+                self._state.change(volume, machine=None)
+        self._state.save(Destroyed(**vars(machine) | {"state": "destroyed", "updated_at": now()}))
+        self._state.forget_machine(machine)
+        self._refresh(machine.app)
+        self._live.pop(machine.id, None)
+        self._wake_waiters(live)
+
+    async def _recovered(self, machine: Machine, *, keep: bool = True) -> Seen:
+        """What is left after the engine failed: a container that it can still speak of, or none."""
+        with contextlib.suppress(DockerError, TimeoutError):
+            seen = await self._host.look(machine)
+            if keep and seen.state in {"running", "paused"}:
+                return seen
+        with contextlib.suppress(DockerError, TimeoutError):
+            await self._host.discard(machine)
+        self._note_exit(machine, Exit(-1, False, now(), "the engine lost it"), requested=False)
+        return Seen("absent")
+
+    async def _give_up(self, machine: Machine, reason: str) -> None:
+        log.error("machine %s: launch failed: %s", machine.id, reason)
+        with contextlib.suppress(DockerError, TimeoutError):
+            await self._host.discard(machine)
+        self._note_exit(machine, Exit(-1, False, now(), reason), requested=False)
+        self._set(machine, state="failed")
+
+    def _falls_asleep(self, machine: Machine) -> None:
+        live = self._of(machine.id)
+        live.ready = False
+        if live.checker:
+            live.checker.cancel()
+            live.checker = None
+        self._refresh(machine.app)
+        for callback in self._on_sleep:
+            callback(machine.id)
+
+    # -- what happens by itself -------------------------------------------------------------------------------
+
+    async def adopt(self) -> None:
+        """Goes on from the records: takes over what runs, and finishes what was under way."""
+        for machine in list(self._state.machines.values()):
+            self._refresh(machine.app)
+        for machine in list(self._state.machines.values()):
+            async with self._turn(machine.id, patience_s=None) as turn:
+                turn.go_on(self._settle)
+
+    async def ended(self, machine_id: str) -> None:
+        """Called when something happened to its container that may not have been our doing."""
+        live = self._live.get(machine_id)
+        if machine_id not in self._state.machines or live is None:
+            return
+        if live.lock.locked():
+            live.unseen_end = True
+            return
+        async with self._turn(machine_id) as turn:
+            turn.go_on(self._settle)
+
+    async def _settle(self, machine: Machine) -> None:
+        """Makes record and container agree: a passing state is gone on from, a lasting one corrected."""
+        seen = await self._host.look(machine)
+        live = self._of(machine.id)
+        live.place = seen.place or live.place
+        if unfinished := self._unfinished(machine, seen):
+            await unfinished(machine)
+        elif seen.state == "running" and machine.state != "started":
+            self._is_running(machine)
+        elif seen.state == "running":
+            self._watch_health(machine, live)
+        elif seen.state == "paused" and machine.state != "suspended":
+            self._falls_asleep(machine)
+            self._set(machine, state="suspended")
+        elif seen.state != "paused" and machine.state in {"started", "suspended", "restarting"}:
+            await self._after_exit(machine, seen)
+        elif seen.state == "exited":
+            await self._host.discard(machine)
+
+    def _unfinished(self, machine: Machine, seen: Seen) -> Callable[[Machine], Coroutine[Any, Any, None]] | None:
+        if machine.state == "starting":
+            return {"paused": self._resume, "running": None}.get(seen.state, self._launch)
+        if machine.state == "suspending":
+            return self._suspend if seen.state == "running" else None
+        if machine.state == "restarting":
+            return self._relaunch if seen.state in {"running", "paused"} else None
+        return {"stopping": self._halt, "replacing": self._relaunch, "destroying": self._destroy}.get(machine.state)
+
+    async def _after_exit(self, machine: Machine, seen: Seen) -> None:
+        """The process ended by itself: note it, clear up, and start again if the policy says so."""
+        live = self._of(machine.id)
+        if asyncio.get_running_loop().time() - live.running_since > STEADY_S:
+            machine = self._set(machine, restarts=0)
+        was_running = machine.state == "started"
+        ended = seen.exit or Exit(-1, False, now(), "its container is gone")
+        again = was_running and machineconfig.restarts(machine.config, ended.code, machine.restarts)
+        self._falls_asleep(machine)
+        await self._host.discard(machine)
+        if machine.state == "restarting":
+            self._restart_later(machine)
+            return
+        self._note_exit(machine, ended, requested=False, restarting=again)
+        machine = self._set(machine, state="restarting" if again else "stopped", restarts=machine.restarts + again)
+        if again:
+            self._restart_later(machine)
+        elif machine.config.get("auto_destroy"):
+            await self._destroy(self._set(machine, state="destroying"))
+
+    def _restart_later(self, machine: Machine) -> None:
+        self._spawn(self._restart_after(machine, min(FIRST_BACK_OFF_S * 2**machine.restarts, LONGEST_BACK_OFF_S)))
+
+    async def _restart_after(self, machine: Machine, back_off_s: float) -> None:
+        await asyncio.sleep(back_off_s)
+        current = self._state.machines.get(machine.id)
+        if current is None or (current.state, current.instance_id) != ("restarting", machine.instance_id):
+            return
+        async with self._turn(machine.id) as turn:
+            if turn.machine.state == "restarting":
+                self._set(turn.machine, state="starting")
+                turn.go_on(self._launch)
+
+    # -- health -----------------------------------------------------------------------------------------------
+
+    def _watch_health(self, machine: Machine, live: Live) -> None:
+        checks = machineconfig.checks(machine.config)
+        if checks and (live.checker is None or live.checker.done()):
+            live.checker = self._spawn(self._keep_checking(machine, checks))
+
+    async def _keep_checking(self, machine: Machine, checks: list[Check]) -> None:
+        await asyncio.gather(*(self._repeat(machine, check) for check in checks))
+
+    async def _repeat(self, machine: Machine, check: Check) -> None:
+        live = self._of(machine.id)
+        while live.place:
+            finding = await probe.ask(live.place.address(check.port), check)
+            known = live.checks.get(check.name)
+            status: Literal["passing", "critical"] = "passing" if finding.passed else "critical"
+            live.checks[check.name] = CheckStatus(check.name, status, finding.output, now())
+            never_passed = known is None or known.status == "critical"
+            await asyncio.sleep(min(1.0, check.interval_s) if never_passed and not finding.passed else check.interval_s)
+
+    # -- the lock and the record ------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _turn(
+        self, machine_id: str, verb: str = "act", patience_s: float | None = PATIENCE_S
+    ) -> AsyncIterator["Turn"]:
+        """The machine to oneself; kept beyond the block by work that goes on.
+
+        *Errors*: Refusal 412 when it stays busy, 404 when it is gone.
+        """
+        self.found(machine_id)
+        live = self._of(machine_id)
+        try:
+            async with asyncio.timeout(patience_s):
+                await live.lock.acquire()
+        except TimeoutError as error:
+            raise precondition(f"machine still active, refusing to {verb}") from error
+        turn = Turn(self, machine_id)
+        try:
+            self.found(machine_id)
+            yield turn
+        finally:
+            if turn.work is None:
+                self._free(live, machine_id)
+            else:
+                self._work_on(live, machine_id, turn.work, locked=True)
+
+    def _work_on(
+        self,
+        live: Live,
+        machine_id: str,
+        work: Callable[[Machine], Coroutine[Any, Any, None]],
+        *,
+        locked: bool = False,
+    ) -> None:
+        if not locked:
+            _take_at_once(live.lock)
+        live.work = self._spawn(self._worked(live, machine_id, work))
+
+    async def _worked(
+        self, live: Live, machine_id: str, work: Callable[[Machine], Coroutine[Any, Any, None]]
+    ) -> None:
+        try:
+            await work(self.found(machine_id))
+        except (DockerError, TimeoutError) as error:
+            log.exception("machine %s: %s", machine_id, error)
+            self._lost(machine_id)
+        finally:
+            live.work = None
+            self._free(live, machine_id)
+
+    def _lost(self, machine_id: str) -> None:
+        """The engine did not even let us look. A later call finds out; until then the machine counts as failed."""
+        machine = self._state.machines.get(machine_id)
+        if machine and machine.state not in AT_REST:
+            self._set(machine, state="failed")
+
+    def _free(self, live: Live, machine_id: str) -> None:
+        live.lock.release()
+        self._wake_waiters(live)
+        if live.unseen_end:
+            live.unseen_end = False
+            self._spawn(self.ended(machine_id))
+
+    def _set(self, machine: Machine, **changes: Any) -> Machine:
+        changed = self._state.change(self._state.machines.get(machine.id, machine), updated_at=now(), **changes)
+        self._announce(changed)
+        return changed
+
+    def _announce(self, machine: Machine) -> None:
+        self._refresh(machine.app)
+        self._wake_waiters(self._of(machine.id))
+
+    def _wake_waiters(self, live: Live) -> None:
+        live.changed.set()
+        live.changed = asyncio.Event()
+
+    def _refresh(self, app: str) -> None:
+        """Keeps the answer of `target` at hand: of several machines the one that is awake, else one that may be woken."""
+        mine = [m for m in self._state.machines_of(app) if not m.cordoned and m.state != "destroying"]
+        targets = [self._target_of(m) for m in mine if machineconfig.port(m.config)]
+        if targets:
+            self._targets[app] = max(targets, key=lambda target: (target.awake, target.autostart, target.machine_id))
+        else:
+            self._targets.pop(app, None)
+
+    def _target_of(self, machine: Machine) -> Target:
+        live = self._of(machine.id)
+        port = machineconfig.port(machine.config)
+        return Target(
+            machine_id=machine.id,
+            app=machine.app,
+            address=live.place.address(port) if live.place and port else None,
+            awake=live.ready and machine.state in {"starting", "started"},
+            autostart=machineconfig.autostart(machine.config),
+            autostop=machineconfig.autostop(machine.config),
+            health_path=machineconfig.health_path(machine.config),
+        )
+
+    def _note_exit(self, machine: Machine, ended: Exit, *, requested: bool, restarting: bool = False) -> Event:
+        request = {
+            "exit_event": {
+                "exit_code": ended.code,
+                "guest_exit_code": ended.code,
+                "guest_signal": -1,
+                "guest_error": "",
+                "oom_killed": ended.oom,
+                "requested_stop": requested,
+                "restarting": restarting,
+                "signal": ended.code - 128 if 128 < ended.code < 192 else -1,
+                "error": ended.error,
+                "exited_at": ended.at,
+            },
+            "restart_count": machine.restarts,
+        }
+        return self._state.note(machine.id, "exit", "stopped", "flyd", request)
+
+    def _of(self, machine_id: str) -> Live:
+        return self._live.setdefault(machine_id, Live())
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error and not isinstance(error, (Refusal, WakeFailed)):
+            log.error("unexpected: %s", error, exc_info=error)
+
+    async def close(self) -> None:
+        """Leaves the machines as they are, and what is under way to whoever comes next."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@dataclass
+class Turn:
+    """The lock of one machine, held."""
+
+    machines: Machines
+    machine_id: str
+    work: Callable[[Machine], Coroutine[Any, Any, None]] | None = None
+
+    @property
+    def machine(self) -> Machine:
+        return self.machines.found(self.machine_id)
+
+    def go_on(self, work: Callable[[Machine], Coroutine[Any, Any, None]]) -> None:
+        """What is to be done with the lock when the caller has its answer."""
+        self.work = work
+
+
+def readiness(machine: Machine) -> Check:
+    """The check that tells that the page is there: the one for health, else a connection."""
+    port = machineconfig.port(machine.config) or 0
+    path = machineconfig.health_path(machine.config)
+    return Check("readiness", port, path, "GET", (), interval_s=0, timeout_s=WAKE_DEADLINE_S, grace_s=0)
+
+
+def _gone(states: Collection[str]) -> tuple[str, None]:
+    if {"destroyed", "settled"} & set(states):
+        return "destroyed", None
+    raise missing("machine")
+
+
+def _take_at_once(lock: asyncio.Lock) -> None:
+    """Takes a lock that nobody has, without giving anybody a chance in between."""
+    taking = lock.acquire()
+    with contextlib.suppress(StopIteration):
+        taking.send(None)
+    assert lock.locked()
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    done = False
+
+    def run() -> None:
+        nonlocal done
+        if not done:
+            done = True
+            action()
+
+    return run

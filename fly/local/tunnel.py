@@ -1,0 +1,116 @@
+"""Two connections joined byte for byte, after a WebSocket was agreed on: no frames are looked at, none is too large."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from fly.local.idle import Visit
+
+
+class Tunnel:
+    """Joins a visitor's connection to a machine's. Each end that closes its sending side closes it at the other."""
+
+    def __init__(
+        self,
+        visitor: asyncio.Transport,
+        machine: asyncio.Transport,
+        visit: Visit,
+        ended: Callable[[Tunnel], None],
+        half_close_s: float,
+    ) -> None:
+        self.visit = visit
+        self.deadline = math.inf
+        self._half_close_s = half_close_s
+        self._ended = ended
+        self._ends = (_VisitorEnd(self, visitor, machine, visit), _MachineEnd(self, machine, visitor, visit))
+        self._open = len(self._ends)
+        self._half_open = False
+
+    def join(self) -> None:
+        """From here on bytes flow."""
+        for end in self._ends:
+            end.transport.set_protocol(end)
+
+    def halt(self, *, visitor: bool, machine: bool) -> None:
+        """Who takes no more bytes at the moment of joining."""
+        for end, clogged in zip(self._ends, (visitor, machine), strict=True):
+            if clogged:
+                end.pause_writing()
+
+    def cut(self) -> None:
+        for end in self._ends:
+            end.transport.abort()
+
+    def expire(self, now: float) -> None:
+        """Half closed: once nothing moves any more, it is over."""
+        self.deadline = self.visit.last_byte + self._half_close_s
+        if now >= self.deadline:
+            self.cut()
+
+    def half_closed(self, now: float) -> bool:
+        """Whether the other half is still open."""
+        first, self._half_open = not self._half_open, True
+        self.deadline = now + self._half_close_s
+        return first
+
+    def lost(self) -> None:
+        self._open -= 1
+        if self._open:
+            self.half_closed(asyncio.get_running_loop().time())
+            for end in self._ends:
+                end.transport.close()
+        else:
+            self._ended(self)
+
+
+class _End(asyncio.Protocol):
+    """One of the two connections; what comes over it goes to the other."""
+
+    __slots__ = ("_halted", "_other", "_time", "_tunnel", "_visit", "_write", "transport")
+
+    def __init__(self, tunnel: Tunnel, mine: asyncio.Transport, other: asyncio.Transport, visit: Visit) -> None:
+        self._tunnel = tunnel
+        self.transport = mine
+        self._other = other
+        self._write = other.write
+        self._visit = visit
+        self._time = asyncio.get_running_loop().time
+        self._halted = False
+
+    def eof_received(self) -> bool:
+        if self._other.is_closing() or not self._other.can_write_eof():
+            return False
+        self._other.write_eof()
+        return self._tunnel.half_closed(self._time())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._tunnel.lost()
+
+    def pause_writing(self) -> None:
+        if not self._halted and not self._other.is_closing():
+            self._halted = True
+            self._other.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._halted and not self._other.is_closing():
+            self._halted = False
+            self._other.resume_reading()
+
+
+class _VisitorEnd(_End):
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        self._visit.last_in = self._time()
+        self._write(data)
+
+
+class _MachineEnd(_End):
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        self._visit.last_out = self._time()
+        self._write(data)
+

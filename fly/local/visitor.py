@@ -1,0 +1,414 @@
+"""One connection of somebody who came to the door: requests are read, brought to their machine, and answered in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import socket
+import struct
+from enum import Enum, auto
+from typing import TYPE_CHECKING, cast
+
+from fly.local import answers
+from fly.local.answers import Answer
+from fly.local.bodies import Body, BodyError, UntilClose, body_of
+from fly.local.heads import END, HeadError, Request, Response, parse_request
+from fly.local.idle import Visit, succeeded
+from fly.local.tunnel import Tunnel
+from fly.local.upstream import Upstream
+
+if TYPE_CHECKING:
+    from fly.local.door import Door
+    from fly.local.route import Route
+
+log = logging.getLogger(__name__)
+
+_NOBODY = Visit(0.0, 0.0)
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+
+
+class _Phase(Enum):
+    READING = auto()
+    """Waits for a request, or for the rest of its head."""
+    ASKING = auto()
+    """A request is held, sent, or being answered."""
+    ENDING = auto()
+    """All is said; what still comes is thrown away until the visitor has closed too."""
+
+
+class Visitor(asyncio.Protocol):
+    __slots__ = (
+        "_ahead", "_answered", "_body", "_clogged", "_came", "_deaf", "_door", "_framed", "_half_closed", "_keep",
+        "_limits", "_missed", "_pending", "_phase", "_repeated", "_request", "_route", "_status", "_time", "_turning",
+        "_upstream", "_upstream_clogged", "_waits", "deadline", "transport", "visit",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._limits = door.limits
+        self._time = asyncio.get_running_loop().time
+        self._phase = _Phase.READING
+        self._ahead = b""
+        """Read, but not yet looked at."""
+        self._deaf = self._clogged = self._upstream_clogged = self._half_closed = self._turning = False
+        self.deadline = math.inf
+        self._forget_request()
+
+    def _forget_request(self) -> None:
+        self.visit = _NOBODY
+        self._request: Request | None = None
+        self._route: Route | None = None
+        self._upstream: Upstream | None = None
+        self._body: Body | None = None
+        self._pending: list[bytes] = []
+        """Of the body, until there is a connection that takes it."""
+        self._answered = self._repeated = self._missed = self._waits = False
+        self._framed = self._keep = True
+        self._status = 0
+        self._came = 0.0
+        """When it had to begin to wait; 0 when it never had to."""
+
+    # What the connection tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(self._limits.buffer_bytes)
+        self.deadline = self._time() + self._limits.head_s
+        if not self._door.welcome(self):
+            self._reply(answers.CROWDED)
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is not _Phase.ENDING:
+            self._ahead = self._ahead + data if self._ahead else data
+            self._turn()
+
+    def eof_received(self) -> bool:
+        """A visitor that has asked all and closed its half may still wait for the answer."""
+        if self._phase is not _Phase.ASKING or self._body is not None or not self.transport.can_write_eof():
+            return False
+        self._half_closed, self._keep = True, False
+        self.deadline = min(self.deadline, self._time() + self._limits.half_close_s)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._phase = _Phase.ENDING
+        self._leave()
+        self._door.parted(self)
+
+    def pause_writing(self) -> None:
+        self._clogged = True
+        if self._upstream is not None:
+            self._upstream.halt(True)
+
+    def resume_writing(self) -> None:
+        self._clogged = False
+        if self._upstream is not None:
+            self._upstream.halt(False)
+        self._turn()
+
+    # Reading requests.
+
+    def _turn(self) -> None:
+        """Goes on with what has been read, as far as that is possible now."""
+        if self._turning:
+            return
+        self._turning = True
+        while self._ahead and self._step():
+            pass
+        self._turning = False
+        self._listen()
+
+    def _step(self) -> bool:
+        """Whether something was done."""
+        if self._phase is _Phase.READING:
+            return not self._clogged and self._read_head()
+        if self._phase is _Phase.ASKING and self._body is not None:
+            return self._read_body(self._body)
+        return False
+
+    def _listen(self) -> None:
+        """Stops reading while enough waits to be worked on."""
+        waiting = len(self._ahead) + sum(map(len, self._pending)) if self._ahead or self._pending else 0
+        deaf = self._upstream_clogged or (waiting > self._limits.buffer_bytes and self._phase is _Phase.ASKING)
+        if deaf is not self._deaf and not self.transport.is_closing():
+            self._deaf = deaf
+            (self.transport.pause_reading if deaf else self.transport.resume_reading)()
+
+    def _read_head(self) -> bool:
+        data = self._ahead.lstrip(b"\r\n") if self._ahead[:1] in b"\r\n" else self._ahead
+        end = data.find(END)
+        if end < 0 or end > self._limits.head_bytes:
+            return self._wait_for_head(data)
+        self._ahead = data[end + 4 :]
+        try:
+            self._begin(parse_request(data[:end]))
+        except HeadError as error:
+            self._refuse(error.status, str(error))
+        return True
+
+    def _wait_for_head(self, data: bytes) -> bool:
+        if len(data) > self._limits.head_bytes:
+            self._refuse(431, "the head of the request is too long")
+        elif b"\n\n" in data or b"\n\r\n" in data.replace(b"\r\n", b"  "):
+            self._refuse(400, "lines have to end with CR LF")
+        elif data and self._keep:
+            self._keep = False  # marks that a head has begun, and with it its time
+            self.deadline = self._time() + self._limits.head_s
+        return False
+
+    def _begin(self, request: Request) -> None:
+        now = self._time()
+        self._request, self._phase, self._keep = request, _Phase.ASKING, request.keep_alive
+        self._body = None if request.length == 0 else body_of(request.length)
+        self._door.figures.requests += 1
+        if (found := self._door.find(request.host)) is None:
+            return self._reply(answers.UNKNOWN)
+        self._route, target = found
+        self.visit = Visit(now, now)
+        self._route.seen.visits.add(self.visit)
+        self._await_answer(now)
+        self._route.admit(self, target)
+        return None
+
+    def _await_answer(self, now: float) -> None:
+        self.deadline = now + (self._limits.first_byte_s if self._body is None else self._limits.body_s)
+
+    def _read_body(self, body: Body) -> bool:
+        data = self._ahead
+        try:
+            size = body.feed(data)
+        except BodyError as error:
+            self._refuse(400, str(error))
+            return True
+        self._ahead = data[size:]
+        if body.done:
+            self._body = None
+        self.visit.last_in = now = self._time()
+        if not self._answered and not self._waits:
+            self._await_answer(now)
+        self._send(data if size == len(data) else data[:size])
+        return True
+
+    def _send(self, data: bytes) -> None:
+        if self._upstream is not None:
+            self._upstream.transport.write(data)
+        else:
+            self._pending.append(data)
+
+    # On the way to the machine.
+
+    @property
+    def method(self) -> bytes:
+        return self._request.method if self._request else b""
+
+    @property
+    def wants_socket(self) -> bool:
+        return self._request is not None and self._request.websocket
+
+    @property
+    def repeatable(self) -> bool:
+        return self._request is not None and self._request.repeatable
+
+    @property
+    def has_asked_all(self) -> bool:
+        return self._body is None
+
+    def held(self, now: float) -> None:
+        assert self._request is not None
+        self._waits = True
+        self._came = self._came or now
+        self.deadline = now + (self._limits.page_s if self._request.navigation else self._limits.hold_s)
+
+    def released(self) -> None:
+        self._waits = False
+        self._await_answer(self._time())
+
+    def reached(self, upstream: Upstream) -> None:
+        assert self._request is not None
+        self._upstream = upstream
+        upstream.halt(self._clogged)
+        head = self._request.onward(self._door.vouch(self.transport))
+        upstream.ask(self, b"".join((head, *self._pending)))
+        self._pending.clear()
+        self._listen()
+
+    def missed(self) -> bool:
+        first, self._missed = not self._missed, True
+        return first
+
+    def turned_away(self, answer: Answer) -> None:
+        self._reply(answer)
+        self._turn()
+
+    def upstream_clogged(self, clogged: bool) -> None:
+        self._upstream_clogged = clogged
+        if clogged and not self._answered:
+            self.deadline = self._time() + self._limits.first_byte_s
+        self._listen()
+
+    # The machine's answer.
+
+    def answer_announced(self, response: Response) -> None:
+        if self._request is not None and self._request.minor:
+            self.transport.write(response.onward(b""))
+
+    def answer_began(self, response: Response, body: Body) -> None:
+        self._answered, self._status = True, response.status
+        self._framed = not isinstance(body, UntilClose)
+        self._keep = self._keep and self._framed and self._body is None and not self._door.draining
+        if self._came:
+            self._door.figures.cold_answers.add(self._time() - self._came)
+        self.visit.last_out = self._time()
+        self.deadline = self.visit.last_out + self._limits.half_close_s if self._half_closed else math.inf
+        self.transport.write(response.onward(b"" if self._keep else b"Connection: close\r\n"))
+
+    def answer_went_on(self, data: bytes) -> None:
+        self.visit.last_out = self._time()
+        self.transport.write(data)
+
+    def answer_ended(self) -> None:
+        self._upstream = None
+        self._upstream_clogged = False
+        self._part()
+        self._turn()
+
+    def answer_broke_off(self, *, sensed: bool) -> None:
+        self._upstream = None
+        self._upstream_clogged = False
+        if self._answered:
+            self._cut()
+        elif not sensed and self.repeatable and not self._repeated:
+            self._ask_again()
+        else:
+            self.turned_away(answers.BROKE_OFF)
+
+    def _ask_again(self) -> None:
+        assert self._request is not None
+        self._repeated = True
+        self._door.figures.retried += 1
+        if found := self._door.find(self._request.host):
+            found[0].admit(self, found[1])
+        else:
+            self.turned_away(answers.UNKNOWN)
+
+    def _cut(self) -> None:
+        """The visitor must see that the answer is incomplete, also when only its end would tell."""
+        self._close_visit()
+        if self._framed:
+            return self._end()
+        endpoint: socket.socket = self.transport.get_extra_info("socket")
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+        self.transport.abort()
+        return None
+
+    def socket_opened(self, upstream: Upstream, response: Response, rest: bytes) -> None:
+        assert self._route is not None
+        route, self._upstream = self._route, None
+        self.visit.socket = True
+        self._door.figures.upgraded += 1
+        self.transport.write(response.onward(b"Connection: Upgrade\r\nUpgrade: websocket\r\n") + rest)
+        if self._ahead:
+            upstream.transport.write(self._ahead)
+        if self._deaf:
+            self.transport.resume_reading()
+        upstream.halt(False)
+        self._door.joined(self, route, upstream)
+
+    # The door's own answers, and the end.
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self._door.figures.refused += 1
+        self._keep = False
+        self._reply(answers.refused(status, reason))
+
+    def _reply(self, answer: Answer) -> None:
+        """Says it, unless an answer is already under way: then only the end can tell."""
+        if self._phase is _Phase.ENDING:
+            return
+        if self._answered:
+            self._leave()
+            return self._cut()
+        request = self._request
+        self._keep = self._keep and request is not None and self._body is None and not self._door.draining
+        page, bodiless = request is not None and request.html, self.method == b"HEAD"
+        self.transport.write(answer.wire(page=page, body=not bodiless, keep_alive=self._keep))
+        self._part()
+        return None
+
+    def _part(self) -> None:
+        """The answer is complete."""
+        keep = self._keep and self._body is None
+        self._leave()
+        if not keep:
+            return self._end()
+        self._phase = _Phase.READING
+        self.deadline = self._time() + self._limits.keep_alive_s
+        return None
+
+    def _leave(self) -> None:
+        """Whatever the request holds is let go."""
+        self._close_visit()
+        upstream = self._upstream
+        self._forget_request()
+        if upstream is not None:
+            upstream.leave()
+
+    def _close_visit(self) -> None:
+        if self._route is not None:
+            self._route.forget(self)
+            self._route.seen.left(self.visit, success=succeeded(self._status))
+
+    def _end(self) -> None:
+        """Closes so that the visitor still gets all that was written, though it may not have been read."""
+        self._leave()
+        self._phase, self._ahead = _Phase.ENDING, b""
+        self.deadline = self._time() + self._limits.linger_s
+        if self._half_closed or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self._listen()
+
+    def expire(self, now: float) -> None:
+        """The deadline is over; what that means depends on what was waited for."""
+        if self._phase is _Phase.ENDING:
+            self.transport.abort()
+        elif self._phase is _Phase.READING:
+            self._expire_reading()
+        elif self._half_closed:
+            self._expire_half_closed(now)
+        else:
+            self._reply(self._lateness())
+            self._turn()
+
+    def _expire_reading(self) -> None:
+        if self._ahead:
+            self._keep = False
+            self._reply(answers.TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _expire_half_closed(self, now: float) -> None:
+        self.deadline = self.visit.last_byte + self._limits.half_close_s
+        if now >= self.deadline:
+            self._leave()
+            self.transport.abort()
+
+    def _lateness(self) -> Answer:
+        if self._waits:
+            return answers.WAKING if self._request and self._request.navigation else answers.TOO_SLOW_TO_WAKE
+        if self._body is not None and not self._deaf:
+            return answers.TOO_SLOW
+        return answers.NO_ANSWER
+
+    def drain(self) -> None:
+        """The door closes: who asks nothing goes at once, who asks gets the answer."""
+        self._keep = False
+        if self._phase is _Phase.READING:
+            self.transport.close()
+
+    def cut(self) -> None:
+        self.transport.abort()

@@ -1,0 +1,220 @@
+"""The environment, read once into frozen values; the only file that names its variables."""
+
+import json
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fly.errors import SettingsError
+
+VARIABLES: Mapping[str, str] = {
+    "FLY_API_TOKEN": "an organisation's token (`fly tokens create org`); when it is set, Fly is the platform",
+    "FLY_ORG": "the organisation that pays for the workspaces (default `personal`)",
+    "FLY_FLAPS_BASE_URL": "where Fly's Machines API answers (default `https://api.machines.dev`)",
+    "FLY_API_BASE_URL": "where Fly's logs are read (default `https://api.fly.io`)",
+    "JARVIS_HOME": "where the ledger and the embedded platform keep their state (default `.jarvis` in the checkout)",
+    "JARVIS_IMAGE": "the image of new workspaces, by digest (default: what `invoke build` made last)",
+    "JARVIS_REGION": "the region of new workspaces (default `iad`)",
+    "JARVIS_API_PORT": "the embedded platform's API (default 4280)",
+    "JARVIS_DOOR_PORT": "the embedded platform's pages (default 8080)",
+    "JARVIS_USER": "whom `invoke up` makes the first workspace for (default `Lilach <lilach@example.com>`)",
+}
+FLY_API_URL = "https://api.machines.dev"
+FLY_LOGS_URL = "https://api.fly.io"
+
+
+class Secret:
+    """Text that no log, message or traceback shows; `reveal()` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "[hidden]"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where workspaces live: Fly (`fly`), or its embedded likeness on this machine (`local`)."""
+
+    kind: str
+    api_url: str
+    token: Secret
+    org: str
+    logs_url: str
+    door_url: str = ""
+    """Where the embedded platform's pages are reached, told apart by their Host header; empty on Fly."""
+    state_dir: Path | None = None
+    pid: int = 0
+
+    @property
+    def key(self) -> str:
+        """What the ledger knows it by: workspaces of two organisations are never mixed up."""
+        return f"fly/{self.org}" if self.kind == "fly" else "local"
+
+    @property
+    def label(self) -> str:
+        if self.kind == "fly":
+            return f"Platform: Fly (organisation {self.org})"
+        return f"Platform: embedded ({urlsplit(self.api_url).netloc})"
+
+    def url_of(self, app: str) -> str:
+        """The address of an app's page."""
+        if self.kind == "fly":
+            return f"https://{app}.fly.dev"
+        door = urlsplit(self.door_url)
+        return f"{door.scheme}://{app}.localhost:{door.port}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator's environment says."""
+
+    root: Path
+    home: Path
+    token: Secret
+    org: str = "personal"
+    api_url: str = FLY_API_URL
+    logs_url: str = FLY_LOGS_URL
+    image: str = ""
+    region: str = "iad"
+    api_port: int = 4280
+    door_port: int = 8080
+    user_name: str = "Lilach"
+    user_email: str = "lilach@example.com"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], root: Path) -> "Settings":
+        """Settings of the checkout at `root`.
+
+        *Errors*: SettingsError, naming the variable and what it should hold.
+        """
+        given = {name: environ.get(name, "").strip() for name in VARIABLES}
+        user_name, user_email = _user(given["JARVIS_USER"] or "Lilach <lilach@example.com>")
+        return cls(
+            root=root,
+            home=(root / (Path(given["JARVIS_HOME"] or ".jarvis").expanduser())).absolute(),
+            token=_token(given["FLY_API_TOKEN"]),
+            org=given["FLY_ORG"] or "personal",
+            api_url=_url("FLY_FLAPS_BASE_URL", given["FLY_FLAPS_BASE_URL"] or FLY_API_URL),
+            logs_url=_url("FLY_API_BASE_URL", given["FLY_API_BASE_URL"] or FLY_LOGS_URL),
+            image=given["JARVIS_IMAGE"],
+            region=given["JARVIS_REGION"] or "iad",
+            api_port=_port("JARVIS_API_PORT", given["JARVIS_API_PORT"] or "4280"),
+            door_port=_port("JARVIS_DOOR_PORT", given["JARVIS_DOOR_PORT"] or "8080"),
+            user_name=user_name,
+            user_email=user_email,
+        )
+
+    @property
+    def ledger(self) -> Path:
+        return self.home / "ledger.sqlite"
+
+    @property
+    def platform_dir(self) -> Path:
+        """The embedded platform's own state."""
+        return self.home / "platform"
+
+
+def choose_platform(settings: Settings, flag: str | None = None) -> Platform:
+    """The platform to speak to: what `flag` says, else Fly where there is a token, else the embedded one.
+
+    *Errors*: SettingsError: Fly without a token, an embedded platform that does not run.
+    """
+    if flag not in (None, "", "fly", "local"):
+        raise SettingsError(f"There is no platform {flag!r}.", hint="--platform fly or --platform local")
+    if flag == "fly" or (not flag and settings.token):
+        return _fly(settings)
+    return _embedded(settings)
+
+
+def _fly(settings: Settings) -> Platform:
+    if not settings.token:
+        raise SettingsError(
+            "Fly needs a token, and FLY_API_TOKEN is not set.",
+            hint="export FLY_API_TOKEN=$(fly tokens create org), or --platform local",
+        )
+    return Platform(
+        kind="fly",
+        api_url=settings.api_url,
+        token=settings.token,
+        org=settings.org,
+        logs_url=settings.logs_url,
+    )
+
+
+def _embedded(settings: Settings) -> Platform:
+    path = settings.platform_dir / "platform.json"
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Platform(
+            kind="local",
+            api_url=_url("api_url", facts["api_url"]),
+            token=Secret(str(facts["token"])),
+            org=settings.org,
+            logs_url=_url("api_url", facts["api_url"]),
+            door_url=_url("door_url", facts["door_url"]),
+            state_dir=Path(str(facts["state_dir"])),
+            pid=int(facts["pid"]),
+        )
+    except FileNotFoundError as error:
+        raise SettingsError(
+            "The embedded platform does not run.",
+            hint="start it with `invoke up`, or set FLY_API_TOKEN to speak to Fly",
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"What the embedded platform says about itself cannot be read ({path}: {type(error).__name__}).",
+            hint="`invoke down`, then `invoke up`",
+        ) from error
+
+
+def _token(text: str) -> Secret:
+    if not set(text) <= set(string.printable) - set("\r\n\t\v\f"):
+        raise SettingsError(
+            "FLY_API_TOKEN holds characters that no token has.",
+            hint="export FLY_API_TOKEN=$(fly tokens create org)",
+        )
+    return Secret(text)
+
+
+def _url(name: str, text: object) -> str:
+    try:
+        parts = urlsplit(str(text))
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise SettingsError(f"{name} is not an address: {text!r}.", hint="such as https://api.machines.dev")
+    return str(text).rstrip("/")
+
+
+def _port(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise SettingsError(f"{name} is not a port: {text!r}.", hint="a number from 1 to 65535")
+    return int(text)
+
+
+def _user(text: str) -> tuple[str, str]:
+    name, email = parseaddr(text)
+    if "@" not in email:
+        raise SettingsError(f"JARVIS_USER is not a person: {text!r}.", hint="Lilach <lilach@example.com>")
+    return name or email.partition("@")[0], email

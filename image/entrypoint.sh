@@ -1,0 +1,37 @@
+#!/bin/sh
+# Prepares /data, stops being root, and becomes the command (without one: the server). What exists is never touched.
+set -eu
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin  # /data has programs too, and this begins as root
+
+fail() {
+  printf 'my-jarvis: %s\n' "$1" >&2
+  exit 1
+}
+
+prepare_folder() {
+  [ -d "$1" ] || said=$(mkdir "$1" 2>&1) || fail "/data cannot be prepared by uid $(id -u): $said"
+  [ -w "$1" ] || fail "uid $(id -u) cannot write to $1, which is $(stat -c 'uid %u'"'s, mode %a" "$1"): mount it writable, or hand it over once with chown -R"
+}
+
+prepare_file() {
+  if [ -e "/data/$1" ] || [ -L "/data/$1" ]; then return; fi
+  said=$({ cp "/opt/jarvis/seed/$1" "/data/$1.new" && mv "/data/$1.new" "/data/$1"; } 2>&1) && return
+  rm -f "/data/$1.new"
+  fail "/data cannot be prepared by uid $(id -u): $said"
+}
+
+if [ "$(id -u)" = 0 ]; then
+  # A new volume is root's. Its content is not looked at: from here on jarvis makes what is missing, so that it is his.
+  [ "$(stat -c %u /data)" = "$(id -u jarvis)" ] || chown jarvis:jarvis /data 2>/dev/null || :
+  exec setpriv --reuid=jarvis --regid=jarvis --init-groups --inh-caps=-all --no-new-privs "$0" "$@"
+fi
+
+umask 077
+for folder in home claude workspace app; do prepare_folder "/data/$folder"; done
+for file in home/.bashrc home/.profile claude/.claude.json; do prepare_file "$file"; done
+umask 022
+
+USER=$(id -un 2>/dev/null || echo jarvis)
+export HOME=/data/home USER LOGNAME="$USER" SHELL=/bin/bash PATH="/data/home/.local/bin:$PATH"
+cd /data/workspace
+exec tini -s -- "$@"  # the init is jarvis too; -s, since on Fly another one stands before it

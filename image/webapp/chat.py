@@ -1,0 +1,306 @@
+"""The chat: all conversations of this workspace, and what pages ask of them.
+
+Claude's SDK takes most of a second to import, so that happens in a thread, after the first page or at the first message.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from webapp.board import Message, Reply, now
+from webapp.config import Config
+from webapp.conversation import Conversation, RefusedError
+from webapp.conversations import UUID, Index, Summary, title_of
+from webapp.journal import Journal
+from webapp.problem import Problem, json_object, not_found
+from webapp.process import Ask, Process, Way
+from webapp.settings import Settings
+from webapp.transcript import Transcript, folder_of
+
+log = logging.getLogger("webapp")
+
+MOST_PROCESSES = 3
+"""Each takes about 220 MB; one more waits until one of them has nothing to do."""
+MOST_LOADED = 30
+LONGEST_TEXT = 1_000_000
+CLOSING_S = 2.5
+
+
+class Start(Protocol):
+    """Makes a process; `session.Session` is one."""
+
+    def __call__(self, way: Way, ask: Ask) -> Process: ...
+
+
+class Chat:
+    """Everything about conversations; pages reach it through `handle` and `routes`."""
+
+    def __init__(
+        self,
+        config: Config,
+        environment: dict[str, str],
+        publish: Callable[[Message], None],
+        settings: Callable[[], Settings],
+    ) -> None:
+        self.settings = settings
+        self._config = config
+        self._environment = environment
+        self._publish = publish
+        self._index = Index(folder_of(config.claude_config, config.workspace), config.app)
+        self._loaded: dict[str, Conversation] = {}
+        self._loading: dict[str, asyncio.Lock] = {}
+        self._following: dict[str, set[str]] = {}
+        self._processes: list[Conversation] = []
+        self._freed = asyncio.Event()
+
+    # --- the life of the server ---
+
+    async def warm(self) -> None:
+        """Gets ready for the first message."""
+        await self._starter()
+
+    def busy(self) -> bool:
+        """Whether Claude works somewhere; not while it only waits for the person."""
+        return any(conversation.busy for conversation in self._loaded.values())
+
+    async def auth_changed(self) -> None:
+        """Processes that have nothing to do end: the next ones start with the new login."""
+        for conversation in self._loaded.values():
+            conversation.rest()
+
+    async def close(self) -> None:
+        """Cuts off what runs, and keeps all that it brought."""
+        await asyncio.gather(*(one.close(CLOSING_S) for one in self._loaded.values()), return_exceptions=True)
+        await asyncio.to_thread(self._index.close)
+
+    # --- what a page says on its socket ---
+
+    async def handle(self, message: Message, reply: Reply, session: str) -> None:
+        try:
+            await self._handle(message, reply, session)
+        except RefusedError as refusal:
+            _refuse(message, reply, refusal.code, str(refusal))
+        except OSError as error:
+            log.warning("A message could not be kept: %s", error)
+            _refuse(message, reply, "not_saved", "Your message could not be saved. Is the disk full?")
+
+    async def _handle(self, message: Message, reply: Reply, session: str) -> None:
+        conversation_id = _uuid(message, "conversation")
+        match message["type"]:
+            case "follow":
+                await self._follow(conversation_id, message, reply, session)
+            case "unfollow":
+                self._unfollow(conversation_id, session)
+            case "send":
+                text = message.get("text")
+                if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
+                    raise RefusedError(
+                        "bad_text", "A message needs some text, and not more than a million characters."
+                    )
+                await self._send(conversation_id, _uuid(message, "message_id"), text)
+            case "stop":
+                if conversation := self._loaded.get(conversation_id):
+                    conversation.stop()
+            case "answer":
+                self._answer(conversation_id, message)
+
+    async def _follow(self, conversation_id: str, message: Message, reply: Reply, session: str) -> None:
+        conversation = await self._conversation(conversation_id)
+        await conversation.refresh()
+        epoch, after = message.get("epoch"), message.get("after")
+        self._following.setdefault(session, set()).add(conversation_id)
+        conversation.board.follow(session, reply, epoch, after if isinstance(after, int) else None)
+
+    def _unfollow(self, conversation_id: str, session: str) -> None:
+        self._following.get(session, set()).discard(conversation_id)
+        if conversation := self._loaded.get(conversation_id):
+            conversation.board.unfollow(session)
+
+    def gone(self, session: str) -> None:
+        """This page has left."""
+        for conversation_id in self._following.pop(session, set()):
+            if conversation := self._loaded.get(conversation_id):
+                conversation.board.unfollow(session)
+
+    async def _send(self, conversation_id: str, message_id: str, text: str) -> None:
+        conversation = await self._conversation(conversation_id)
+        await conversation.refresh()
+        conversation.title = conversation.title or title_of(text)
+        conversation.send(message_id, text)
+
+    def _answer(self, conversation_id: str, message: Message) -> None:
+        conversation = self._loaded.get(conversation_id)
+        if not conversation:
+            raise RefusedError("already_answered", "This question is not open any more.")
+        answers = message.get("answers")
+        conversation.answer(
+            str(message.get("ask")),
+            str(message.get("decision")),
+            str(message.get("message") or ""),
+            answers if isinstance(answers, dict) else {},
+        )
+
+    # --- conversations in memory ---
+
+    async def _conversation(self, conversation_id: str) -> Conversation:
+        async with self._loading.setdefault(conversation_id, asyncio.Lock()):
+            if conversation_id not in self._loaded:
+                self._forget_some()
+                self._loaded[conversation_id] = await asyncio.to_thread(self._load, conversation_id)
+        self._loading.pop(conversation_id, None)
+        return self._loaded[conversation_id]
+
+    def _load(self, conversation_id: str) -> Conversation:
+        transcript = Transcript(self._index.transcript_path(conversation_id), str(self._config.workspace))
+        transcript.refresh()
+        conversation = Conversation(
+            conversation_id, self, transcript, Journal(self._index.journal_path(conversation_id))
+        )
+        summary = self._index.get(conversation_id)
+        conversation.title = summary.title if summary else ""
+        return conversation
+
+    def _forget_some(self) -> None:
+        spare = sorted((one for one in self._loaded.values() if one.forgettable), key=lambda one: one.used_at)
+        for conversation in spare[: max(0, len(self._loaded) - MOST_LOADED + 1)]:
+            del self._loaded[conversation.id]
+
+    def changed(self, conversation: Conversation) -> None:
+        """A conversation's turn began, waits or ended: the list shows it, and its process may be free."""
+        self._freed.set()
+        summary = Summary(conversation.id, conversation.title, now())
+        self._publish({"type": "conversation", "conversation": summary.json(conversation.turn)})
+
+    # --- processes ---
+
+    async def process(self, conversation: Conversation, *, resume: bool) -> Process:
+        start = await self._starter()
+        settings = self.settings()
+        return start(
+            Way(
+                claude=self._config.claude,
+                workspace=self._config.workspace,
+                environment=self._environment,
+                conversation=conversation.id,
+                resume=resume,
+                model=settings.model,
+                mode=settings.permission_mode,
+            ),
+            conversation.ask,
+        )
+
+    async def _starter(self) -> Start:
+        module = await asyncio.to_thread(importlib.import_module, "webapp.session")
+        start: Start = module.Session
+        return start
+
+    async def slot(self, conversation: Conversation) -> None:
+        """Waits until there may be one more process."""
+        while len(self._processes) >= MOST_PROCESSES:
+            self._freed.clear()
+            resting = sorted((one for one in self._processes if one.may_rest), key=lambda one: one.used_at)
+            if resting:
+                resting[0].rest()
+            await self._freed.wait()
+        self._processes.append(conversation)
+
+    def slot_free(self, conversation: Conversation) -> None:
+        with contextlib.suppress(ValueError):
+            self._processes.remove(conversation)
+        self._freed.set()
+
+    # --- HTTP ---
+
+    def routes(self) -> list[Route]:
+        one = "/api/conversations/{id}"
+        return [
+            Route("/api/conversations", self._get_list, methods=["GET"]),
+            Route(one, self._patch, methods=["PATCH"]),
+            Route(one, self._delete, methods=["DELETE"]),
+            Route(f"{one}/restore", self._post_restore, methods=["POST"]),
+            Route(f"{one}/items", self._get_items, methods=["GET"]),
+        ]
+
+    async def _get_list(self, request: Request) -> Response:
+        limit, offset = _number(request, "limit", 50, 1, 200), _number(request, "offset", 0, 0, 10**9)
+        query = request.query_params.get("q", "")[:200]
+        found, total = await asyncio.to_thread(self._index.listed, limit, offset, query)
+        return JSONResponse({"conversations": [self._json(one) for one in found], "total": total})
+
+    async def _patch(self, request: Request) -> Response:
+        conversation_id, body = _path_id(request), await json_object(request)
+        title = body.get("title")
+        if not isinstance(title, str) or not title.strip() or len(title) > 200 or not title.isprintable():
+            raise Problem(400, "bad_title", "A title is one line of 1 to 200 characters.")
+        summary = await asyncio.to_thread(self._index.rename, conversation_id, title.strip())
+        if not summary:
+            raise not_found("such conversation")
+        if loaded := self._loaded.get(conversation_id):
+            loaded.title = summary.title
+        return self._told(summary)
+
+    async def _delete(self, request: Request) -> Response:
+        conversation_id = _path_id(request)
+        if not await asyncio.to_thread(self._index.get, conversation_id):
+            raise not_found("such conversation")
+        if loaded := self._loaded.pop(conversation_id, None):
+            await loaded.close(CLOSING_S)
+        await asyncio.to_thread(self._index.delete, conversation_id)
+        self._publish({"type": "conversation_gone", "id": conversation_id})
+        return Response(status_code=204)
+
+    async def _post_restore(self, request: Request) -> Response:
+        summary = await asyncio.to_thread(self._index.restore, _path_id(request))
+        if not summary:
+            raise not_found("such deleted conversation")
+        return self._told(summary)
+
+    async def _get_items(self, request: Request) -> Response:
+        limit = _number(request, "limit", 200, 1, 500)
+        conversation = await self._conversation(_path_id(request))
+        try:
+            items, more = await conversation.page(request.query_params.get("before"), limit)
+        except KeyError:
+            raise not_found("such item") from None
+        return JSONResponse({"items": items, "more": more})
+
+    def _told(self, summary: Summary) -> Response:
+        self._publish({"type": "conversation", "conversation": self._json(summary)})
+        return JSONResponse(self._json(summary))
+
+    def _json(self, summary: Summary) -> dict[str, Any]:
+        loaded = self._loaded.get(summary.id)
+        return summary.json(loaded.turn if loaded else "idle")
+
+
+def _uuid(message: Message, name: str) -> str:
+    value = message.get(name)
+    if isinstance(value, str) and UUID.fullmatch(value):
+        return value
+    raise RefusedError("bad_id", f"The {name.removesuffix('_id')} has no proper id.")
+
+
+def _refuse(message: Message, reply: Reply, code: str, text: str) -> None:
+    about = {"of": message["type"], "conversation": message.get("conversation")}
+    reply({"type": "refused", **about, "code": code, "message": text})
+
+
+def _path_id(request: Request) -> str:
+    value = str(request.path_params["id"])
+    if not UUID.fullmatch(value):
+        raise not_found("such conversation")
+    return value
+
+
+def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not text.isascii() or not text.isdigit():
+        raise Problem(400, "bad_number", f"{name} must be a number.")
+    return min(most, max(least, int(text[:12])))

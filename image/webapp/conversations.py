@@ -1,0 +1,300 @@
+"""All conversations, newest first: an index over the transcripts on the disk, which stay the record.
+
+The index is a cache: a file that grew is read on from where it stopped, a file that is gone is gone. Only titles of
+conversations that have no transcript yet live nowhere else.
+"""
+
+import contextlib
+import json
+import logging
+import re
+import shutil
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webapp.journal import Journal
+from webapp.transcript import command, prompt_of, said
+
+log = logging.getLogger("webapp")
+
+KEPT_DELETED_S = 30 * 24 * 3600
+LONGEST_TITLE = 80
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UNTITLED = "New conversation"
+
+_SCHEMA = """
+create table if not exists conversation (
+    id text primary key, source text, mtime integer, read integer,
+    given_title text, first_prompt text, updated_at text, folded text
+) without rowid;
+create index if not exists newest on conversation (updated_at desc);
+pragma user_version = 1;
+"""
+_LISTED = "from conversation where first_prompt <> '' and (? = '' or instr(folded, ?) > 0)"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A conversation in the list."""
+
+    id: str
+    title: str
+    updated_at: str
+
+    def json(self, turn: str = "idle") -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "title": self.title,
+            "updated_at": self.updated_at,
+            "turn": turn,
+            "archived": False,
+        }
+
+
+@dataclass
+class _Row:
+    id: str
+    source: str = ""
+    mtime: int = 0
+    read: int = 0
+    given_title: str = ""
+    first_prompt: str = ""
+    updated_at: str = ""
+    folded: str = ""
+
+    def summary(self) -> Summary:
+        return Summary(self.id, self.given_title or title_of(self.first_prompt), self.updated_at)
+
+
+def title_of(text: str) -> str:
+    """A conversation's title, from its first words."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1].rstrip() + "…"
+
+
+class Index:
+    """Synchronous, for threads; every method may be called from several at once."""
+
+    def __init__(self, transcripts: Path, state: Path) -> None:
+        self._transcripts = transcripts
+        self._journals = state / "chat"
+        self._deleted = state / "deleted"
+        self._file = state / "conversations.sqlite"
+        self._lock = threading.RLock()
+        self._open: sqlite3.Connection | None = None
+
+    def transcript_path(self, conversation: str) -> Path:
+        return self._transcripts / f"{conversation}.jsonl"
+
+    def journal_path(self, conversation: str) -> Path:
+        return self._journals / f"{conversation}.jsonl"
+
+    def listed(self, limit: int, offset: int, query: str) -> tuple[list[Summary], int]:
+        """A page of the list, and how many there are."""
+        words = query.strip().casefold()
+        with self._lock:
+            self._refresh()
+            total = self._db.execute(f"select count(*) {_LISTED}", (words, words)).fetchone()[0]
+            rows = self._db.execute(
+                f"select * {_LISTED} order by updated_at desc, id limit ? offset ?",
+                (words, words, limit, offset),
+            )
+            return [_Row(*row).summary() for row in rows], total
+
+    def get(self, conversation: str) -> Summary | None:
+        with self._lock:
+            self._refresh()
+            row = self._row(conversation)
+            return row.summary() if row.first_prompt else None
+
+    def rename(self, conversation: str, title: str) -> Summary | None:
+        """Writes the title as Claude Code does: the last one in the transcript counts."""
+        with self._lock:
+            self._refresh()
+            row = self._row(conversation)
+            if not row.first_prompt:
+                return None
+            path = self.transcript_path(conversation)
+            if path.exists():
+                _append(path, {"type": "custom-title", "customTitle": title, "sessionId": conversation})
+            row.given_title = title
+            self._save(row)
+            return row.summary()
+
+    def delete(self, conversation: str) -> bool:
+        """Puts the conversation where `restore` finds it; False if there is none."""
+        with self._lock:
+            if not self.get(conversation):
+                return False
+            place = self._deleted / conversation
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            for name, path in self._parts(conversation).items():
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.move(path, place / name)
+            self._refresh()
+            return True
+
+    def restore(self, conversation: str) -> Summary | None:
+        with self._lock:
+            place = self._deleted / conversation
+            if not place.is_dir():
+                return None
+            for name, path in self._parts(conversation).items():
+                if (place / name).exists() and not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.move(place / name, path)
+            shutil.rmtree(place, ignore_errors=True)
+            return self.get(conversation)
+
+    def purge(self, now_s: float) -> None:
+        """Forgets what was deleted long ago."""
+        for place in self._deleted.glob("*"):
+            if place.stat().st_mtime < now_s - KEPT_DELETED_S:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._open:
+                self._open.close()
+                self._open = None
+
+    def _parts(self, conversation: str) -> dict[str, Path]:
+        """All that lies on the disk of a conversation; the folder holds what its helpers did."""
+        return {
+            "transcript.jsonl": self.transcript_path(conversation),
+            "helpers": self._transcripts / conversation,
+            "journal.jsonl": self.journal_path(conversation),
+        }
+
+    # --- the cache ---
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._open is None:
+            try:
+                self._open = _connect(self._file)
+            except sqlite3.DatabaseError:
+                log.warning("The index of conversations is damaged; it is made anew")
+                self._file.unlink()
+                self._open = _connect(self._file)
+            self.purge(time.time())
+        return self._open
+
+    def _row(self, conversation: str) -> _Row:
+        found = self._db.execute("select * from conversation where id = ?", (conversation,)).fetchone()
+        return _Row(*found) if found else _Row(conversation)
+
+    def _save(self, row: _Row) -> None:
+        with self._db:
+            self._db.execute(
+                "replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    row.id,
+                    row.source,
+                    row.mtime,
+                    row.read,
+                    row.given_title,
+                    row.first_prompt,
+                    row.updated_at,
+                    row.folded,
+                ),
+            )
+
+    def _refresh(self) -> None:
+        sources = _files(self._journals) | _files(self._transcripts)
+        known = dict(self._db.execute("select id, source || ':' || mtime from conversation"))
+        gone = known.keys() - sources.keys()
+        with self._db:
+            self._db.executemany("delete from conversation where id = ?", [(one,) for one in gone])
+        for conversation, (path, mtime) in sources.items():
+            if known.get(conversation) != f"{path}:{mtime}":
+                self._reindex(conversation, path, mtime)
+
+    def _reindex(self, conversation: str, path: Path, mtime: int) -> None:
+        row = self._row(conversation)
+        if row.source != str(path) or path.stat().st_size < row.read:
+            row = _Row(conversation, source=str(path), given_title=row.given_title)
+        row.mtime = mtime
+        if path.parent == self._journals:
+            _read_journal(row, path)
+        else:
+            _read_transcript(row, path)
+        self._save(row)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(file, check_same_thread=False)
+    try:
+        connection.executescript("pragma journal_mode = wal; pragma synchronous = off;" + _SCHEMA)
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def _files(folder: Path) -> dict[str, tuple[Path, int]]:
+    found = {}
+    for path in folder.glob("*.jsonl"):
+        with contextlib.suppress(FileNotFoundError):
+            if UUID.fullmatch(path.stem):
+                found[path.stem] = (path, path.stat().st_mtime_ns)
+    return found
+
+
+def _append(path: Path, entry: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+
+def _read_journal(row: _Row, path: Path) -> None:
+    """A conversation that Claude has not begun to write down."""
+    for message in Journal(path).sent.values():
+        row.first_prompt = row.first_prompt or message.text
+        row.updated_at = message.at
+    row.folded = row.first_prompt.casefold()
+
+
+def _read_transcript(row: _Row, path: Path) -> None:
+    with path.open("rb") as file:
+        file.seek(row.read)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            row.read += len(line)
+            _index_line(row, line)
+
+
+def _index_line(row: _Row, line: bytes) -> None:
+    if line.startswith(b'{"type":"custom-title"'):
+        row.given_title = str(_parsed(line).get("customTitle") or "")
+        row.folded += f"\n{row.given_title.casefold()}"
+    elif b'"isSidechain":true' in line:
+        return
+    elif b'"type":"assistant"' in line and b'"type":"text"' in line:
+        entry = _parsed(line)
+        if entry.get("type") == "assistant":
+            _spoken(row, entry, said(entry["message"]["content"]))
+    elif (text := prompt_of(line)) is not None:
+        entry = _parsed(line)
+        if "origin" not in entry:
+            row.first_prompt = row.first_prompt or command(text) or text
+            _spoken(row, entry, text)
+
+
+def _spoken(row: _Row, entry: dict[str, Any], text: str) -> None:
+    row.folded += f"\n{text.casefold()}"
+    row.updated_at = str(entry.get("timestamp") or row.updated_at)
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}

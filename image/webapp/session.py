@@ -1,0 +1,239 @@
+"""A live Claude Code process that carries one conversation, through the Agent SDK.
+
+The one file that knows the SDK. Importing that takes most of a second: only `chat` does it, in a thread.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections import deque
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import claude_agent_sdk as sdk
+from claude_agent_sdk.types import PermissionMode
+
+from webapp.board import Op, now
+from webapp.process import Ask, Heard, ProcessError, Request, Result, Way
+from webapp.translate import Translator
+
+log = logging.getLogger("webapp")
+
+Json = dict[str, Any]
+
+LONGEST_LINE = 64 * 2**20
+"""A tool may bring a picture, and all of a message is one line."""
+CLOSING_S = 2.0
+OURS = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
+
+
+class Session:
+    """The process; `model` and `mode` are what it runs with now."""
+
+    def __init__(self, way: Way, ask: Ask) -> None:
+        self._ask = ask
+        self._errors: deque[str] = deque(maxlen=20)
+        self._client = sdk.ClaudeSDKClient(self._options(way))
+        self.model, self.mode = way.model, way.mode
+        self.pid: int | None = None
+
+    def _options(self, way: Way) -> sdk.ClaudeAgentOptions:
+        return sdk.ClaudeAgentOptions(
+            cli_path=way.claude,
+            cwd=way.workspace,
+            env=_only(way.environment | OURS),
+            system_prompt={"type": "preset", "preset": "claude_code"},
+            setting_sources=["user", "project", "local"],
+            include_partial_messages=True,
+            can_use_tool=self._can_use_tool,
+            permission_mode=cast(PermissionMode, way.mode),
+            model=way.model or None,
+            max_buffer_size=LONGEST_LINE,
+            stderr=self._errors.append,
+            resume=way.conversation if way.resume else None,
+            session_id=None if way.resume else way.conversation,
+        )
+
+    async def start(self) -> None:
+        """Errors: ProcessError."""
+        try:
+            await self._client.connect()
+        except Exception as error:
+            # The SDK raises whatever went wrong; what the process said is the better reason.
+            raise ProcessError(self.last_words() or str(error)) from error
+        info = await self._client.get_server_info() or {}
+        self.pid = info.get("pid")
+
+    async def send(self, message_id: str, text: str) -> None:
+        """Errors: ProcessError."""
+
+        async def one() -> AsyncIterator[Json]:
+            content = {"role": "user", "content": text}
+            yield {"type": "user", "uuid": message_id, "message": content, "parent_tool_use_id": None}
+
+        try:
+            await self._client.query(one())
+        except Exception as error:
+            raise ProcessError(str(error)) from error
+
+    async def heard(self, translator: Translator) -> AsyncIterator[Heard]:
+        """All that Claude says, until the process is gone.
+
+        Errors: ProcessError.
+        """
+        try:
+            async for message in self._client.receive_messages():
+                yield interpret(message, translator, now())
+        except Exception as error:
+            raise ProcessError(self.last_words() or str(error)) from error
+
+    async def interrupt(self) -> None:
+        await self._client.interrupt()
+
+    async def set_model(self, model: str) -> None:
+        await self._client.set_model(model or None)
+        self.model = model
+
+    async def set_mode(self, mode: str) -> None:
+        await self._client.set_permission_mode(cast(PermissionMode, mode))
+        self.mode = mode
+
+    async def close(self, timeout_s: float = CLOSING_S) -> None:
+        """Lets the process write what it has to, and ends it in any case."""
+        try:
+            await asyncio.wait_for(self._client.disconnect(), timeout_s)
+        except TimeoutError:
+            self.kill()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._client.disconnect(), timeout_s)
+        except Exception:
+            log.exception("A Claude process could not be closed")
+
+    def kill(self) -> None:
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def last_words(self) -> str:
+        return "\n".join(self._errors)
+
+    async def _can_use_tool(
+        self, tool: str, given: Json, context: sdk.ToolPermissionContext
+    ) -> sdk.PermissionResultAllow | sdk.PermissionResultDeny:
+        # A suggestion may also be a new mode or folder: only rules are what "always" means.
+        rules = [one for one in context.suggestions if one.type == "addRules"]
+        reason = context.decision_reason or ""
+        request = Request(tool, given, context.tool_use_id or "", reason, can_always=bool(rules))
+        verdict = await self._ask(request)
+        if not verdict.allow:
+            return sdk.PermissionResultDeny(message=verdict.message)
+        return sdk.PermissionResultAllow(
+            updated_input=verdict.input,
+            updated_permissions=rules if verdict.always else None,
+        )
+
+
+def _only(environment: dict[str, str]) -> dict[str, str]:
+    """The SDK lays these variables over the server's own; what is not among them is blanked."""
+    return {name: "" for name in os.environ if name not in environment} | environment
+
+
+# --- what the messages mean ----------------------------------------------------------------------------
+
+
+def interpret(message: sdk.Message, translator: Translator, at: str) -> Heard:
+    """What a message changes in the conversation, and what it says about the process."""
+    match message:
+        case sdk.StreamEvent():
+            return Heard([] if message.parent_tool_use_id else translator.stream(message.event, at))
+        case sdk.AssistantMessage():
+            return Heard(_assistant(message, translator, at))
+        case sdk.UserMessage():
+            return Heard(_user(message, translator))
+        case sdk.ResultMessage():
+            return Heard(result=_result(message))
+        case sdk.RateLimitEvent():
+            _limit(message, translator)
+        case sdk.TaskNotificationMessage():
+            ok = message.status == "completed"
+            return Heard(translator.task_done(message.tool_use_id, ok=ok, summary=message.summary))
+        case sdk.SystemMessage():
+            return _system(message, translator, at)
+    return Heard()
+
+
+def _assistant(message: sdk.AssistantMessage, translator: Translator, at: str) -> list[Op]:
+    blocks = [block for one in message.content if (block := _block(one))]
+    if message.error:
+        text = "\n".join(block["text"] for block in blocks if block["type"] == "text")
+        return translator.error(f"notice-{message.uuid}", at, message.error, text)
+    whole = {"id": message.message_id or message.uuid, "content": blocks}
+    return translator.assistant(whole, at, parent=message.parent_tool_use_id)
+
+
+def _block(block: Any) -> Json | None:
+    match block:
+        case sdk.TextBlock():
+            return {"type": "text", "text": block.text}
+        case sdk.ThinkingBlock():
+            return {"type": "thinking", "thinking": block.thinking}
+        case sdk.ToolUseBlock():
+            return {"type": "tool_use", "id": block.id, "name": block.name, "input": block.input}
+    return None
+
+
+def _user(message: sdk.UserMessage, translator: Translator) -> list[Op]:
+    if isinstance(message.content, str):
+        return []
+    results = [block for block in message.content if isinstance(block, sdk.ToolResultBlock)]
+    detail = message.tool_use_result if len(results) == 1 else None
+    return [
+        op
+        for block in results
+        for op in translator.tool_result(
+            block.tool_use_id, block.content, is_error=bool(block.is_error), detail=detail
+        )
+    ]
+
+
+def _result(message: sdk.ResultMessage) -> Result:
+    aborted = (message.terminal_reason or "").startswith("aborted")
+    outcome = "stopped" if aborted else "failed" if message.is_error else "completed"
+    why = "\n".join(message.errors or []) or message.result or ""
+    return Result(outcome, why, message.total_cost_usd, _tokens(message.usage))
+
+
+def _tokens(usage: Json | None) -> int | None:
+    if not usage:
+        return None
+    kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+    return sum(int(usage.get(kind) or 0) for kind in kinds)
+
+
+def _limit(message: sdk.RateLimitEvent, translator: Translator) -> None:
+    info = message.rate_limit_info
+    if info.status != "rejected":
+        return
+    until = datetime.fromtimestamp(info.resets_at, UTC).isoformat() if info.resets_at else None
+    translator.limit(info.rate_limit_type, until)
+
+
+def _system(message: sdk.SystemMessage, translator: Translator, at: str) -> Heard:
+    data = message.data
+    match message.subtype:
+        case "init":
+            return Heard(begins=True, mode=data.get("permissionMode"))
+        case "status":
+            return Heard(mode=data.get("permissionMode"))
+        case "session_state_changed":
+            return Heard(state=data.get("state"))
+        case "background_tasks_changed":
+            return Heard(background=len(data.get("tasks") or []))
+        case "api_retry":
+            attempt, most = int(data.get("attempt") or 1), int(data.get("max_retries") or 1)
+            status, item_id = data.get("error_status"), f"notice-{data.get('uuid')}"
+            return Heard(translator.retry(item_id, at, attempt=attempt, most=most, status=status))
+    return Heard()

@@ -1,0 +1,87 @@
+"""Real Chromium, real container, real Claude binary; only Anthropic is a stand-in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+if TYPE_CHECKING:
+    from tests.support.containers import Workspace, Workspaces
+    from tests.support.internet import Internet
+    from tests.support.volumes import Volume
+
+PICTURES = Path(__file__).resolve().parents[2] / "test-output" / "pictures"
+QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The Chromium of this machine."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert path, "Chromium is missing: `invoke test` installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def lilach(
+    workspaces: Workspaces, internet: Internet, kept_volume: Volume, page_of: Callable[[Workspace], Page]
+) -> Lilach:
+    """A user at her new workspace, on a laptop."""
+    workspace = workspaces.start(kept_volume, internet=internet)
+    return Lilach(workspace, page_of(workspace), internet)
+
+
+class Lilach:
+    """What she sees (`page`) and where she is (`workspace`)."""
+
+    def __init__(self, workspace: Workspace, page: Page, internet: Internet) -> None:
+        self.workspace = workspace
+        self.page = page
+        self.internet = internet
+
+
+@pytest.fixture
+def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[Workspace], Page]]:
+    """Opens a workspace's page; a test also fails for what the browser's console complained of."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(workspace: Workspace, viewport: dict[str, int] = DESKTOP, *, touch: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": viewport["width"], "height": viewport["height"]},
+            has_touch=touch,
+            is_mobile=touch,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.goto(workspace.url)
+        return page
+
+    yield open_page
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            picture(page, f"{request.node.name}-end-{number}")
+        context.close()
+    assert complaints == []
+
+
+def picture(page: Page, name: str) -> Path:
+    """Keeps what the page looks like now under test-output/pictures."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    path = PICTURES / f"{name}.png"
+    page.screenshot(path=path)
+    return path

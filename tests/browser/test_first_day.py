@@ -1,0 +1,100 @@
+"""Lilach's first day: she opens her page, connects Claude Code by typing, closes the terminal and chats."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, Lilach, picture
+from tests.support.anthropic.standin import printed_url
+from tests.support.containers import Workspace, Workspaces
+from tests.support.internet import Internet
+from tests.support.wait import wait_until
+
+
+def terminal_text(page: Page) -> str:
+    """What the terminal shows, its rows joined as they are."""
+    return page.locator("[data-testid=terminal] .xterm-rows").inner_text()
+
+
+def open_terminal(page: Page) -> None:
+    page.get_by_role("button", name="Settings").first.click()
+    page.get_by_role("link", name="Claude Code Authentication").or_(
+        page.get_by_role("tab", name="Claude Code Authentication")
+    ).or_(page.get_by_role("button", name="Claude Code Authentication")).first.click()
+    page.get_by_role("button", name="Open Terminal").click()
+    expect(page.get_by_test_id("terminal")).to_be_visible()
+    page.get_by_test_id("terminal").click()
+
+
+def login_url(page: Page) -> str:
+    """The address that Claude printed: on a page it may be wrapped over several rows."""
+    text = terminal_text(page)
+    joined = re.sub(r"\n", "", text[text.index("https://") :].split("Paste code")[0])
+    return printed_url(joined.replace("\xa0", "").strip())
+
+
+def log_in(lilach: Lilach) -> None:
+    page = lilach.page
+    page.keyboard.type("claude authenticate\n")
+    wait_until(lambda: "Paste code" in terminal_text(page), "Claude asks for the code", timeout_s=20)
+    page.keyboard.type(lilach.internet.anthropic.authorise(login_url(page)) + "\n")
+
+
+def say(page: Page, words: str) -> None:
+    page.get_by_label("Message Claude").fill(words)
+    page.get_by_role("button", name="Send", exact=True).click()
+
+
+def test_she_logs_in_by_typing_and_claude_answers_her(lilach: Lilach) -> None:
+    page = lilach.page
+    picture(page, "1-first-sight")
+    open_terminal(page)
+    picture(page, "2-terminal")
+    log_in(lilach)
+    expect(page.get_by_test_id("auth-status").first).to_contain_text("Connected as", timeout=20_000)
+    picture(page, "3-connected")
+    page.get_by_role("button", name="Close terminal").click()
+    page.goto(lilach.workspace.url)
+    say(page, "Good morning, Claude")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("You said: Good morning, Claude")
+    picture(page, "4-answered")
+
+
+def test_without_a_login_the_chat_says_so_and_shows_the_way(lilach: Lilach) -> None:
+    page = lilach.page
+    say(page, "Hello?")
+    notice = page.get_by_text(re.compile("not connected", re.IGNORECASE)).first
+    expect(notice).to_be_visible()
+    expect(page.locator("[data-role=user]").last).to_contain_text("Hello?")
+
+
+def test_her_shell_is_still_there_when_she_comes_back(lilach: Lilach) -> None:
+    page = lilach.page
+    open_terminal(page)
+    page.keyboard.type("echo kept-$((40+2))\n")
+    wait_until(lambda: "kept-42" in terminal_text(page), "the shell answers")
+    page.reload()
+    page.get_by_role("button", name="Open Terminal").click()
+    wait_until(lambda: "kept-42" in terminal_text(page), "the same shell is shown again")
+
+
+def test_the_page_works_on_a_phone(
+    workspaces: Workspaces, internet: Internet, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(workspaces.start(internet=internet), PHONE, touch=True)
+    expect(page.get_by_label("Message Claude")).to_be_visible()
+    picture(page, "phone-first-sight")
+    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert not wide, "the page scrolls sideways"
+
+
+def test_the_first_load_is_small(workspaces: Workspaces, page_of: Callable[[Workspace], Page]) -> None:
+    page = page_of(workspaces.start())
+    expect(page.get_by_label("Message Claude")).to_be_visible()
+    sizes = page.evaluate(
+        "performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+        ".map(entry => [entry.name, entry.encodedBodySize])"
+    )
+    first = sum(size for name, size in sizes if "xterm" not in name and "erminal" not in name)
+    assert first < 60_000, sizes

@@ -1,0 +1,82 @@
+"""The `claude` on the path: the real binary, with one more word."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.containers import Workspace, Workspaces
+from tests.support.internet import Internet
+from tests.support.login import ASKS_FOR_CODE, auth_status
+from tests.support.shell import CTRL_C
+from tests.support.volumes import Volume
+from tests.support.wait import wait_until
+
+
+def test_everything_passes_through_the_wrapper(shared_workspace: Workspace) -> None:
+    """`claude` hands arguments, output and exit code through unchanged."""
+    direct = shared_workspace.attempt("/opt/claude/claude", "--help")
+    assert shared_workspace.attempt("claude", "--help") == direct
+    strange = ("claude", "--no-such-option", "two words", "", "*", "$HOME")
+    wrapped = shared_workspace.attempt(*strange)
+    assert wrapped == shared_workspace.attempt("/opt/claude/claude", *strange[1:])
+    assert wrapped.status != 0
+
+
+def test_the_wrapper_leaves_no_process_between(workspaces: Workspaces) -> None:
+    """The wrapper becomes Claude, so that a signal to it reaches Claude itself."""
+    workspace = workspaces.start()
+    shell = workspace.shell().settle()
+    shell.type("claude authenticate")
+    shell.expect(ASKS_FOR_CODE, timeout_s=40)
+    claudes = [one for one in workspace.processes() if "auth login" in one["CMD"]]
+    assert len(claudes) == 1
+    assert claudes[0]["CMD"].startswith("/opt/claude/claude auth login")
+
+
+def test_authenticate_is_the_login(workspaces: Workspaces) -> None:
+    """`claude authenticate` shows an address to log in at and asks for the code."""
+    shell = workspaces.start().shell(columns=200).settle()
+    shell.type("claude authenticate")
+    shell.expect(r"https://\S+/oauth/authorize\?", timeout_s=40)
+    shell.expect(ASKS_FOR_CODE, timeout_s=40)
+
+
+def test_authenticate_takes_the_logins_options(shared_workspace: Workspace) -> None:
+    """`claude authenticate --help` is the help of the login."""
+    assert shared_workspace.run("claude", "authenticate", "--help") == shared_workspace.run(
+        "claude", "auth", "login", "--help"
+    )
+
+
+def test_a_given_up_login_leaves_nothing(workspaces: Workspaces) -> None:
+    """Ctrl-C in the middle of a login brings the prompt back, and no process of it stays."""
+    workspace = workspaces.start()
+    shell = workspace.shell().settle()
+    shell.type("claude authenticate")
+    shell.expect(ASKS_FOR_CODE, timeout_s=40)
+    shell.press(CTRL_C)
+    shell.finished()
+    wait_until(
+        lambda: not [one for one in workspace.processes() if "auth login" in one["CMD"]], "no login process"
+    )
+    assert auth_status(workspace)["loggedIn"] is False
+
+
+def test_nobody_is_logged_in_at_first(shared_workspace: Workspace) -> None:
+    """A new workspace is logged out, and Claude's folder is the one under /data."""
+    status = auth_status(shared_workspace)
+    assert status["loggedIn"] is False
+    assert status["configDirectory"] == "/data/claude"
+
+
+def test_there_is_no_wizard(workspaces: Workspaces, kept_volume: Volume, internet: Internet) -> None:
+    """The first `claude` in the workspace asks for no theme and no trust."""
+    workspace = workspaces.start(kept_volume, internet=internet)
+    shown = json.loads(kept_volume.read("claude/.claude.json"))
+    assert shown["hasCompletedOnboarding"] is True
+    assert shown["projects"]["/data/workspace"]["hasTrustDialogAccepted"] is True
+    shell = workspace.shell(columns=120, rows=40)
+    shell.type("cd /data/workspace && claude")
+    shell.expect(r"for shortcuts|/login|Not logged in", timeout_s=40)
+    for question in ("Choose the text style", "Do you trust", "Select login method"):
+        assert question not in shell.transcript

@@ -1,0 +1,178 @@
+"""What is in the image, and what is not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import docker
+import pytest
+
+from tests.support.containers import Workspace, Workspaces
+
+TOOLS = {
+    "bash": "--version",
+    "claude": "--version",
+    "curl": "--version",
+    "git": "--version",
+    "jq": "--version",
+    "less": "--version",
+    "nano": "--version",
+    "python3": "--version",
+    "rg": "--version",
+    "ssh": "-V",
+    "tar": "--version",
+    "unzip": "-v",
+    "vi": "--version",
+}
+BUILD_TOOLS = "cc gcc g++ c++ clang make ld cmake cargo rustc go node npm"
+KNOWN_SETUID = {
+    "chage", "chfn", "chsh", "expiry", "gpasswd", "mount", "newgrp", "passwd", "ssh-agent", "ssh-keysign",
+    "su", "umount", "unix_chkpwd",
+}  # fmt: skip
+PYTHON = "/opt/jarvis/venv/bin/python"
+LABELS = ("title", "version", "revision", "created", "base.name")
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
+def test_the_tool_is_there(shared_workspace: Workspace, tool: str) -> None:
+    """{tool} is there for jarvis and runs."""
+    shared_workspace.run(tool, TOOLS[tool])
+
+
+def test_text_is_utf8(shared_workspace: Workspace) -> None:
+    """Text is UTF-8 in shells and in programs."""
+    assert shared_workspace.run("locale", "charmap").strip() == "UTF-8"
+    said = shared_workspace.run("python3", "-c", "import sys; print('שלום é 👋', sys.stdout.encoding)")
+    assert said.split() == ["שלום", "é", "👋", "utf-8"]
+
+
+def test_the_clock_is_utc(shared_workspace: Workspace) -> None:
+    """The clock shows UTC."""
+    assert shared_workspace.run("date", "+%Z").strip() == "UTC"
+
+
+def test_there_is_one_claude(shared_workspace: Workspace) -> None:
+    """There is exactly one copy of Claude's binary, and the Agent SDK uses that one."""
+    large = shared_workspace.run(
+        "find", "/", "-xdev", "-type", "f", "-size", "+100M", "-not", "-path", "/proc/*", user="root"
+    )
+    assert large.split() == ["/opt/claude/claude"]
+    package = "import claude_agent_sdk, os; print(os.path.dirname(claude_agent_sdk.__file__))"
+    folder = shared_workspace.run(PYTHON, "-c", package).strip()
+    assert shared_workspace.run("readlink", "-f", f"{folder}/_bundled/claude").strip() == "/opt/claude/claude"
+
+
+def test_claude_is_the_one_that_the_sdk_was_made_for(shared_workspace: Workspace) -> None:
+    """`claude --version` is the version that the pinned Agent SDK carries."""
+    pinned = "from claude_agent_sdk._cli_version import __cli_version__; print(__cli_version__)"
+    wanted = shared_workspace.run(PYTHON, "-c", pinned).strip()
+    assert shared_workspace.run("claude", "--version").split()[0] == wanted
+
+
+def test_no_build_tool_is_left(shared_workspace: Workspace) -> None:
+    """No compiler and no builder of the page is left inside."""
+    assert shared_workspace.attempt("sh", "-c", f"command -v {BUILD_TOOLS}").output == ""
+
+
+def test_nothing_of_the_build_is_left(workspaces: Workspaces) -> None:
+    """No package list, cache, log or temporary file of the build is left inside."""
+    left = (
+        "find /var/lib/apt/lists /var/cache /root /tmp /var/tmp /var/log -xdev -type f"
+        " ! -name .bashrc ! -name .profile ! -name lock ! -name .wh..wh..opq -size +0"
+    )
+    assert _inside(workspaces, left) == []
+
+
+def test_no_bytecode_is_missing(workspaces: Workspaces) -> None:
+    """The server's Python was compiled when the image was built, so that no start has to."""
+    sources = _inside(workspaces, "find /opt/jarvis/app/webapp -name '*.py'")
+    compiled = _inside(workspaces, "find /opt/jarvis/app/webapp -name '*.pyc'")
+    assert sources
+    assert len(compiled) >= len(sources)
+
+
+def test_jarvis_cannot_change_the_server(shared_workspace: Workspace) -> None:
+    """Nothing of the server, of Claude or of the system can be written by jarvis."""
+    writable = shared_workspace.run(
+        *("find", "/opt", "/usr", "/etc", "/bin", "/sbin", "/lib", "/srv", "-xdev"),
+        *("-writable", "-not", "-type", "l"),
+    )
+    assert writable.split() == []
+
+
+def test_no_test_file_is_inside(workspaces: Workspaces) -> None:
+    """Nothing of the project's tests, tools or git is inside."""
+    assert (
+        _inside(
+            workspaces, "find /opt /data /root /home /srv -name .git -o -name tests.support -o -name pytest"
+        )
+        == []
+    )
+    assert _inside(workspaces, "ls -d /opt/jarvis/*") == [
+        "/opt/jarvis/app",
+        "/opt/jarvis/entrypoint.sh",
+        "/opt/jarvis/venv",
+    ]
+
+
+def test_no_setuid_surprises(workspaces: Workspaces) -> None:
+    """No program gains rights but those that Debian's own base brings."""
+    found = _inside(workspaces, "find / -xdev -perm /6000 -type f")
+    assert {path.rpartition("/")[2] for path in found} <= KNOWN_SETUID, found
+    assert _inside(workspaces, "getcap -r / 2>/dev/null || true") == []
+
+
+def test_nobody_has_a_password(workspaces: Workspaces) -> None:
+    """No account can log in with a password, an empty one neither."""
+    fields = [line.split(":")[1] for line in _inside(workspaces, "cat /etc/shadow")]
+    assert fields
+    assert [one for one in fields if one not in {"*", "!", "!*", "!!"}] == []
+
+
+def test_no_authority_was_added(workspaces: Workspaces) -> None:
+    """The authorities that are trusted are Debian's and no other."""
+    assert _inside(workspaces, "find /usr/local/share/ca-certificates -type f") == []
+    assert _inside(workspaces, "dpkg --verify ca-certificates") == []
+    bundle = _inside(
+        workspaces,
+        "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt; grep -c '^[^#!]' /etc/ca-certificates.conf",
+    )
+    assert bundle[0] == bundle[1]
+
+
+def test_no_certificate_or_key_lies_about(workspaces: Workspaces) -> None:
+    """No certificate or private key is inside but the public bundles of Debian and of Python packages."""
+    found = _inside(
+        workspaces,
+        "grep -rlIE --exclude-dir=proc --exclude-dir=sys -e '-----BEGIN .*(CERTIFICATE|PRIVATE KEY)-----' /",
+    )
+    public = re.compile(
+        r"^(/etc/ssl/certs/|/usr/share/ca-certificates/|/opt/jarvis/venv/.*/(certifi|botocore)/cacert.pem)"
+    )
+    assert [path for path in found if not public.match(path)] == []
+
+
+def test_the_description_keeps_no_secret(docker_client: docker.DockerClient, image: str) -> None:
+    """Settings and history hold no secret, no certificate and no address of the build's own network."""
+    found: Any = docker_client.images.get(image)
+    told = str(found.attrs["Config"]) + "".join(str(step["CreatedBy"]) for step in found.history())
+    telling = re.compile(
+        r"BEGIN [A-Z ]*(CERTIFICATE|KEY)|(secret|token|password|passwd|api_?key)\w*=\S|https?_proxy=|"
+        r"(CA_BUNDLE|EXTRA_CA|SSL_CERT|PIP_CERT|INDEX_URL)\w*=|sk-ant-|FlyV1",
+        re.I,
+    )
+    assert telling.findall(told) == []
+
+
+def test_labels_say_what_it_is(docker_client: docker.DockerClient, image: str) -> None:
+    """Labels name title, version, revision, time of making and base."""
+    labels = docker_client.images.get(image).labels
+    missing = [name for name in LABELS if not labels.get(f"org.opencontainers.image.{name}")]
+    assert missing == []
+
+
+def _inside(workspaces: Workspaces, script: str) -> list[str]:
+    """The lines that a script prints, run by root in the image with nothing else running."""
+    ran = workspaces.run_once(script, entrypoint=["sh", "-c"], user="root")
+    return ran.output.splitlines()

@@ -1,0 +1,79 @@
+"""The workspace works with fewer rights, no network and other names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.containers import HEALTH, MOUNT, PORT, Workspace, Workspaces
+from tests.support.volumes import Volume
+from tests.support.wait import wait_until
+
+NEEDED = ["CHOWN", "SETGID", "SETUID"]
+"""What a start as root needs to hand /data over and to become jarvis."""
+TEMPORARY = {"/tmp": "", "/run": ""}
+
+CASES: dict[str, dict[str, Any]] = {
+    "a read-only root file system": {"read_only": True, "tmpfs": TEMPORARY},
+    "only the few capabilities that it needs": {"cap_drop": ["ALL"], "cap_add": NEEDED},
+    "no new privileges": {"security_opt": ["no-new-privileges:true"]},
+    "all of these at once": {
+        "read_only": True, "tmpfs": TEMPORARY, "cap_drop": ["ALL"], "cap_add": NEEDED,
+        "security_opt": ["no-new-privileges:true"],
+    },
+    "a host name of its platform": {"hostname": "d8d9e0f1b23456"},
+    "an init of the platform before it": {"init": True},
+    "no IPv6": {"sysctls": {"net.ipv6.conf.all.disable_ipv6": "1"}},
+    "half a processor": {"nano_cpus": 500_000_000},
+    "256 MB of memory": {"mem_limit": "256m"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_works_with(workspaces: Workspaces, kept_volume: Volume, case: str) -> None:
+    """With {case} a workspace starts on a new volume, serves its page and has a shell that can write."""
+    workspace = _started(workspaces, kept_volume, **CASES[case])
+    assert workspace.get("/").status_code == 200
+    workspace.run("bash", "-lc", "echo hello > ~/f && grep -q hello ~/f")
+    assert workspace.stop() == 0
+
+
+def _started(workspaces: Workspaces, volume: Volume, **options: Any) -> Workspace:
+    return workspaces.start(volume, **options)
+
+
+def test_it_works_without_any_network(workspaces: Workspaces, kept_volume: Volume) -> None:
+    """Without any network the workspace still starts and serves its page inside."""
+    workspace = workspaces.start(kept_volume, network="none", dns=None, ready=False)
+    asks = ("curl", "--silent", "--fail", f"http://127.0.0.1:{PORT}{HEALTH}")
+    wait_until(
+        lambda: workspace.attempt(*asks).status == 0, "the page inside", hopeless=workspace.why_hopeless
+    )
+    assert "<html" in workspace.run("curl", "--silent", "--fail", f"http://127.0.0.1:{PORT}/")
+
+
+def test_it_may_start_as_jarvis(workspaces: Workspaces, kept_volume: Volume) -> None:
+    """Started as jarvis itself, without any capability, it works on a volume that has been used before."""
+    workspaces.remove(workspaces.start(kept_volume))
+    nothing: dict[str, Any] = {
+        "user": "1000:1000",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+    }
+    workspace = workspaces.start(kept_volume, **nothing)
+    assert workspace.get("/").status_code == 200
+
+
+def test_a_volume_that_cannot_be_written_is_said(workspaces: Workspaces, kept_volume: Volume) -> None:
+    """On a volume that cannot be written the start ends with an error that names /data."""
+    workspace = workspaces.start(ready=False, volumes={kept_volume.name: {"bind": MOUNT, "mode": "ro"}})
+    wait_until(lambda: not workspace.state()["Running"], "the end of the container")
+    assert workspace.state()["ExitCode"] != 0
+    assert MOUNT in workspace.log()
+
+
+def test_the_server_has_no_capability(shared_workspace: Workspace) -> None:
+    """The server's processes hold no capability at all."""
+    held = shared_workspace.run("sh", "-c", "grep -h ^Cap[PE] /proc/self/status")
+    assert {line.split()[1] for line in held.splitlines()} == {"0" * 16}

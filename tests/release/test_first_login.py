@@ -1,0 +1,128 @@
+"""Story: the first login, with the real Claude and a stand-in of its makers' servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.containers import Workspace
+from tests.support.internet import Internet
+from tests.support.login import ASKS_FOR_CODE, auth_status, begin_login, log_in
+from tests.support.shell import CTRL_C
+from tests.support.wait import wait_until
+
+Begin = Callable[[], Workspace]
+EMAIL = "lilach@example.com"
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_she_logs_in_and_claude_answers(lilachs_workspace: Begin, internet: Internet, columns: int) -> None:
+    """On a terminal of {columns} columns she logs in, Claude knows her and answers her."""
+    workspace = lilachs_workspace()
+    assert auth_status(workspace)["loggedIn"] is False
+    shell = workspace.shell(columns=columns).settle()
+    log_in(shell, internet.anthropic)
+    status = auth_status(workspace)
+    assert (status["loggedIn"], status["email"], status["authMethod"]) == (True, EMAIL, "claude.ai")
+    assert shell.run("claude -p 'good morning'", timeout_s=60) == "You said: good morning"
+    _assert_page_knows(workspace, "signed_in")
+
+
+def _assert_page_knows(workspace: Workspace, state: str) -> None:
+    wait_until(lambda: workspace.get("/api/auth").json()["state"] == state, f"the page to know: {state}")
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_wrong_codes_are_refused(lilachs_workspace: Begin, internet: Internet, columns: int) -> None:
+    """At {columns} columns half a code and a wrong code are refused in words; then the right one works."""
+    workspace = lilachs_workspace()
+    shell = workspace.shell(columns=columns).settle()
+    right = internet.anthropic.authorise(begin_login(shell))
+    half, _, state = right.partition("#")
+    shell.type(half)
+    shell.expect(r"full code")
+    shell.expect(ASKS_FOR_CODE)
+    shell.type(f"code-that-is-wrong#{state}")
+    status, said = shell.finished(40)
+    assert status != 0
+    assert "fail" in said.lower() or "invalid" in said.lower(), said
+    assert auth_status(workspace)["loggedIn"] is False
+    log_in(shell, internet.anthropic)
+    assert auth_status(workspace)["email"] == EMAIL
+
+
+def test_a_code_holds_once(lilachs_workspace: Begin, internet: Internet) -> None:
+    """A code of an earlier, given up login is refused."""
+    workspace = lilachs_workspace()
+    shell = workspace.shell().settle()
+    code = internet.anthropic.authorise(begin_login(shell))
+    shell.press(CTRL_C)
+    shell.finished()
+    begin_login(shell)
+    shell.type(code)
+    status, _ = shell.finished(40)
+    assert status != 0
+    assert auth_status(workspace)["loggedIn"] is False
+
+
+def test_she_logs_in_twice(lilachs_workspace: Begin, internet: Internet) -> None:
+    """Logging in again while logged in works."""
+    workspace = lilachs_workspace()
+    shell = workspace.shell().settle()
+    log_in(shell, internet.anthropic)
+    log_in(shell, internet.anthropic)
+    assert auth_status(workspace)["email"] == EMAIL
+
+
+def test_she_logs_out(lilachs_workspace: Begin, internet: Internet) -> None:
+    """After a logout nobody is logged in, the credentials are gone and Claude answers no more."""
+    workspace = lilachs_workspace()
+    shell = workspace.shell().settle()
+    log_in(shell, internet.anthropic)
+    shell.run("claude auth logout")
+    assert auth_status(workspace)["loggedIn"] is False
+    assert (
+        workspace.run("sh", "-c", "cat /data/claude/.credentials.json 2>/dev/null || true").count("sk-ant")
+        == 0
+    )
+    status, said = shell.attempt("claude -p 'still there?'", timeout_s=60)
+    assert status != 0
+    assert "login" in said.lower()
+    _assert_page_knows(workspace, "signed_out")
+
+
+def test_an_expired_login_is_renewed(lilachs_workspace: Begin, internet: Internet) -> None:
+    """When the access has expired Claude renews it by itself and answers."""
+    workspace = lilachs_workspace()
+    shell = workspace.shell().settle()
+    log_in(shell, internet.anthropic)
+    internet.anthropic.expire_tokens()
+    assert shell.run("claude -p 'hello again'", timeout_s=60) == "You said: hello again"
+    asked = [
+        one.body["grant_type"] for one in internet.anthropic.requests("/v1/oauth/token") if one.status == 200
+    ]
+    assert "refresh_token" in asked
+
+
+def test_an_api_key_is_the_other_way(
+    workspaces: object, lilachs_workspace: Begin, internet: Internet
+) -> None:
+    """With an API key in the environment Claude answers without any login."""
+    workspace = lilachs_workspace()
+    shell = workspace.shell().settle()
+    key = internet.anthropic.environment(by="key")["ANTHROPIC_API_KEY"]
+    shell.run(f"export ANTHROPIC_API_KEY={key}")
+    assert shell.run("claude -p 'by key'", timeout_s=60) == "You said: by key"
+
+
+def test_no_secret_reaches_the_log(lilachs_workspace: Begin, internet: Internet) -> None:
+    """Login, chat and logout leave no token and no code in the container's log."""
+    workspace = lilachs_workspace()
+    shell = workspace.shell().settle()
+    log_in(shell, internet.anthropic)
+    shell.run("claude -p 'hello'", timeout_s=60)
+    shell.run("claude auth logout")
+    workspace.stop()
+    assert "sk-ant" not in workspace.log()
+    assert "code-" not in workspace.log()

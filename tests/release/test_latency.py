@@ -1,0 +1,76 @@
+"""Story: a page that wakes quickly. The figures are reported; only a wild one fails."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from tests.support.containers import HEALTH, PORT, Workspace, Workspaces
+from tests.support.figures import Figures, percentile
+from tests.support.volumes import Volume
+
+SUSPENDS, STOPS, WARM_UP, POLL_S = 60, 10, 1, 0.005
+STATIC_SERVER = f"""
+import socket
+server = socket.create_server(("0.0.0.0", {PORT}))
+while True:
+    client, _ = server.accept()
+    client.recv(65536)
+    client.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\nconnection: close\\r\\n\\r\\nok")
+    client.close()
+"""
+WILD = 6.0
+"""So many times a static server's own start: something is broken, not slow."""
+
+
+def test_it_wakes_from_a_suspend(workspaces: Workspaces, kept_volume: Volume, figures: Figures) -> None:
+    """Each wake from suspended is answered, in well under half a second."""
+    workspace = workspaces.start(kept_volume)
+    took = [_timed(workspace, workspace.suspend, workspace.resume) for _ in range(SUSPENDS + WARM_UP)][
+        WARM_UP:
+    ]
+    figures.times("suspended -> 200", took)
+    assert percentile(took, 50) < 0.5
+
+
+def test_it_starts_from_stopped(workspaces: Workspaces, kept_volume: Volume, figures: Figures) -> None:
+    """Each start from stopped is answered, in the order of a static server's time in the same image."""
+    workspace = workspaces.start(kept_volume)
+    static = workspaces.start(
+        entrypoint=["python3", "-ISc", STATIC_SERVER], command=[], init=True, healthcheck={"test": ["NONE"]}
+    )
+    pairs = [(_start_time(static), _start_time(workspace)) for _ in range(STOPS)]
+    static_s, workspace_s = ([pair[side] for pair in pairs] for side in (0, 1))
+    figures.times("stopped -> 200, static server in the same image", static_s)
+    figures.times("stopped -> 200", workspace_s)
+    ratio = percentile(workspace_s, 50) / percentile(static_s, 50)
+    figures.ratio("stopped -> 200 against the static server", ratio)
+    assert ratio < WILD
+
+
+def _start_time(workspace: Workspace) -> float:
+    return _timed(workspace, lambda: workspace.stop("SIGKILL"), workspace.container.start)
+
+
+def _timed(workspace: Workspace, to_sleep: Callable[[], object], wake: Callable[[], object]) -> float:
+    """From the platform's call to the first 200, over a new connection."""
+    to_sleep()
+    began = time.perf_counter()
+    wake()
+    while not _answers(workspace.port):
+        assert time.perf_counter() - began < 30, "no answer within 30 s"
+        time.sleep(POLL_S)
+    return time.perf_counter() - began
+
+
+def _answers(port: int) -> bool:
+    """Below any HTTP library, whose own time would be measured with it."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(
+                f"GET {HEALTH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode()
+            )
+            return connection.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
