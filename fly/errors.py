@@ -16,6 +16,8 @@ JarvisError
 └─ ProvisionError     a step failed: which, what was undone, what was left behind; cause chained
 """
 
+# ruff: noqa: N818 - they are read after "raise" and "except", where NotFound says it all.
+
 from collections.abc import Sequence
 
 
@@ -110,7 +112,9 @@ class NoCapacity(ApiError):
 
 
 class TooMany(ApiError):
-    """Too many requests."""
+    """Too many requests; nothing was done. `retry_after_s` is 0 where the platform named no time."""
+
+    retry_after_s: float = 0.0
 
 
 class PlatformBroken(ApiError):

@@ -1,8 +1,8 @@
 """The nouns that Fly answers with, as frozen data.
 
-Fields that only inform may be missing; without what identifies a thing an answer makes no sense (`ValueError`).
+Fields that only inform may be missing; without what identifies a thing an answer makes no sense: ValueError.
 
-*Source*: https://docs.machines.dev, the OpenAPI document of the Machines API.
+*Source*: the OpenAPI document of the Machines API.
 """
 
 from collections.abc import Mapping
@@ -241,7 +241,7 @@ class Lease:
 
     @classmethod
     def from_json(cls, data: Any) -> "Lease":
-        """*Shape*: `{"status": "success", "data": {"nonce": "…"}}`; the OpenAPI document leaves the envelope out."""
+        """*Shape*: `{"status": "success", "data": {"nonce": "…"}}`; the OpenAPI document has no envelope."""
         envelope = _object(data, "a lease")
         found = _part(envelope, "data") or envelope
         return cls(

@@ -1,7 +1,7 @@
-"""From a person and a few numbers to a Plan: exactly what should exist. Pure: no clock, no network, no chance.
+"""From a person and a few numbers to a Plan: exactly what should exist. Pure: no clock, network or chance.
 
-Here stand the four facts in which the image and the platform meet: the image's reference, the port, the health path
-and the mount.
+Here stand the four facts in which the image and the platform meet: the image's reference, the port, the
+health path and the mount.
 """
 
 import json
@@ -34,7 +34,10 @@ SUFFIX_LENGTH = 13
 APP_NAME_MAX = 62
 """Fly wants names of under 63 signs; a label of a host name may have 63."""
 
-REGIONS = tuple("ams arn bom cdg dfw ewr fra gru iad jnb lax lhr nrt ord sin sjc syd yyz".split())
+REGIONS = (
+    "ams", "arn", "bom", "cdg", "dfw", "ewr", "fra", "gru", "iad",
+    "jnb", "lax", "lhr", "nrt", "ord", "sin", "sjc", "syd", "yyz",
+)  # fmt: skip
 CPUS = (1, 2, 4, 6, 8)
 MEMORY_STEP_MB = 256
 MEMORY_MAX_MB = 2048
@@ -141,7 +144,9 @@ class Plan:
     def asks_the_same_as(self, other: "Plan") -> bool:
         """Whether a workspace made from the other one is what this one asks for."""
         drawn = {"id", "app", "url"}
-        return all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self) if f.name not in drawn)
+        return all(
+            getattr(self, f.name) == getattr(other, f.name) for f in fields(self) if f.name not in drawn
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -213,7 +218,9 @@ def slug_of(name: str, length: int = 30) -> str:
 def render_toml(plan: Plan, template: str) -> str:
     """The user's `fly.toml`; its comments are the template's."""
     # JSON's way of escaping is one that TOML's strings understand too.
-    values = {name: json.dumps(str(value), ensure_ascii=False)[1:-1] for name, value in plan.to_json().items()}
+    values = {
+        name: json.dumps(str(value), ensure_ascii=False)[1:-1] for name, value in plan.to_json().items()
+    }
     facts = {"network": plan.network, "port": PORT, "health_path": HEALTH_PATH, "mount_path": MOUNT_PATH}
     return string.Template(template).substitute(values, **facts, volume_name=VOLUME_NAME)
 
@@ -260,7 +267,7 @@ def _checked_name(name: str) -> str:
 
 
 def _is_control(character: str) -> bool:
-    """Controls, line breaks and halves of characters; joiners (Cf) stay, since scripts and emoji need them."""
+    """Controls, line breaks and halves of characters; joiners stay, since scripts and emoji need them."""
     return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp", "Cn", "Co") or character in _BIDI
 
 
@@ -272,7 +279,9 @@ def _checked_email(email: str) -> str:
     try:
         return validate_email(email.strip(), check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise PlanError(f"{email!r} is no e-mail address: {error}", hint="--email lilach@example.com") from None
+        raise PlanError(
+            f"{email!r} is no e-mail address: {error}", hint="--email lilach@example.com"
+        ) from None
 
 
 def _checked_image(image: str) -> str:

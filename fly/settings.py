@@ -16,7 +16,7 @@ VARIABLES: Mapping[str, str] = {
     "FLY_ORG": "the organisation that pays for the workspaces (default `personal`)",
     "FLY_FLAPS_BASE_URL": "where Fly's Machines API answers (default `https://api.machines.dev`)",
     "FLY_API_BASE_URL": "where Fly's logs are read (default `https://api.fly.io`)",
-    "JARVIS_HOME": "where the ledger and the embedded platform keep their state (default `.jarvis` in the checkout)",
+    "JARVIS_HOME": "where ledger and embedded platform keep their state (default: `.jarvis` in the checkout)",
     "JARVIS_IMAGE": "the image of new workspaces, by digest (default: what `invoke build` made last)",
     "JARVIS_REGION": "the region of new workspaces (default `iad`)",
     "JARVIS_API_PORT": "the embedded platform's API (default 4280)",

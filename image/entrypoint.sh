@@ -9,18 +9,22 @@ fail() {
 }
 
 prepare_folder() {
-  [ -d "$1" ] || said=$(mkdir "$1" 2>&1) || fail "/data cannot be prepared by uid $(id -u): $said"
-  [ -w "$1" ] || fail "uid $(id -u) cannot write to $1, which is $(stat -c 'uid %u'"'s, mode %a" "$1"): mount it writable, or hand it over once with chown -R"
+  [ -d "$1" ] || said=$(mkdir "$1" 2>&1) || fail "uid $me cannot prepare /data: $said"
+  if [ -w "$1" ]; then return; fi
+  owner=$(stat -c %u "$1")
+  [ "$owner" = "$me" ] && fail "$1 cannot be written: is the volume mounted read-only?"
+  fail "$1 belongs to uid $owner, and this is uid $me: as root, once: chown -R $me:$me on the whole volume"
 }
 
 prepare_file() {
   if [ -e "/data/$1" ] || [ -L "/data/$1" ]; then return; fi
   said=$({ cp "/opt/jarvis/seed/$1" "/data/$1.new" && mv "/data/$1.new" "/data/$1"; } 2>&1) && return
   rm -f "/data/$1.new"
-  fail "/data cannot be prepared by uid $(id -u): $said"
+  fail "uid $me cannot prepare /data: $said"
 }
 
-if [ "$(id -u)" = 0 ]; then
+me=$(id -u)
+if [ "$me" = 0 ]; then
   # A new volume is root's. Its content is not looked at: from here on jarvis makes what is missing, so that it is his.
   [ "$(stat -c %u /data)" = "$(id -u jarvis)" ] || chown jarvis:jarvis /data 2>/dev/null || :
   exec setpriv --reuid=jarvis --regid=jarvis --init-groups --inh-caps=-all --no-new-privs "$0" "$@"

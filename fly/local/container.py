@@ -5,7 +5,7 @@ import io
 import re
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fly.local import machineconfig
@@ -25,11 +25,14 @@ class Site:
     platform_id: str
     cpus: int
     direct: bool
-    """Whether containers can be reached by their own address; else their ports are published on the loopback."""
+    """Whether containers are reached at their own address; else their ports are published on the loopback."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What everything that is made here carries besides."""
 
 
 def labels(site: Site, **more: str) -> dict[str, str]:
-    return {PLATFORM: site.platform_id} | {f"my-jarvis.{name}": value for name, value in more.items()}
+    ours = {PLATFORM: site.platform_id} | {f"my-jarvis.{name}": value for name, value in more.items()}
+    return dict(site.labels) | ours
 
 
 def container_name(machine: Machine) -> str:
@@ -48,12 +51,14 @@ def body(machine: Machine, volume: Volume | None, network: Network, site: Site) 
     """What the engine is asked to create."""
     config = machine.config
     init = config.get("init", {})
-    exposed = {f"{port}/tcp": {} for port in machineconfig.ports(config)}
+    exposed: dict[str, Any] = {f"{port}/tcp": {} for port in machineconfig.ports(config)}
     return {
         "Image": machine.image["id"],
         "Hostname": machine.id,
         "Env": [f"{name}={value}" for name, value in environment(machine).items()],
-        "Labels": labels(site, app=machine.app, machine=machine.id, **({"volume": volume.id} if volume else {})),
+        "Labels": labels(
+            site, app=machine.app, machine=machine.id, **({"volume": volume.id} if volume else {})
+        ),
         "ExposedPorts": exposed,
         "StopSignal": machineconfig.stop_signal(config),
         "Tty": bool(init.get("tty", False)),
@@ -99,7 +104,12 @@ def _mount(machine: Machine, volume: Volume) -> dict[str, Any]:
     mounted = machineconfig.mount(machine.config)
     assert mounted is not None
     options = {"NoCopy": True}
-    return {"Type": "volume", "Source": volume_name(volume), "Target": mounted["path"], "VolumeOptions": options}
+    return {
+        "Type": "volume",
+        "Source": volume_name(volume),
+        "Target": mounted["path"],
+        "VolumeOptions": options,
+    }
 
 
 def environment(machine: Machine) -> dict[str, str]:
@@ -136,7 +146,9 @@ def files(machine: Machine) -> bytes | None:
 
 
 def _file(given: Mapping[str, Any], secrets: Mapping[str, str]) -> tuple[tarfile.TarInfo, bytes]:
-    encoded = secrets.get(given["secret_name"], "") if given.get("secret_name") else given.get("raw_value", "")
+    encoded = (
+        secrets.get(given["secret_name"], "") if given.get("secret_name") else given.get("raw_value", "")
+    )
     data = decoded(encoded)
     entry = tarfile.TarInfo(str(given["guest_path"]).lstrip("/"))
     entry.size, entry.mode = len(data), given.get("mode", 0o644)

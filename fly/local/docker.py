@@ -1,4 +1,4 @@
-"""The only file that speaks to Docker: its HTTP, straight over the socket, so that waking a machine costs no more than the engine needs."""
+"""The only file that speaks to Docker: plain HTTP over its socket, at little cost beyond the engine's own."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ QUICK_S = 30.0
 
 
 class DockerError(EngineError):
-    """The engine said no, in its own words. Status 0: it could not be reached; 408: it did not answer in time."""
+    """The engine said no, in its own words. Status 0: it was not reached; 408: it did not answer in time."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -61,7 +61,11 @@ def addresses() -> list[str]:
     if named := os.environ.get("DOCKER_HOST"):
         return [named]
     runtime = os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")
-    paths = [Path("/var/run/docker.sock"), Path.home() / ".docker/run/docker.sock", Path(runtime) / "docker.sock"]
+    paths = [
+        Path("/var/run/docker.sock"),
+        Path.home() / ".docker/run/docker.sock",
+        Path(runtime) / "docker.sock",
+    ]
     return [f"unix://{path}" for path in paths if path.exists()] or ["unix:///var/run/docker.sock"]
 
 
@@ -83,10 +87,17 @@ class Engine:
         self._prefix = f"/v{version['ApiVersion']}"
         self.cpus = int((await self.call("GET", "/info"))["NCPU"])
 
-    # -- the conversation -------------------------------------------------------------------------------------
+    # -- the conversation
 
     async def call(
-        self, method: str, path: str, body: Json | bytes = None, /, *, timeout_s: float = QUICK_S, **query: object
+        self,
+        method: str,
+        path: str,
+        body: Json | bytes = None,
+        /,
+        *,
+        timeout_s: float = QUICK_S,
+        **query: object,
     ) -> Json:
         """The decoded answer; None where there is none."""
         try:
@@ -122,7 +133,7 @@ class Engine:
         except (OSError, ValueError) as error:
             raise DockerError(0, f"no Docker Engine answers at {self.address}: {error}") from error
 
-    # -- images -----------------------------------------------------------------------------------------------
+    # -- images
 
     async def image(self, reference: str) -> Json:
         """What the engine knows of an image; `name@sha256:…` may be a repo digest or an image's own id."""
@@ -139,7 +150,7 @@ class Engine:
         repo, _, tag = reference.partition(":")
         await self.call("POST", "/images/create", tar, fromSrc="-", repo=repo, tag=tag or "latest")
 
-    # -- containers -------------------------------------------------------------------------------------------
+    # -- containers
 
     async def create(self, name: str, body: Json) -> str:
         return str((await self.call("POST", "/containers/create", body, name=name))["Id"])
@@ -194,12 +205,15 @@ class Engine:
         return await self.call("GET", f"/containers/{container}/top", ps_args=ps_args)
 
     async def stats(self, container: str) -> Json:
-        return await self.call("GET", f"/containers/{container}/stats", **{"stream": "false", "one-shot": "true"})
+        return await self.call("GET", f"/containers/{container}/stats?stream=false&one-shot=true")
 
     async def logs(self, container: str, *, since: str = "0", tail: str = "all") -> bytes:
         """What the process wrote, oldest first, each line with its time."""
         query = {"stdout": "true", "stderr": "true", "timestamps": "true", "since": since, "tail": tail}
-        async with asyncio.timeout(QUICK_S), self._send("GET", f"/containers/{container}/logs", None, query) as reply:
+        async with (
+            asyncio.timeout(QUICK_S),
+            self._send("GET", f"/containers/{container}/logs", None, query) as reply,
+        ):
             out, err = split_streams(await reply.body())
         return b"\n".join(sorted((out + err).splitlines()))
 
@@ -214,7 +228,7 @@ class Engine:
             async for chunk in reply.chunks():
                 sink(chunk)
 
-    # -- exec -------------------------------------------------------------------------------------------------
+    # -- exec
 
     async def exec(
         self, container: str, command: list[str], stdin: bytes, timeout_s: float, started: Callable[[], None]
@@ -270,7 +284,7 @@ class Engine:
                 return
 
     async def execs_starting(self, container: str) -> bool:
-        """Whether somebody's exec is between asked for and running: the moment at which a pause hangs the engine."""
+        """Whether an exec is between asked for and running: the moment at which a pause hangs the engine."""
         seen = await self.inspect(container)
         for exec_id in (seen or {}).get("ExecIDs") or []:
             state = await self._or_none("GET", f"/exec/{exec_id}/json")
@@ -278,7 +292,7 @@ class Engine:
                 return True
         return False
 
-    # -- volumes and networks ---------------------------------------------------------------------------------
+    # -- volumes and networks
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         await self.call("POST", "/volumes/create", {"Name": name, "Labels": dict(labels)})
@@ -299,13 +313,18 @@ class Engine:
         return await self._or_none("GET", f"/networks/{name}")
 
     async def create_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
-        body = {"Name": name, "CheckDuplicate": True, "Labels": dict(labels), "IPAM": {"Config": [{"Subnet": subnet}]}}
+        body = {
+            "Name": name,
+            "CheckDuplicate": True,
+            "Labels": dict(labels),
+            "IPAM": {"Config": [{"Subnet": subnet}]},
+        }
         await self.call("POST", "/networks/create", body)
 
     async def remove_network(self, name: str) -> None:
         await self._or_none("DELETE", f"/networks/{name}")
 
-    # -- events -----------------------------------------------------------------------------------------------
+    # -- events
 
     async def events(self, label: str) -> AsyncIterator[Json]:
         """What happens to containers with this label, until the engine goes away."""

@@ -1,10 +1,11 @@
-"""A machine on this host: its container, its volume, its network. What they are to become is decided in `machines`."""
+"""A machine on this host: its container, its volume, its network. `machines` decides what becomes of them."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +66,7 @@ class Host:
         self._network_lock = asyncio.Lock()
         self._networks_present: set[str] = set()
 
-    # -- a machine's run --------------------------------------------------------------------------------------
+    # -- a machine's run
 
     async def launch(self, machine: Machine) -> Place:
         """Runs it on a fresh root file system, as every start on Fly does."""
@@ -98,7 +99,7 @@ class Host:
             await self.engine.start(name)
 
     async def _furnish(self, machine: Machine, volume: Volume | None) -> None:
-        """What must be in place before the process runs: the volume's first content, and the config's files."""
+        """What must be there before the process runs: the volume's first content, and the config's files."""
         name = container.container_name(machine)
         mount = machineconfig.mount(machine.config)
         if volume and mount and not volume.filled:
@@ -147,11 +148,11 @@ class Host:
             await self.engine.remove(name)
 
     async def freeze(self, machine: Machine) -> None:
-        """Pauses, but never while somebody's exec is starting: that hangs the engine for good (Docker 20.10)."""
+        """Pauses, but never while an exec is starting: that hangs the engine for good (Docker 20.10)."""
         name = container.container_name(machine)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(EXEC_START_LIMIT_S):
-                while await self.engine.execs_starting(name):
+                while await self.engine.execs_starting(name):  # noqa: ASYNC110 — the engine tells nobody
                     await asyncio.sleep(0.02)
         await self.engine.pause(name, PAUSE_LIMIT_S)
 
@@ -159,7 +160,7 @@ class Host:
         await self.engine.unpause(container.container_name(machine), PAUSE_LIMIT_S)
 
     async def _thaw_by_hand(self, name: str) -> None:
-        """The way out when the engine hangs on a container that was frozen half-way: past it, in the kernel's files."""
+        """The way out when the engine hangs on what it froze half-way: past it, in the kernel's files."""
         found = await self.engine.inspect(name)
         for path, word in _freezers(str(found["Id"]) if found else ""):
             with contextlib.suppress(OSError):
@@ -170,13 +171,20 @@ class Host:
         await self.engine.kill(container.container_name(machine), signal)
 
     async def exec(
-        self, machine: Machine, command: list[str], stdin: bytes, timeout_s: float, started: Callable[[], None]
+        self,
+        machine: Machine,
+        command: list[str],
+        stdin: bytes,
+        timeout_s: float,
+        started: Callable[[], None],
     ) -> ExecResult:
         return await self.engine.exec(container.container_name(machine), command, stdin, timeout_s, started)
 
     async def processes(self, machine: Machine) -> list[dict[str, str]]:
         """*Shape*: `[{"PID": "1", "RSS": "120", …}]`"""
-        seen = await self.engine.top(container.container_name(machine), "-o pid,pcpu,rss,etimes,cputimes,args")
+        seen = await self.engine.top(
+            container.container_name(machine), "-o pid,pcpu,rss,etimes,cputimes,args"
+        )
         return [dict(zip(seen["Titles"], row, strict=False)) for row in seen["Processes"]]
 
     async def memory_used(self, machine: Machine) -> int:
@@ -188,13 +196,15 @@ class Host:
         """What the machine wrote, in this run and before."""
         kept = parse(machine.id, self._logbook.read(machine.id))
         with contextlib.suppress(DockerError):
-            kept += parse(machine.id, await self.engine.logs(container.container_name(machine), tail=HARVESTED_LINES))
+            kept += parse(
+                machine.id, await self.engine.logs(container.container_name(machine), tail=HARVESTED_LINES)
+            )
         return kept
 
     def forget(self, machine: Machine) -> None:
         self._logbook.forget(machine.id)
 
-    # -- volumes ----------------------------------------------------------------------------------------------
+    # -- volumes
 
     async def create_volume(self, volume: Volume) -> None:
         labels = container.labels(self.site, app=volume.app, volume=volume.id)
@@ -214,7 +224,7 @@ class Host:
     def remove_snapshot(self, snapshot: Snapshot) -> None:
         self._snapshot_path(snapshot.id).unlink(missing_ok=True)
 
-    # -- networks ---------------------------------------------------------------------------------------------
+    # -- networks
 
     async def join(self, org: str, name: str) -> Network:
         """The organisation's network of this name, with addresses of its own."""
@@ -227,9 +237,11 @@ class Host:
             return network
 
     async def _free_subnet(self, name: str) -> str:
-        ours = [networks.ipaddress.IPv4Network(n.subnet) for n in self._state.networks.values()]
+        ours = [IPv4Network(n.subnet) for n in self._state.networks.values()]
         engines = list(networks.subnets_in(await self.engine.networks()))
-        return networks.free_subnet(networks.POOL, [*ours, *engines, *networks.routed()], default=name == "default")
+        return networks.free_subnet(
+            networks.POOL, [*ours, *engines, *networks.routed()], default=name == "default"
+        )
 
     def free_address(self, network: Network) -> str:
         taken = [m.private_ip for m in self._state.machines.values()]
@@ -248,17 +260,23 @@ class Host:
     async def leave(self, app: App) -> None:
         """Removes the app's network once no app is in it."""
         async with self._network_lock:
-            others = [a for a in self._state.apps.values() if (a.org, a.network) == (app.org, app.network) and a != app]
-            network = next((n for n in self._state.networks.values() if (n.org, n.name) == (app.org, app.network)), None)
+            others = [
+                a
+                for a in self._state.apps.values()
+                if (a.org, a.network) == (app.org, app.network) and a != app
+            ]
+            network = next(
+                (n for n in self._state.networks.values() if (n.org, n.name) == (app.org, app.network)), None
+            )
             if network and not others:
                 await self.engine.remove_network(container.network_name(network))
                 self._networks_present.discard(network.id)
                 self._state.drop(network)
 
-    # -- what is there ----------------------------------------------------------------------------------------
+    # -- what is there
 
     async def orphans(self) -> dict[str, list[dict[str, Any]]]:
-        """Containers, volumes and networks that carry our label and that no record knows. Listed, never deleted."""
+        """Containers, volumes and networks with our label that no record knows. Listed, never deleted."""
         label = f"{container.PLATFORM}={self.site.platform_id}"
         machines = {container.container_name(m) for m in self._state.machines.values()}
         volumes = {container.volume_name(v) for v in self._state.volumes.values()}
@@ -266,11 +284,14 @@ class Host:
         found = [(c["Names"][0].lstrip("/"), c) for c in await self.engine.containers(label)]
         return {
             "containers": [_orphan(name, c) for name, c in found if name not in machines],
-            "volumes": [_orphan(v["Name"], v) for v in await self.engine.volumes(label) if v["Name"] not in volumes],
+            "volumes": [
+                _orphan(v["Name"], v) for v in await self.engine.volumes(label) if v["Name"] not in volumes
+            ],
             "networks": [
                 _orphan(n["Name"], n)
                 for n in await self.engine.networks()
-                if (n["Labels"] or {}).get(container.PLATFORM) == self.site.platform_id and n["Name"] not in nets
+                if (n["Labels"] or {}).get(container.PLATFORM) == self.site.platform_id
+                and n["Name"] not in nets
             ],
         }
 
@@ -294,16 +315,24 @@ def _seen(found: dict[str, Any], site: Site) -> Seen:
         return Seen("paused", place)
     if state["Running"]:
         return Seen("running", place)
-    return Seen("exited", exit=Exit(int(state["ExitCode"]), bool(state["OOMKilled"]), state["FinishedAt"], state["Error"]))
+    return Seen(
+        "exited",
+        exit=Exit(int(state["ExitCode"]), bool(state["OOMKilled"]), state["FinishedAt"], state["Error"]),
+    )
 
 
 def _place(found: dict[str, Any], site: Site) -> Place | None:
     settings = found["NetworkSettings"]
     if site.direct:
-        addresses = [network["IPAddress"] for network in settings["Networks"].values() if network["IPAddress"]]
+        addresses = [
+            network["IPAddress"] for network in settings["Networks"].values() if network["IPAddress"]
+        ]
         return Place(addresses[0]) if addresses else None
     bound = {port: where for port, where in (settings["Ports"] or {}).items() if where}
-    return Place("127.0.0.1", tuple((int(port.split("/")[0]), int(where[0]["HostPort"])) for port, where in bound.items()))
+    return Place(
+        "127.0.0.1",
+        tuple((int(port.split("/")[0]), int(where[0]["HostPort"])) for port, where in bound.items()),
+    )
 
 
 def _freezers(container_id: str) -> list[tuple[Path, str]]:

@@ -117,9 +117,17 @@ def autostop(config: Config) -> Autostop:
     return "stop" if wanted == "suspend" and why_not_suspend(config) else wanted
 
 
+def least_running(config: Config) -> int:
+    """How many machines of the app are never put to sleep."""
+    services = config.get("services", [])
+    return int(services[0].get("min_machines_running", 0)) if services else 0
+
+
 def autostart(config: Config) -> bool:
     services = config.get("services", [])
-    return bool(services) and bool(services[0].get("autostart", not config.get("disable_machine_autostart", False)))
+    return bool(services) and bool(
+        services[0].get("autostart", not config.get("disable_machine_autostart", False))
+    )
 
 
 def why_not_suspend(config: Config) -> str | None:
@@ -136,7 +144,11 @@ def why_not_suspend(config: Config) -> str | None:
 def checks(config: Config) -> list[Check]:
     """The service's checks first, under the names that Fly gives them."""
     found = [
-        _check(f"servicecheck-{index:02d}-{check.get('type', 'tcp')}-{service['internal_port']}", check, service["internal_port"])
+        _check(
+            f"servicecheck-{index:02d}-{check.get('type', 'tcp')}-{service['internal_port']}",
+            check,
+            service["internal_port"],
+        )
         for service in config.get("services", [])
         for index, check in enumerate(service.get("checks", []))
     ]

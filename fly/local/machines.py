@@ -5,20 +5,20 @@
                    │ └▶ failed  ▼
                    └──────── restarting, replacing          any ──▶ destroying ──▶ (gone)
 
-A passing state is an intent, and it is saved before the engine is asked: a platform that was killed in the middle goes on
-from there when it comes back. Whoever comes in the middle waits for the lock; a forced destroy takes it away.
+A passing state is an intent, saved before the engine is asked: a platform that was killed on the way goes on
+from there. Whoever comes in the middle waits for the lock; a forced destroy takes it away.
 """
 
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from fly.local import machineconfig, probe
 from fly.local.docker import DockerError, ExecResult
+from fly.local.health import CheckStatus, Health
 from fly.local.hosting import Exit, Place, Seen
 from fly.local.leases import Leases
 from fly.local.machineconfig import Check
@@ -39,7 +39,7 @@ ASLEEP = frozenset({"created", "stopped", "suspended", "failed", "restarting"})
 AT_REST = frozenset({"created", "stopped", "suspended", "failed"})
 
 
-class WakeFailed(Exception):
+class WakeFailed(Exception):  # noqa: N818 — an outcome that the door has to expect
     """The machine could not be made to answer; `reason` is a sentence."""
 
     def __init__(self, reason: str) -> None:
@@ -49,7 +49,7 @@ class WakeFailed(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests for an app go. `awake`: its page has answered since it started, so connect at once; else wake it."""
+    """Where requests for an app go. `awake`: its page has answered since it started; else wake it."""
 
     machine_id: str
     app: str
@@ -58,14 +58,6 @@ class Target:
     autostart: bool
     autostop: Literal["off", "stop", "suspend"]
     health_path: str | None
-
-
-@dataclass(frozen=True)
-class CheckStatus:
-    name: str
-    status: Literal["passing", "warning", "critical"]
-    output: str
-    updated_at: str
 
 
 class Hosting(Protocol):
@@ -79,7 +71,12 @@ class Hosting(Protocol):
     async def thaw(self, machine: Machine) -> None: ...
     async def signal(self, machine: Machine, signal: str) -> None: ...
     async def exec(
-        self, machine: Machine, command: list[str], stdin: bytes, timeout_s: float, started: Callable[[], None]
+        self,
+        machine: Machine,
+        command: list[str],
+        stdin: bytes,
+        timeout_s: float,
+        started: Callable[[], None],
     ) -> ExecResult: ...
     def forget(self, machine: Machine) -> None: ...
 
@@ -101,8 +98,6 @@ class Live:
     unseen_end: bool = False
     """Its container ended while it was busy; look again when it is not."""
     waking: asyncio.Task[Address] | None = None
-    checker: asyncio.Task[None] | None = None
-    checks: dict[str, CheckStatus] = field(default_factory=dict)
 
 
 class Machines:
@@ -112,11 +107,12 @@ class Machines:
         self._targets: dict[str, Target] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._on_sleep: list[Callable[[str], None]] = []
+        self._health = Health()
 
-    # -- what the door asks -----------------------------------------------------------------------------------
+    # -- what the door asks
 
     def target(self, app: str) -> Target | None:
-        """Where requests for the app go; None where there is no such app or it has no machine with a service."""
+        """Where requests for the app go; None if there is no such app or it has no machine with a service."""
         return self._targets.get(app)
 
     def awake(self) -> list[Target]:
@@ -125,7 +121,7 @@ class Machines:
         return [self._target_of(m) for m in running if machineconfig.port(m.config)]
 
     def on_sleep(self, callback: Callable[[str], None]) -> None:
-        """Calls back with a machine's id when it begins to suspend or stop: connections to it are dead from then on."""
+        """Calls back with a machine's id when it falls asleep: connections to it are dead from then on."""
         self._on_sleep.append(callback)
 
     async def wake(self, machine_id: str) -> Address:
@@ -139,7 +135,7 @@ class Machines:
         return await asyncio.shield(live.waking)
 
     async def sleep(self, machine_id: str, still_idle: Callable[[], bool]) -> bool:
-        """Suspends or stops the machine as its config says, if it is still idle once nobody else is busy with it."""
+        """Suspends or stops it as its config says, if nobody is busy with it and it is still idle."""
         live, machine = self._of(machine_id), self._state.machines.get(machine_id)
         if machine is None or live.lock.locked() or live.execs or not self._may_sleep(machine):
             return False
@@ -147,18 +143,18 @@ class Machines:
             machine = turn.machine
             if machine.state != "started" or live.execs or not self._may_sleep(machine) or not still_idle():
                 return False
-            if machineconfig.autostop(machine.config) == "suspend":
-                await self._suspend(self._set(machine, state="suspending"))
-            else:
-                await self._halt(self._set(machine, state="stopping"))
+            suspends = machineconfig.autostop(machine.config) == "suspend"
+            self._set(machine, state="suspending" if suspends else "stopping")
+            turn.go_on(self._suspend if suspends else self._halt)
+        if live.work:
+            await asyncio.wait([live.work])
         return self._state.machines[machine_id].state in {"suspended", "stopped"}
 
     def _may_sleep(self, machine: Machine) -> bool:
-        services = machine.config.get("services", [])
         if machineconfig.autostop(machine.config) == "off" or self._leases.of(machine):
             return False
         running = [m for m in self._state.machines_of(machine.app) if m.state == "started"]
-        return len(running) > services[0].get("min_machines_running", 0)
+        return len(running) > machineconfig.least_running(machine.config)
 
     async def _wake(self, machine_id: str) -> Address:
         live = self._of(machine_id)
@@ -190,7 +186,7 @@ class Machines:
                 await changed.wait()
 
     async def _answers(self, machine: Machine, live: Live) -> Address | None:
-        """The address, if the page answers now; a frozen page is asked already, and answers the moment it thaws."""
+        """The address, if the page answers; asked while it is frozen, it answers the moment it thaws."""
         assert live.place is not None
         check = readiness(machine)
         address = live.place.address(check.port)
@@ -209,7 +205,7 @@ class Machines:
         ended = (events[0].request or {}).get("exit_event", {}) if events else {}
         return str(ended.get("error") or f"exit code {ended.get('exit_code', 'unknown')}")
 
-    # -- what the API asks ------------------------------------------------------------------------------------
+    # -- what the API asks
 
     def found(self, machine_id: str) -> Machine:
         """*Errors*: Refusal 404."""
@@ -219,10 +215,8 @@ class Machines:
         return machine
 
     def checks(self, machine: Machine) -> list[CheckStatus]:
-        """A check that has not been made yet is critical, as on Fly."""
-        seen = self._of(machine.id).checks
-        names = [check.name for check in machineconfig.checks(machine.config)]
-        return [seen.get(n) or CheckStatus(n, "critical", "the check has not run yet", machine.updated_at) for n in names]
+        """What its health checks found."""
+        return self._health.of(machine)
 
     def add(self, machine: Machine, *, launch: bool) -> Machine:
         """Takes a new machine on; it is `created`, and starting right afterwards if it is to be launched."""
@@ -236,7 +230,7 @@ class Machines:
         return machine
 
     async def replace(self, machine_id: str, draft: Machine, *, launch: bool) -> Machine:
-        """Gives it another config, all of it; it runs on a new container afterwards if it is to be launched."""
+        """Gives it another config, all of it, and a new container if it is to be launched."""
         async with self._turn(machine_id) as turn:
             running = turn.machine.state in {"started", "suspended", "restarting"}
             state = "replacing" if launch else "stopping" if running else turn.machine.state
@@ -277,7 +271,9 @@ class Machines:
             self._set(machine, state="suspending")
             turn.go_on(self._suspend)
 
-    async def restart(self, machine_id: str, signal: str | None, timeout_s: float | None, *, force: bool) -> None:
+    async def restart(
+        self, machine_id: str, signal: str | None, timeout_s: float | None, *, force: bool
+    ) -> None:
         async with self._turn(machine_id, "restart") as turn:
             self._set(turn.machine, state="restarting", restarts=0)
             self._state.note(machine_id, "restart", "restarting", "user")
@@ -290,7 +286,9 @@ class Machines:
         if machine.state == "destroying":
             return
         if not force and machine.state not in AT_REST:
-            raise precondition("unable to destroy machine, not currently stopped, suspended, failed or created")
+            raise precondition(
+                "unable to destroy machine, not currently stopped, suspended, failed or created"
+            )
         if live.work and force:
             live.work.cancel()
         async with self._turn(machine_id, "destroy") as turn:
@@ -330,7 +328,12 @@ class Machines:
         self._wake_waiters(live)
 
     async def wait(
-        self, machine_id: str, states: Collection[str], instance: str | None, since: str | None, timeout_s: float
+        self,
+        machine_id: str,
+        states: Collection[str],
+        instance: str | None,
+        since: str | None,
+        timeout_s: float,
     ) -> tuple[str, Machine | None]:
         """The first wanted state that it reaches, and the machine; None when it is destroyed.
 
@@ -356,7 +359,9 @@ class Machines:
     def _is_in(self, machine: Machine, states: Collection[str], instance: str | None) -> bool:
         if instance and instance != machine.instance_id:
             known = any(v.instance_id == instance for v in self._state.versions_of(machine.id))
-            return known and bool({"stopped", "destroyed", "settled"} & set(states))  # an older version has ended
+            return known and bool(
+                {"stopped", "destroyed", "settled"} & set(states)
+            )  # an older version has ended
         return machine.state in states or ("settled" in states and machine.state in PERSISTENT)
 
     def _is_past(self, machine_id: str, event_id: str | None) -> bool:
@@ -369,11 +374,12 @@ class Machines:
         self._refresh(machine.app)
         return changed
 
-    # -- the ways between the states --------------------------------------------------------------------------
+    # -- the ways between the states
     # Each runs with the machine's lock held, from the passing state that was saved before.
 
     async def _launch(self, machine: Machine) -> None:
         live = self._of(machine.id)
+        live.place = None
         try:
             live.place = await self._host.launch(machine)
         except (DockerError, Refusal, TimeoutError) as error:
@@ -397,14 +403,18 @@ class Machines:
         live.running_since = asyncio.get_running_loop().time()
         self._set(machine, state="started")
         self._state.note(machine.id, "start", "started", "flyd")
-        self._watch_health(machine, live)
+        self._health.watch(machine, live.place)
 
-    async def _relaunch(self, machine: Machine, signal: str | None = None, timeout_s: float | None = None) -> None:
+    async def _relaunch(
+        self, machine: Machine, signal: str | None = None, timeout_s: float | None = None
+    ) -> None:
         await self._end(machine, signal, timeout_s)
         machine = self._set(machine, state="starting")
         await self._launch(machine)
 
-    async def _halt(self, machine: Machine, signal: str | None = None, timeout_s: float | None = None) -> None:
+    async def _halt(
+        self, machine: Machine, signal: str | None = None, timeout_s: float | None = None
+    ) -> None:
         await self._end(machine, signal, timeout_s)
         self._set(machine, state="stopped")
 
@@ -426,9 +436,10 @@ class Machines:
 
     async def _suspend(self, machine: Machine) -> None:
         live = self._of(machine.id)
-        self._falls_asleep(machine)
+        self._falls_asleep(machine, keeps_place=True)
         if not await self._drained(live) or live.wanted:
-            self._is_running(machine)
+            self._set(machine, state="started")
+            self._health.watch(machine, live.place)
             return
         try:
             await self._host.freeze(machine)
@@ -439,11 +450,11 @@ class Machines:
             reached = {"paused": "suspended", "running": "started"}.get(seen.state, "stopped")
         self._set(machine, state=reached)
         if reached == "started":
-            self._watch_health(machine, live)
+            self._health.watch(machine, live.place)
         self._state.note(machine.id, "suspend" if reached == "suspended" else "start", reached, "flyd")
 
     async def _drained(self, live: Live) -> bool:
-        """Whether no exec is starting any more; one that runs on is given some time, then frozen with the rest."""
+        """Whether no exec is starting; one that runs on is given some time, then frozen with the rest."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 while live.execs and not live.wanted:
@@ -460,6 +471,7 @@ class Machines:
                 self._state.change(volume, machine=None)
         self._state.save(Destroyed(**vars(machine) | {"state": "destroyed", "updated_at": now()}))
         self._state.forget_machine(machine)
+        self._health.forget(machine)
         self._refresh(machine.app)
         self._live.pop(machine.id, None)
         self._wake_waiters(live)
@@ -482,17 +494,17 @@ class Machines:
         self._note_exit(machine, Exit(-1, False, now(), reason), requested=False)
         self._set(machine, state="failed")
 
-    def _falls_asleep(self, machine: Machine) -> None:
+    def _falls_asleep(self, machine: Machine, *, keeps_place: bool = False) -> None:
         live = self._of(machine.id)
         live.ready = False
-        if live.checker:
-            live.checker.cancel()
-            live.checker = None
+        if not keeps_place:
+            live.place = None
+        self._health.rest(machine)
         self._refresh(machine.app)
         for callback in self._on_sleep:
             callback(machine.id)
 
-    # -- what happens by itself -------------------------------------------------------------------------------
+    # -- what happens by itself
 
     async def adopt(self) -> None:
         """Goes on from the records: takes over what runs, and finishes what was under way."""
@@ -501,6 +513,11 @@ class Machines:
         for machine in list(self._state.machines.values()):
             async with self._turn(machine.id, patience_s=None) as turn:
                 turn.go_on(self._settle)
+
+    async def look_again(self) -> None:
+        """Called when events of the engine may have been missed."""
+        for machine_id in list(self._state.machines):
+            await self.ended(machine_id)
 
     async def ended(self, machine_id: str) -> None:
         """Called when something happened to its container that may not have been our doing."""
@@ -523,23 +540,27 @@ class Machines:
         elif seen.state == "running" and machine.state != "started":
             self._is_running(machine)
         elif seen.state == "running":
-            self._watch_health(machine, live)
+            self._health.watch(machine, live.place)
         elif seen.state == "paused" and machine.state != "suspended":
-            self._falls_asleep(machine)
+            self._falls_asleep(machine, keeps_place=True)
             self._set(machine, state="suspended")
-        elif seen.state != "paused" and machine.state in {"started", "suspended", "restarting"}:
+        elif seen.state != "paused" and machine.state in {"started", "suspending", "suspended", "restarting"}:
             await self._after_exit(machine, seen)
         elif seen.state == "exited":
             await self._host.discard(machine)
 
-    def _unfinished(self, machine: Machine, seen: Seen) -> Callable[[Machine], Coroutine[Any, Any, None]] | None:
+    def _unfinished(
+        self, machine: Machine, seen: Seen
+    ) -> Callable[[Machine], Coroutine[Any, Any, None]] | None:
         if machine.state == "starting":
             return {"paused": self._resume, "running": None}.get(seen.state, self._launch)
         if machine.state == "suspending":
             return self._suspend if seen.state == "running" else None
         if machine.state == "restarting":
             return self._relaunch if seen.state in {"running", "paused"} else None
-        return {"stopping": self._halt, "replacing": self._relaunch, "destroying": self._destroy}.get(machine.state)
+        return {"stopping": self._halt, "replacing": self._relaunch, "destroying": self._destroy}.get(
+            machine.state
+        )
 
     async def _after_exit(self, machine: Machine, seen: Seen) -> None:
         """The process ended by itself: note it, clear up, and start again if the policy says so."""
@@ -555,14 +576,18 @@ class Machines:
             self._restart_later(machine)
             return
         self._note_exit(machine, ended, requested=False, restarting=again)
-        machine = self._set(machine, state="restarting" if again else "stopped", restarts=machine.restarts + again)
+        machine = self._set(
+            machine, state="restarting" if again else "stopped", restarts=machine.restarts + again
+        )
         if again:
             self._restart_later(machine)
         elif machine.config.get("auto_destroy"):
             await self._destroy(self._set(machine, state="destroying"))
 
     def _restart_later(self, machine: Machine) -> None:
-        self._spawn(self._restart_after(machine, min(FIRST_BACK_OFF_S * 2**machine.restarts, LONGEST_BACK_OFF_S)))
+        self._spawn(
+            self._restart_after(machine, min(FIRST_BACK_OFF_S * 2**machine.restarts, LONGEST_BACK_OFF_S))
+        )
 
     async def _restart_after(self, machine: Machine, back_off_s: float) -> None:
         await asyncio.sleep(back_off_s)
@@ -574,27 +599,7 @@ class Machines:
                 self._set(turn.machine, state="starting")
                 turn.go_on(self._launch)
 
-    # -- health -----------------------------------------------------------------------------------------------
-
-    def _watch_health(self, machine: Machine, live: Live) -> None:
-        checks = machineconfig.checks(machine.config)
-        if checks and (live.checker is None or live.checker.done()):
-            live.checker = self._spawn(self._keep_checking(machine, checks))
-
-    async def _keep_checking(self, machine: Machine, checks: list[Check]) -> None:
-        await asyncio.gather(*(self._repeat(machine, check) for check in checks))
-
-    async def _repeat(self, machine: Machine, check: Check) -> None:
-        live = self._of(machine.id)
-        while live.place:
-            finding = await probe.ask(live.place.address(check.port), check)
-            known = live.checks.get(check.name)
-            status: Literal["passing", "critical"] = "passing" if finding.passed else "critical"
-            live.checks[check.name] = CheckStatus(check.name, status, finding.output, now())
-            never_passed = known is None or known.status == "critical"
-            await asyncio.sleep(min(1.0, check.interval_s) if never_passed and not finding.passed else check.interval_s)
-
-    # -- the lock and the record ------------------------------------------------------------------------------
+    # -- the lock and the record
 
     @contextlib.asynccontextmanager
     async def _turn(
@@ -631,27 +636,24 @@ class Machines:
     ) -> None:
         if not locked:
             _take_at_once(live.lock)
-        live.work = self._spawn(self._worked(live, machine_id, work))
+        live.work = self._spawn(self._worked(machine_id, work))
+        live.work.add_done_callback(lambda _: self._free(live, machine_id))
 
-    async def _worked(
-        self, live: Live, machine_id: str, work: Callable[[Machine], Coroutine[Any, Any, None]]
-    ) -> None:
+    async def _worked(self, machine_id: str, work: Callable[[Machine], Coroutine[Any, Any, None]]) -> None:
         try:
             await work(self.found(machine_id))
         except (DockerError, TimeoutError) as error:
             log.exception("machine %s: %s", machine_id, error)
             self._lost(machine_id)
-        finally:
-            live.work = None
-            self._free(live, machine_id)
 
     def _lost(self, machine_id: str) -> None:
-        """The engine did not even let us look. A later call finds out; until then the machine counts as failed."""
+        """The engine did not even let us look: failed, until a later call finds out more."""
         machine = self._state.machines.get(machine_id)
         if machine and machine.state not in AT_REST:
             self._set(machine, state="failed")
 
     def _free(self, live: Live, machine_id: str) -> None:
+        live.work = None
         live.lock.release()
         self._wake_waiters(live)
         if live.unseen_end:
@@ -659,7 +661,9 @@ class Machines:
             self._spawn(self.ended(machine_id))
 
     def _set(self, machine: Machine, **changes: Any) -> Machine:
-        changed = self._state.change(self._state.machines.get(machine.id, machine), updated_at=now(), **changes)
+        changed = self._state.change(
+            self._state.machines.get(machine.id, machine), updated_at=now(), **changes
+        )
         self._announce(changed)
         return changed
 
@@ -672,11 +676,13 @@ class Machines:
         live.changed = asyncio.Event()
 
     def _refresh(self, app: str) -> None:
-        """Keeps the answer of `target` at hand: of several machines the one that is awake, else one that may be woken."""
+        """Keeps the answer of `target` at hand: a machine that is awake, else one that may be woken."""
         mine = [m for m in self._state.machines_of(app) if not m.cordoned and m.state != "destroying"]
         targets = [self._target_of(m) for m in mine if machineconfig.port(m.config)]
         if targets:
-            self._targets[app] = max(targets, key=lambda target: (target.awake, target.autostart, target.machine_id))
+            self._targets[app] = max(
+                targets, key=lambda target: (target.awake, target.autostart, target.machine_id)
+            )
         else:
             self._targets.pop(app, None)
 
@@ -693,7 +699,9 @@ class Machines:
             health_path=machineconfig.health_path(machine.config),
         )
 
-    def _note_exit(self, machine: Machine, ended: Exit, *, requested: bool, restarting: bool = False) -> Event:
+    def _note_exit(
+        self, machine: Machine, ended: Exit, *, requested: bool, restarting: bool = False
+    ) -> Event:
         request = {
             "exit_event": {
                 "exit_code": ended.code,
@@ -733,6 +741,7 @@ class Machines:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._health.close()
 
 
 @dataclass

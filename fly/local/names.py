@@ -5,8 +5,33 @@ import time
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LOWER = "0123456789abcdefghijklmnopqrstuvwxyz"
-ADJECTIVES = "aged ancient autumn bitter black bold broken calm cold damp dark dry falling fragrant hidden late lively misty morning old patient polished quiet red restless rough shy silent small snowy solitary sparkling spring still summer twilight wandering weathered white wild winter wispy withered young".split()  # fmt: skip
-NOUNS = "bird breeze brook bush butterfly cherry cloud darkness dawn dew dream dust feather field fire firefly flower fog forest frog frost glade glitter grass haze hill lake leaf meadow moon morning mountain night paper pine pond rain resonance river sea shadow shape silence sky smoke snow snowflake sound star sun sunset surf thunder tree violet voice water waterfall wave wildflower wind wood".split()  # fmt: skip
+ADJECTIVES = (
+    "aged",
+    "bold",
+    "calm",
+    "damp",
+    "fragrant",
+    "hidden",
+    "little",
+    "misty",
+    "quiet",
+    "restless",
+    "young",
+)
+NOUNS = (
+    "brook",
+    "cloud",
+    "dawn",
+    "feather",
+    "fog",
+    "glade",
+    "meadow",
+    "pond",
+    "sound",
+    "thunder",
+    "tree",
+    "wind",
+)
 
 
 class _Ulids:

@@ -1,4 +1,4 @@
-"""Addresses for private networks. The engine's own pools end at about thirty networks; these last for four thousand."""
+"""Addresses for private networks: the engine's own pools end at about thirty, these at four thousand."""
 
 import contextlib
 import ipaddress

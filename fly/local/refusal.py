@@ -1,7 +1,7 @@
 """How the platform says no: the codes and the words that Fly uses."""
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 — an answer, not a fault
     """An answer that is an error: `{"error": …, "status": …}` under a code."""
 
     def __init__(self, code: int, error: str, status: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the platform knows: apps, addresses, volumes, machines, leases, events. In memory to be read, in SQLite to outlive us.
+"""What the platform knows: in memory to be read, in SQLite to outlive us.
 
 Every change is one transaction, so that a process killed at any instant leaves the last finished change.
 """
@@ -159,7 +159,7 @@ KINDS: tuple[type[Any], ...] = (App, Ip, Network, Volume, Snapshot, Machine, Des
 
 
 class State:
-    """All records by key, each kind under its plural; what `save` and `drop` were told is on disk when they return."""
+    """All records by key, each kind under its plural; `save` and `drop` return when it is on disk."""
 
     def __init__(self, path: Path | str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -167,7 +167,9 @@ class State:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
         for kind in KINDS:
-            self._db.execute(f"CREATE TABLE IF NOT EXISTS {_table(kind)} (key TEXT PRIMARY KEY, record TEXT NOT NULL)")
+            self._db.execute(
+                f"CREATE TABLE IF NOT EXISTS {_table(kind)} (key TEXT PRIMARY KEY, record TEXT NOT NULL)"
+            )
         self._records: dict[type, dict[str, Any]] = {kind: self._load(kind) for kind in KINDS}
         self._events: dict[str, list[Event]] = {}
         for event in sorted(self._records[Event].values(), key=lambda event: event.id):
@@ -240,7 +242,7 @@ class State:
         self._db.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, first))
         return str(self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0])
 
-    # -- what belongs to what -----------------------------------------------------------------------------------
+    # -- what belongs to what
 
     def machines_of(self, app: str) -> list[Machine]:
         return [m for m in self.machines.values() if m.app == app]
@@ -260,7 +262,9 @@ class State:
         mine = [v for v in self._records[Version].values() if v.machine == machine]
         return sorted(mine, key=lambda version: version.instance_id, reverse=True)
 
-    def note(self, machine: str, type_: str, status: str, source: str, request: dict[str, Any] | None = None) -> Event:
+    def note(
+        self, machine: str, type_: str, status: str, source: str, request: dict[str, Any] | None = None
+    ) -> Event:
         """Adds an event; only the newest of a machine are kept."""
         event = Event(ulid(), machine, type_, status, source, now_ms(), request)
         self.save(event)

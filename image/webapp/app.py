@@ -79,11 +79,11 @@ class Server:
             await asyncio.gather(*(_in_time(what, work) for what, work in closing))
 
     async def _warm(self) -> None:
-        """Loads what chatting needs, once a page is there and the login, which it waits for, is known."""
+        """Loads what chatting needs, once a page is there and has been told of the login."""
         await self._somebody_came.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WARM_AFTER_S):
-                await self.login.known.wait()
+                await self.login.tried.wait()
         await self.chat.warm()
 
     def _settings_changed(self, settings: Settings) -> None:

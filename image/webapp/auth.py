@@ -5,6 +5,8 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -86,7 +88,7 @@ class Login:
         self.now = Auth()
         self._complaint = ""
         self._background: asyncio.Task[bool] | None = None
-        self.known = asyncio.Event()
+        self.tried = asyncio.Event()
 
     def routes(self) -> list[Route]:
         return [
@@ -109,7 +111,7 @@ class Login:
         """For ever: while anybody looks, asks as soon as the traces on disk change."""
         while True:
             if anybody() and self._traces() != self._seen:
-                if self.known.is_set():
+                if self.tried.is_set():
                     await self._settle()
                 if not await self.ask():
                     await asyncio.sleep(ASK_AGAIN_AFTER_S)
@@ -128,11 +130,11 @@ class Login:
             self._began = loop.time()
             traces = self._traces()
             answer = await self._answer()
+            self.tried.set()
             if answer is None:
                 return False
             self._seen = traces
             before, self.now = self.now, answer
-            self.known.set()
             self._complaint = ""
         if not answer.says_the_same_as(before):
             self._changed(answer)
@@ -171,6 +173,7 @@ class Login:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 env=self._environment,
+                start_new_session=True,  # a group of its own, which can be killed whole
             )
         except OSError as error:
             self._complain(f"{self._config.claude} cannot be started: {error.strerror}")
@@ -184,7 +187,7 @@ class Login:
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         return output
 

@@ -1,6 +1,6 @@
 """The chat: all conversations of this workspace, and what pages ask of them.
 
-Claude's SDK takes most of a second to import, so that happens in a thread, after the first page or at the first message.
+The SDK takes most of a second to import: a thread does it, after the first page or at the first message.
 """
 
 import asyncio
@@ -210,6 +210,10 @@ class Chat:
                 resting[0].rest()
             await self._freed.wait()
         self._processes.append(conversation)
+
+    def settled(self) -> None:
+        """A process may have nothing to do any more."""
+        self._freed.set()
 
     def slot_free(self, conversation: Conversation) -> None:
         with contextlib.suppress(ValueError):

@@ -9,11 +9,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from webapp import wording
-from webapp.board import Board, Item, now
+from webapp.board import LONGEST_SNAPSHOT, Board, Item, now
 from webapp.journal import Ended, Journal, Sent
 from webapp.process import Heard, Process, Request, Result, Verdict
 from webapp.settings import Settings
@@ -45,6 +45,7 @@ class House(Protocol):
     async def process(self, conversation: "Conversation", *, resume: bool) -> Process: ...
     async def slot(self, conversation: "Conversation") -> None: ...
     def slot_free(self, conversation: "Conversation") -> None: ...
+    def settled(self) -> None: ...
     def changed(self, conversation: "Conversation") -> None: ...
 
 
@@ -201,7 +202,7 @@ class Conversation:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._turn.over.wait(), timeout_s / 3)
         if self._turn:
-            self._end("lost", all_is_over=True)
+            self._end(Ended("lost"), all_is_over=True)
         tasks = [task for task in (self._worker, *self._chores) if task]
         for task in tasks:
             task.cancel()
@@ -238,8 +239,10 @@ class Conversation:
     async def _something_to_do(self) -> bool:
         """Waits for a message; False once nobody needs the process any more."""
         idle_since = time.monotonic()
-        while not self._queue or self._turn:
+        while not self._queue or self._turn or self._closing:
             left_s = idle_since + IDLE_S - time.monotonic()
+            if self._closing:
+                return False
             if self._turn or self._state == "running" or self._background:
                 idle_since, left_s = time.monotonic(), IDLE_S
             elif self._resting or left_s <= 0 or not self._process:
@@ -258,7 +261,7 @@ class Conversation:
         try:
             process = await self._ready()
             if turn.stopped:
-                return self._end("stopped")
+                return self._end(Ended("stopped"))
             await process.send(message.id, message.text)
         except Exception as error:
             # Whatever kept the process from starting: the person needs an end and a reason, the log the rest.
@@ -271,10 +274,9 @@ class Conversation:
     async def _ready(self) -> Process:
         """The process, with the settings of this moment."""
         settings = self._house.settings()
-        if self._process and "bypassPermissions" in (settings.permission_mode, self._process.mode):
+        if self._process and settings.permission_mode == "bypassPermissions" != self._process.mode:
             # Claude Code lets nobody come into this mode from another.
-            if settings.permission_mode != self._process.mode:
-                await self._leave_process()
+            await self._leave_process()
         if not self._process:
             return await self._start()
         if self._process.model != settings.model:
@@ -333,6 +335,7 @@ class Conversation:
         if heard.state:
             self._state = heard.state
             self._wake.set()
+            self._house.settled()
         if heard.result and self._turn:
             self._finish(heard.result)
 
@@ -348,7 +351,7 @@ class Conversation:
         if result.total_cost_usd is not None:
             cost = max(0.0, result.total_cost_usd - self._cost_usd)
             self._cost_usd = max(self._cost_usd, result.total_cost_usd)
-        self._end(outcome, cost, result.tokens)
+        self._end(Ended(outcome, cost_usd=cost, tokens=result.tokens))
 
     def _died(self, process: Process, why: str) -> None:
         if self._process is not process:
@@ -356,7 +359,7 @@ class Conversation:
         self._process = self._listener = None
         self._state, self._background = "idle", 0
         if self._turn and self._turn.stopped:
-            self._end("stopped", all_is_over=True)
+            self._end(Ended("stopped"), all_is_over=True)
         elif self._turn:
             log.warning("Claude Code's process is gone: %s", why)
             self._fail(wording.CRASHED, "crashed")
@@ -368,29 +371,21 @@ class Conversation:
     def _fail(self, text: str, code: str) -> None:
         if self._turn:
             self.board.emit(add(notice(f"notice-{self._turn.id}", now(), code, text)))
-            self._end("failed", note=code, all_is_over=True)
+            self._end(Ended("failed", notice=code), all_is_over=True)
 
-    def _end(
-        self,
-        outcome: str,
-        cost_usd: float | None = None,
-        tokens: int | None = None,
-        *,
-        note: str = "",
-        all_is_over: bool = False,
-    ) -> None:
+    def _end(self, ended: Ended, *, all_is_over: bool = False) -> None:
         """The one end of a turn."""
         turn, self._turn = self._turn, None
         if not turn:
             return
-        lasted_ms = int((time.monotonic() - turn.began) * 1000)
-        if outcome != "completed":
+        ended = replace(ended, duration_ms=int((time.monotonic() - turn.began) * 1000))
+        if ended.outcome != "completed":
             self._cancel_asks()
         self.board.emit(*self._translator.turn_ends(all_is_over=all_is_over))
-        self.board.emit(add(end_item(turn.id, now(), outcome, lasted_ms, cost_usd, tokens)))
+        self.board.emit(add(end_item(turn.id, now(), ended)))
         if turn.own:
             with contextlib.suppress(OSError):
-                self._journal.end(turn.id, Ended(outcome, lasted_ms, cost_usd, tokens, note))
+                self._journal.end(turn.id, ended)
         turn.over.set()
         self._wake.set()
         self._show_turn()
@@ -436,7 +431,7 @@ class Conversation:
     async def _catch_up(self, tool_use_id: str) -> None:
         """The request overtakes the message that it is about: that comes first."""
         deadline = time.monotonic() + CATCH_UP_S
-        while not self._translator.knows(tool_use_id) and time.monotonic() < deadline:
+        while not self._translator.knows(tool_use_id) and time.monotonic() < deadline:  # noqa: ASYNC110 - a few ms
             await asyncio.sleep(0.005)
 
     def _cancel_asks(self) -> None:
@@ -461,22 +456,19 @@ class Conversation:
     def _fresh_board(self) -> Board:
         """The board as the transcript has it, and what was sent but is not in it."""
         self._settle()
-        items, more = self._transcript.page(None, 200, self._journal.ended)
-        board = Board(self.id, [*items, *self._beyond(items)], more=more)
-        return board
+        items, more = self._transcript.page(None, LONGEST_SNAPSHOT, self._journal.ended)
+        known = set(self._transcript.prompts)
+        for message in self._journal.sent.values():
+            if message.id not in known and not (more and message.at < items[0]["at"]):
+                at = next((i for i, one in enumerate(items) if _follows(one, message)), len(items))
+                items[at:at] = self._unsent(message)
+        return Board(self.id, items, more=more)
 
     def _settle(self) -> None:
         """What has no end although nobody works on it was cut off."""
         for message in self._journal.unfinished():
             notice = "lost" if message.id in self._journal.begun else "not_sent"
             self._journal.end(message.id, Ended("lost", notice=notice))
-
-    def _beyond(self, items: list[Item]) -> list[Item]:
-        """Messages that came after all that the transcript holds, and never reached it."""
-        known = set(self._transcript.prompts)
-        last = items[-1]["at"] if items else ""
-        late = [one for one in self._journal.sent.values() if one.id not in known and one.at >= last[:23]]
-        return [item for message in late for item in self._unsent(message)]
 
     def _unsent(self, message: Sent) -> list[Item]:
         ended = self._journal.ended[message.id]
@@ -491,6 +483,11 @@ class Conversation:
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+
+def _follows(item: Item, message: Sent) -> bool:
+    """Whether the item began a turn after this message."""
+    return bool(item["kind"] == "user" and item["at"] > message.at)
 
 
 def _verdict(item: Item, decision: str, message: str, answers: Json) -> Verdict:

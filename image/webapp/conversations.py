@@ -1,7 +1,7 @@
 """All conversations, newest first: an index over the transcripts on the disk, which stay the record.
 
-The index is a cache: a file that grew is read on from where it stopped, a file that is gone is gone. Only titles of
-conversations that have no transcript yet live nowhere else.
+The index is a cache: a file that grew is read on from where it stopped, a file that is gone is gone.
+Only titles of conversations that have no transcript yet live nowhere else.
 """
 
 import contextlib

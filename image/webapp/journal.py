@@ -1,7 +1,7 @@
-"""What was sent in a conversation and how each turn ended: the little that Claude Code's transcripts do not say.
+"""What was sent in a conversation and how each turn ended: what Claude Code's transcripts do not say.
 
-One file a conversation, one JSON object a line, only ever appended to. It is what makes a message that was sent twice
-count once, what saves one that Claude never got, and what tells a turn that was cut off from one that ended.
+One file a conversation, one JSON object a line, only ever appended to. It makes a message that was sent twice
+count once, saves one that Claude never got, and tells a turn that was cut off from one that ended.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """A conversation as it lies on the disk: Claude Code's own record, read without changing it.
 
-One line is one entry. Most of a transcript's bytes are of no interest to a reader (what was sent to the model), so a
-first pass only notes where the turns lie; the lines themselves are parsed for the turns that somebody looks at.
+One line is one entry. Most of a transcript's bytes (what was sent to the model) are of no interest to a reader:
+a first pass only notes where the turns lie, and lines are parsed for the turns that somebody looks at.
 """
 
 import json
@@ -19,7 +19,7 @@ from webapp.translate import REPORT_OF, Translator, add, end_item, notice, user_
 
 Json = dict[str, Any]
 
-_ENTRY = re.compile(rb'"uuid":"([0-9a-f-]{36})","timestamp":"')
+_ENTRY = re.compile(rb'"uuid":"([0-9a-f-]{36})","timestamp":"|"timestamp":"[^"]+","uuid":"([0-9a-f-]{36})"')
 _PARENT = re.compile(rb'\{"parentUuid":"([0-9a-f-]{36})"')
 _COST = b'{"type":"cost-state"'
 _SPOKEN = (b'"type":"user"', b'"type":"assistant"', b'"subtype":"local_command"')
@@ -96,7 +96,7 @@ class Transcript:
         found = _ENTRY.search(line)
         if not found:
             return
-        entry = found.group(1).decode()
+        entry = (found.group(1) or found.group(2)).decode()
         if any(mark in line for mark in _SPOKEN) and b'"isSidechain":true' not in line:
             prompt = prompt_of(line)
             if prompt is not None:
@@ -264,11 +264,9 @@ def closing(
     turn: str, at: str, ended: Ended | None, outcome: str, lasted_ms: int | None = None
 ) -> list[Item]:
     """A turn's last items: its end, and before it what a person must know about it."""
-    figures: tuple[Any, ...] = (lasted_ms, None, None)
-    if ended:
-        outcome, figures = ended.outcome, (ended.duration_ms, ended.cost_usd, ended.tokens)
-    about = (ended.notice if ended else "") or ("lost" if outcome == "lost" else "")
-    items = [end_item(turn, at, outcome, *figures)]
+    ended = ended or Ended(outcome, lasted_ms)
+    about = ended.notice or ("lost" if ended.outcome == "lost" else "")
+    items = [end_item(turn, at, ended)]
     if about:
         text = _NOTICES.get(about, wording.failed(""))
         items.insert(0, notice(f"notice-{turn}", at, "failed" if about == "failed" else "crashed", text))
@@ -305,7 +303,7 @@ def cost_of(line: bytes) -> float:
 
 
 def prompt_of(line: bytes) -> str | None:
-    """What a person said in this entry; None if it is none of hers. A helper's end counts: it begins a turn too."""
+    """What a person said in this entry, or None. A helper's end counts: it begins a turn too."""
     if b'"type":"user"' not in line or b'"isMeta":true' in line or b'"tool_result"' in line:
         return None
     try:

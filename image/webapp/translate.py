@@ -1,4 +1,4 @@
-"""From what Claude says and does to what happens to a conversation's items; the same for a live turn and for a transcript.
+"""From what Claude says and does to a conversation's items; the same for a live turn and for a transcript.
 
 Nothing here waits, reads or imports the SDK: calls come in the order in which things happened, ops go out.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 from webapp import wording
 from webapp.board import Item, Op
+from webapp.journal import Ended
 
 Json = dict[str, Any]
 
@@ -17,10 +18,11 @@ ASKING_TOOLS = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
 """Tools that are a card for the person and nothing else."""
 
 _OFFLINE = re.compile(
-    r"ECONN|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|certificate|connection|network|timed out|fetch failed",
+    r"ECONN|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|certificate|connection|network|timed out|"
+    r"fetch failed",
     re.IGNORECASE,
 )
-_TOOL_ERROR = re.compile(r"</?tool_use_error>")
+_NOT_FOR_PEOPLE = re.compile(r"</?tool_use_error>|<tools-used-before-summary>.*?</tools-used-before-summary>\s*")
 _REPORT = re.compile(r"<(summary|result)>(.*?)</\1>", re.DOTALL)
 REPORT_OF = re.compile(r"<tool-use-id>(.*?)</tool-use-id>")
 
@@ -54,11 +56,12 @@ class _Tool:
 
 @dataclass
 class _Block:
-    """A part of the message that streams in."""
+    """A part of the message that streams in; settled once it came whole, too."""
 
     kind: str
     item_id: str
     shown: bool = False
+    settled: bool = False
 
 
 @dataclass
@@ -105,9 +108,12 @@ class Translator:
         return []
 
     def _message_starts(self, message_id: str) -> list[Op]:
-        self._broken += self._open.values()
+        self._broken += self._unsettled()
         self._message, self._open, self._newest = message_id, {}, -1
         return self._recovered()
+
+    def _unsettled(self) -> list[_Block]:
+        return [block for block in self._open.values() if block.shown and not block.settled]
 
     def _block_starts(self, index: int, block: Json, at: str) -> list[Op]:
         kind = block["type"]
@@ -121,7 +127,7 @@ class Translator:
         return [change(again.item_id, text="", done=False)] if again else []
 
     def _again(self, kind: str) -> _Block | None:
-        found = next((block for block in self._broken if block.kind == kind and block.shown), None)
+        found = next((block for block in self._broken if block.kind == kind), None)
         if found:
             self._broken.remove(found)
         return found
@@ -137,8 +143,8 @@ class Translator:
         return [add(_said(block.kind, block.item_id, at, text, done=False))]
 
     def _block_ends(self, index: int) -> list[Op]:
-        block = self._open.pop(index, None)
-        if not block or not block.shown or block.kind == "tool_use":
+        block = self._open.get(index)
+        if not block or not block.shown or block.settled or block.kind == "tool_use":
             return []
         return [change(block.item_id, done=True)]
 
@@ -149,12 +155,12 @@ class Translator:
         again = self._again("tool_use")
         item_id = again.item_id if again else block["id"]
         self._open[index] = _Block("tool_use", item_id, shown=True)
-        self._tools[block["id"]] = _Tool(item_id, block["name"], {}, None)
+        tool = self._tools[block["id"]] = _Tool(item_id, block["name"], {}, None)
         title = wording.activity(block["name"], {}, self.workspace, done=False)
         if again:
             self._forget_tool(item_id, but=block["id"])
             return [change(item_id, name=block["name"], title=title, input={})]
-        return [add(_tool_item(item_id, at, block["name"], {}, title, None))]
+        return [add(_tool_item(item_id, at, tool, title))]
 
     def _forget_tool(self, item_id: str, but: str) -> None:
         gone = [key for key, tool in self._tools.items() if tool.item_id == item_id and key != but]
@@ -186,12 +192,12 @@ class Translator:
     def _says(self, message_id: str, index: int, block: Json, at: str) -> list[Op]:
         text = block.get(block["type"]) or ""
         streamed = self._open.get(index) if message_id == self._message else None
-        if streamed and streamed.shown:
-            return [change(streamed.item_id, text=text, done=True)]
+        if streamed:
+            streamed.settled = True
+            if streamed.shown:
+                return [change(streamed.item_id, text=text, done=True)]
         if not text.strip():
             return []
-        if streamed:
-            streamed.shown = True
         return [add(_said(block["type"], f"{message_id}.{index}", at, text, done=True))]
 
     def _calls(self, block: Json, at: str, parent: str | None) -> list[Op]:
@@ -203,9 +209,11 @@ class Translator:
         known = self._tools.get(block["id"])
         if known:
             known.input = given
+            for streamed in self._open.values():
+                streamed.settled = streamed.settled or streamed.item_id == known.item_id
             return [change(known.item_id, input=_bounded(given), title=title)]
-        self._tools[block["id"]] = _Tool(block["id"], name, given, parent)
-        return [add(_tool_item(block["id"], at, name, given, title, parent))]
+        tool = self._tools[block["id"]] = _Tool(block["id"], name, given, parent)
+        return [add(_tool_item(block["id"], at, tool, title))]
 
     # --- what came of tools and questions ---
 
@@ -241,7 +249,7 @@ class Translator:
         found = REPORT_OF.search(text)
         if not found:
             return []
-        report = {name: words for name, words in _REPORT.findall(text)}
+        report = dict(_REPORT.findall(text))
         ok = "<status>completed</status>" in text
         return self.task_done(
             found.group(1), ok=ok, summary=report.get("result") or report.get("summary", "")
@@ -325,8 +333,8 @@ class Translator:
         """Nothing of the turn goes on after its end, but what works in the background, unless all is over."""
         ops = [
             change(block.item_id, done=True)
-            for block in [*self._broken, *self._open.values()]
-            if block.shown and block.kind != "tool_use"
+            for block in [*self._broken, *self._unsettled()]
+            if block.kind != "tool_use"
         ]
         helpers = set(self._background) if not all_is_over else set()
         ended = {key: tool for key, tool in self._tools.items() if tool.parent not in helpers}
@@ -361,17 +369,10 @@ def notice(item_id: str, at: str, code: str, text: str, until: str | None = None
     return {"kind": "notice", "id": item_id, "at": at, "code": code, "text": text, "until": until}
 
 
-def end_item(
-    turn_id: str,
-    at: str,
-    outcome: str,
-    duration_ms: int | None = None,
-    cost_usd: float | None = None,
-    tokens: int | None = None,
-) -> Item:
+def end_item(turn_id: str, at: str, ended: Ended) -> Item:
     """A turn's end; there is one for each turn, since its id is the turn's."""
-    figures = {"duration_ms": duration_ms, "cost_usd": cost_usd, "tokens": tokens}
-    return {"kind": "end", "id": f"end-{turn_id}", "at": at, "outcome": outcome, **figures}
+    figures = {"duration_ms": ended.duration_ms, "cost_usd": ended.cost_usd, "tokens": ended.tokens}
+    return {"kind": "end", "id": f"end-{turn_id}", "at": at, "outcome": ended.outcome, **figures}
 
 
 def ask_item(
@@ -411,24 +412,17 @@ def _said(kind: str, item_id: str, at: str, text: str, *, done: bool) -> Item:
     }
 
 
-def _tool_item(item_id: str, at: str, name: str, given: Json, title: str, parent: str | None) -> Item:
-    shown = {"name": name, "input": _bounded(given), "title": title}
-    return {
-        "kind": "tool",
-        "id": item_id,
-        "at": at,
-        **shown,
-        "status": "running",
-        "output": "",
-        "parent": parent,
-    }
+def _tool_item(item_id: str, at: str, tool: _Tool, title: str) -> Item:
+    shown = {"name": tool.name, "input": _bounded(tool.input), "title": title}
+    state = {"status": "running", "output": "", "parent": tool.parent}
+    return {"kind": "tool", "id": item_id, "at": at, **shown, **state}
 
 
 def _output(content: Any, detail: Any) -> str:
     """What the tool said; a helper's report without the frame that is meant for Claude."""
     if isinstance(detail, dict) and "agentId" in detail and detail.get("content"):
         content = detail["content"]
-    return _cut(_TOOL_ERROR.sub("", _text(content)))
+    return _cut(_NOT_FOR_PEOPLE.sub("", _text(content)).strip("\n"))
 
 
 def _text(content: Any) -> str:

@@ -77,11 +77,11 @@ def test_no_build_tool_is_left(shared_workspace: Workspace) -> None:
 
 def test_nothing_of_the_build_is_left(workspaces: Workspaces) -> None:
     """No package list, cache, log or temporary file of the build is left inside."""
-    left = (
-        "find /var/lib/apt/lists /var/cache /root /tmp /var/tmp /var/log -xdev -type f"
-        " ! -name .bashrc ! -name .profile ! -name lock ! -name .wh..wh..opq -size +0"
+    found = _inside(
+        workspaces, "find /var/lib/apt/lists /var/cache /var/log /root /tmp /var/tmp -xdev -type f -size +0"
     )
-    assert _inside(workspaces, left) == []
+    kept = re.compile(r"/var/cache/(debconf/\w+\.dat|ldconfig/aux-cache)|/root/\.(bashrc|profile)")
+    assert [path for path in found if not kept.fullmatch(path)] == []
 
 
 def test_no_bytecode_is_missing(workspaces: Workspaces) -> None:
@@ -94,26 +94,29 @@ def test_no_bytecode_is_missing(workspaces: Workspaces) -> None:
 
 def test_jarvis_cannot_change_the_server(shared_workspace: Workspace) -> None:
     """Nothing of the server, of Claude or of the system can be written by jarvis."""
-    writable = shared_workspace.run(
-        *("find", "/opt", "/usr", "/etc", "/bin", "/sbin", "/lib", "/srv", "-xdev"),
-        *("-writable", "-not", "-type", "l"),
+    writable = "find /opt /usr /etc /var/lib /srv -xdev -writable -not -type l 2>/dev/null || true"
+    assert shared_workspace.run("sh", "-c", writable).split() == []
+
+
+def test_nothing_of_the_project_is_inside_but_the_product(workspaces: Workspaces) -> None:
+    """No test, source of the page, lock file or history of the project is inside."""
+    names = (
+        "tests",
+        "conftest.py",
+        "node_modules",
+        ".git",
+        "*.ts",
+        "*.tsx",
+        "*.lock",
+        "Dockerfile",
+        "pyproject.toml",
     )
-    assert writable.split() == []
-
-
-def test_no_test_file_is_inside(workspaces: Workspaces) -> None:
-    """Nothing of the project's tests, tools or git is inside."""
+    clauses = " -o ".join(f"-name '{name}'" for name in names)
     assert (
-        _inside(
-            workspaces, "find /opt /data /root /home /srv -name .git -o -name tests.support -o -name pytest"
-        )
+        _inside(workspaces, f"find /opt/jarvis -path /opt/jarvis/venv -prune -o \\( {clauses} \\) -print")
         == []
     )
-    assert _inside(workspaces, "ls -d /opt/jarvis/*") == [
-        "/opt/jarvis/app",
-        "/opt/jarvis/entrypoint.sh",
-        "/opt/jarvis/venv",
-    ]
+    assert _inside(workspaces, "ls -A /data /home /srv /mnt /media | grep -v ':$' | grep .") == []
 
 
 def test_no_setuid_surprises(workspaces: Workspaces) -> None:
@@ -133,24 +136,22 @@ def test_nobody_has_a_password(workspaces: Workspaces) -> None:
 def test_no_authority_was_added(workspaces: Workspaces) -> None:
     """The authorities that are trusted are Debian's and no other."""
     assert _inside(workspaces, "find /usr/local/share/ca-certificates -type f") == []
-    assert _inside(workspaces, "dpkg --verify ca-certificates") == []
-    bundle = _inside(
-        workspaces,
-        "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt; grep -c '^[^#!]' /etc/ca-certificates.conf",
-    )
-    assert bundle[0] == bundle[1]
+    changed = _inside(workspaces, "dpkg --verify ca-certificates openssl | grep -v ^missing")
+    assert changed == []
+    count = "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt; grep -c '^[^#!]' /etc/ca-certificates.conf"
+    trusted, of_debian = _inside(workspaces, count)
+    assert trusted == of_debian
 
 
 def test_no_certificate_or_key_lies_about(workspaces: Workspaces) -> None:
     """No certificate or private key is inside but the public bundles of Debian and of Python packages."""
-    found = _inside(
-        workspaces,
-        "grep -rlIE --exclude-dir=proc --exclude-dir=sys -e '-----BEGIN .*(CERTIFICATE|PRIVATE KEY)-----' /",
+    search = (
+        "grep -rlIE --exclude-dir=proc --exclude-dir=sys -e '^-----BEGIN .*(CERTIFICATE|PRIVATE KEY)-----' /"
     )
     public = re.compile(
-        r"^(/etc/ssl/certs/|/usr/share/ca-certificates/|/opt/jarvis/venv/.*/(certifi|botocore)/cacert.pem)"
+        r"/etc/ssl/certs/.*|/usr/share/ca-certificates/.*|/opt/jarvis/venv/.*/certifi/cacert\.pem"
     )
-    assert [path for path in found if not public.match(path)] == []
+    assert [path for path in _inside(workspaces, search) if not public.fullmatch(path)] == []
 
 
 def test_the_description_keeps_no_secret(docker_client: docker.DockerClient, image: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.containers import MOUNT, Workspace, Workspaces
+from fly.plan import MOUNT_PATH
+from tests.support.containers import Workspace, Workspaces
 from tests.support.volumes import Volume, differences, file, folder
 
 FOLDERS = ("home", "claude", "workspace", "app")
@@ -77,17 +78,20 @@ def test_strange_things_on_the_volume_are_left_alone(workspaces: Workspaces, kep
 
 def test_a_start_goes_through_no_files(workspaces: Workspaces, kept_volume: Volume) -> None:
     """With 100,000 files on the volume a start changes the owner, mode or time of none of them."""
-    script = f"mkdir -p {MOUNT}/workspace/many && cd {MOUNT}/workspace/many && seq {MANY} | xargs touch"
+    folder = f"{MOUNT_PATH}/workspace/many"
+    script = (
+        f"mkdir -p {folder} && chown jarvis {MOUNT_PATH}/workspace && cd {folder} && seq {MANY} | xargs touch"
+    )
     made = workspaces.run_once(
         script,
         entrypoint=["sh", "-ec"],
         user="root",
-        volumes={kept_volume.name: {"bind": MOUNT, "mode": "rw"}},
+        volumes={kept_volume.name: {"bind": MOUNT_PATH, "mode": "rw"}},
     )
     assert made.status == 0, made.errors
     workspace = workspaces.start(kept_volume)
-    born = workspace.run("stat", "--format=%Z", f"{MOUNT}/workspace/many/{MANY}", user="root")
-    count = f"find {MOUNT}/workspace/many -type f -uid 0 ! -newerct @{int(born) + 1} | wc -l"
+    born = workspace.run("stat", "--format=%Z", f"{MOUNT_PATH}/workspace/many/{MANY}", user="root")
+    count = f"find {MOUNT_PATH}/workspace/many -type f -uid 0 ! -newerct @{int(born) + 1} | wc -l"
     assert int(workspace.run("sh", "-c", count, user="root")) == MANY
 
 
@@ -95,7 +99,7 @@ def test_a_start_goes_through_no_files(workspaces: Workspaces, kept_volume: Volu
 def test_a_folder_that_is_gone_comes_back(workspaces: Workspaces, kept_volume: Volume, name: str) -> None:
     """If {name} was deleted the next start makes it again."""
     workspace = workspaces.start(kept_volume)
-    workspace.run("rm", "-rf", f"{MOUNT}/{name}", user="root")
+    workspace.run("rm", "-rf", f"{MOUNT_PATH}/{name}", user="root")
     workspace.stop("SIGKILL")
     workspace.start()
     assert kept_volume.manifest()[name].owner == "1000:1000"
@@ -104,7 +108,7 @@ def test_a_folder_that_is_gone_comes_back(workspaces: Workspaces, kept_volume: V
 def test_a_start_without_a_volume_works_too(workspaces: Workspaces) -> None:
     """`docker run` without any volume gives a working workspace."""
     workspace = workspaces.start()
-    assert workspace.run("bash", "-lc", "touch ~/a && pwd").strip() == f"{MOUNT}/workspace"
+    assert workspace.run("bash", "-lc", "touch ~/a && pwd").strip() == f"{MOUNT_PATH}/workspace"
 
 
 def test_state_lies_under_data_only(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.containers import HEALTH, MOUNT, PORT, Workspace, Workspaces
+from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
+from tests.support.containers import Workspace, Workspaces
 from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 
@@ -46,7 +47,7 @@ def _started(workspaces: Workspaces, volume: Volume, **options: Any) -> Workspac
 def test_it_works_without_any_network(workspaces: Workspaces, kept_volume: Volume) -> None:
     """Without any network the workspace still starts and serves its page inside."""
     workspace = workspaces.start(kept_volume, network="none", dns=None, ready=False)
-    asks = ("curl", "--silent", "--fail", f"http://127.0.0.1:{PORT}{HEALTH}")
+    asks = ("curl", "--silent", "--fail", f"http://127.0.0.1:{PORT}{HEALTH_PATH}")
     wait_until(
         lambda: workspace.attempt(*asks).status == 0, "the page inside", hopeless=workspace.why_hopeless
     )
@@ -67,10 +68,10 @@ def test_it_may_start_as_jarvis(workspaces: Workspaces, kept_volume: Volume) -> 
 
 def test_a_volume_that_cannot_be_written_is_said(workspaces: Workspaces, kept_volume: Volume) -> None:
     """On a volume that cannot be written the start ends with an error that names /data."""
-    workspace = workspaces.start(ready=False, volumes={kept_volume.name: {"bind": MOUNT, "mode": "ro"}})
+    workspace = workspaces.start(ready=False, volumes={kept_volume.name: {"bind": MOUNT_PATH, "mode": "ro"}})
     wait_until(lambda: not workspace.state()["Running"], "the end of the container")
     assert workspace.state()["ExitCode"] != 0
-    assert MOUNT in workspace.log()
+    assert MOUNT_PATH in workspace.log()
 
 
 def test_the_server_has_no_capability(shared_workspace: Workspace) -> None:

@@ -6,7 +6,8 @@ import socket
 import time
 from collections.abc import Callable
 
-from tests.support.containers import HEALTH, PORT, Workspace, Workspaces
+from fly.plan import HEALTH_PATH, PORT
+from tests.support.containers import Workspace, Workspaces
 from tests.support.figures import Figures, percentile
 from tests.support.volumes import Volume
 
@@ -69,7 +70,7 @@ def _answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(
-                f"GET {HEALTH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode()
+                f"GET {HEALTH_PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode()
             )
             return connection.recv(64).startswith(b"HTTP/1.1 200")
     except OSError:

@@ -15,6 +15,7 @@ import httpx
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.container import DockerContainer
 
+from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
 from tests.support.evidence import Piece, masked, tail
 from tests.support.internet import Internet
 from tests.support.run import Run
@@ -22,7 +23,7 @@ from tests.support.shell import Shell
 from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 
-USER, MOUNT, PORT, HEALTH = "jarvis", "/data", 3000, "/health"
+USER = "jarvis"
 PERSON = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
 _NO_DNS = ["127.0.0.1"]
 """Names that no test serves fail at once instead of leaving this machine."""
@@ -60,13 +61,13 @@ class Workspace:
     def wait_ready(self, timeout_s: float = 30) -> Workspace:
         """Waits until the page's server answers; a container that died fails at once, with its log."""
         wait_until(
-            self.is_healthy, f"{HEALTH} to answer 200", timeout_s=timeout_s, hopeless=self.why_hopeless
+            self.is_healthy, f"{HEALTH_PATH} to answer 200", timeout_s=timeout_s, hopeless=self.why_hopeless
         )
         return self
 
     def is_healthy(self) -> bool:
         try:
-            return self.get(HEALTH).status_code == 200
+            return self.get(HEALTH_PATH).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -209,7 +210,7 @@ class Workspaces:
         """
         made = DockerContainer(self._image).with_envs(**{**PERSON, **(environment or {})})
         if volume is not None:
-            made.with_volume_mapping(volume.name, MOUNT, "rw")
+            made.with_volume_mapping(volume.name, MOUNT_PATH, "rw")
         if internet is not None:
             made.with_envs(**internet.environment)
             made.with_copy_into_container(internet.ca_pem, internet.ca_path)
@@ -217,7 +218,7 @@ class Workspaces:
         made.with_name(self._run.name("workspace"))
         network = internet.network.name if internet else "bridge"
         defaults = {"network": network, "labels": self._run.labels, "dns": _NO_DNS, "mem_limit": "1024m"}
-        made.with_kwargs(**{**defaults, **options})
+        _configure(made, {**defaults, **options})
         workspace = Workspace(made.__enter__())
         self._made.append(workspace)
         return workspace.wait_ready() if ready else workspace
@@ -225,7 +226,8 @@ class Workspaces:
     def run_once(self, *command: str, **options: Any) -> Ran:
         """What one command in a container of its own does, to its end; `options` are docker-py's."""
         made = DockerContainer(self._image).with_command(list(command)).with_name(self._run.name("once"))
-        with made.with_kwargs(network="none", labels=self._run.labels, **options):
+        _configure(made, {"network": "none", "labels": self._run.labels, **options})
+        with made:
             status = made.wait()
             output, errors = (part.decode(errors="replace") for part in made.get_logs())
             return Ran(status, output, errors)
@@ -241,3 +243,12 @@ class Workspaces:
 
     def evidence(self) -> list[Piece]:
         return [piece for workspace in self._made for piece in workspace.evidence()]
+
+
+def _configure(made: DockerContainer, options: dict[str, Any]) -> None:
+    """Hands docker-py's options on; testcontainers refuses those that it has methods for."""
+    made.volumes.update(options.pop("volumes", {}))
+    made.tmpfs.update(options.pop("tmpfs", {}))
+    if "command" in options:
+        made.with_command(options.pop("command"))
+    made.with_kwargs(**options)

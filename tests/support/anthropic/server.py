@@ -35,6 +35,7 @@ SUBSCRIPTION = "sk-ant-oat01-stand-in-of-a-year"
 """What `claude setup-token` would have printed: a login without its flow."""
 SCOPE = "org:create_api_key user:profile user:inference user:sessions:claude_code user:mcp_servers"
 _KEPT_REQUESTS = 5_000
+_BREAK_AFTER_S = 0.2
 _MAX_BODY = 64 * 2**20
 
 
@@ -504,6 +505,8 @@ class Server:
             while request := await _read(reader, writer):
                 await self._exchange(request, writer, plain=plain)
         except BrokenOffError:
+            # What was sent must arrive: a reset takes away even what lies unread at the other end.
+            await asyncio.sleep(_BREAK_AFTER_S)
             writer.transport.abort()
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
             pass

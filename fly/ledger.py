@@ -1,0 +1,439 @@
+"""Who has which workspace: the record, in SQLite.
+
+A row is written before the first request and every id the moment it exists, so that whatever kills us leaves
+a row that can be finished or undone. What happened to a row is kept for good in `history`.
+"""
+
+import getpass
+import json
+import os
+import secrets
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fly.errors import AlreadyThere, LedgerError
+from fly.owner import Owner
+from fly.plan import Plan, network_of
+
+ELSEWHERE_DEAD_AFTER = timedelta(minutes=10)
+"""A process that we cannot see, on another host, is believed dead when it has noted nothing for this long."""
+
+PROVISIONING, READY, DESTROYING = "provisioning", "ready", "destroying"
+DESTROYED, FAILED, LEFT_BEHIND = "destroyed", "failed", "left_behind"
+LIVE = (PROVISIONING, READY, DESTROYING, LEFT_BEHIND)
+"""States in which something may exist on the platform."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE workspaces (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        email TEXT NOT NULL,
+        platform TEXT NOT NULL,
+        app TEXT NOT NULL UNIQUE,
+        url TEXT NOT NULL,
+        machine_id TEXT NOT NULL DEFAULT '',
+        volume_id TEXT NOT NULL DEFAULT '',
+        region TEXT NOT NULL,
+        image TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('provisioning', 'ready', 'destroying', 'destroyed', 'failed', 'left_behind')),
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        plan TEXT NOT NULL DEFAULT '',
+        left_behind TEXT NOT NULL DEFAULT '',
+        owner TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    CREATE INDEX workspaces_by_email ON workspaces (platform, email COLLATE NOCASE);
+    CREATE TABLE history (
+        number INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        who TEXT NOT NULL,
+        workspace TEXT NOT NULL REFERENCES workspaces (id),
+        what TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE TRIGGER history_is_not_rewritten BEFORE UPDATE ON history
+        BEGIN SELECT RAISE(ABORT, 'history is only added to'); END;
+    CREATE TRIGGER history_is_not_erased BEFORE DELETE ON history
+        BEGIN SELECT RAISE(ABORT, 'history is only added to'); END;
+    """,
+)
+"""What makes each version of the schema from the one before; `user_version` counts them."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One row: a person's workspace and how far it is. Times are ISO 8601 in UTC."""
+
+    id: str
+    name: str
+    email: str
+    platform: str
+    app: str
+    url: str
+    machine_id: str
+    volume_id: str
+    region: str
+    image: str
+    state: str
+    created_at: str
+    updated_at: str
+    plan: str
+    left_behind: str
+    owner: str
+
+    @property
+    def network(self) -> str:
+        return network_of(self.id)
+
+    @property
+    def is_worked_on(self) -> bool:
+        """Whether a process that lives is making or unmaking it at this moment."""
+        if not self.owner:
+            return False
+        owner = Owner.parse(self.owner)
+        if owner.is_elsewhere:
+            return datetime.now(UTC) - datetime.fromisoformat(self.updated_at) < ELSEWHERE_DEAD_AFTER
+        return owner.is_alive
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it was left in the middle of something, with nobody at work on it."""
+        return self.state in (PROVISIONING, DESTROYING, LEFT_BEHIND) and not self.is_worked_on
+
+    def to_json(self) -> dict[str, str]:
+        """What programs read."""
+        ids = ("app", "url", "machine_id", "volume_id")
+        shown = ("name", "email", *ids, "region", "state", "image", "created_at")
+        return {name: getattr(self, name) for name in shown}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of history."""
+
+    at: str
+    who: str
+    workspace: str
+    what: str
+    detail: str
+
+
+class Ledger:
+    """The record at `path`, made if it is not there, readable by its owner alone.
+
+    *Errors*: LedgerError: unreadable, written by a newer version, locked for too long, disk full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            path.chmod(0o600)
+            self._database = sqlite3.connect(path, timeout=20, isolation_level=None)
+        try:
+            self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._database.close()
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def get(self, id: str) -> Workspace:  # noqa: A002
+        return self._one("id = ?", id)
+
+    def workspaces(self, platform: str = "", *, everything: bool = False) -> list[Workspace]:
+        """Those that exist, oldest first; `everything`: those too that are gone."""
+        where = "(? = '' OR platform = ?)"
+        rows = self._select(where, platform, platform)
+        return [row for row in rows if everything or row.state in LIVE]
+
+    def of_email(self, email: str, platform: str) -> list[Workspace]:
+        """The workspaces that this person has, oldest first."""
+        rows = self._select("platform = ? AND email = ? COLLATE NOCASE", platform, email)
+        return [row for row in rows if row.state in LIVE]
+
+    def find(self, wanted: str, platform: str) -> Workspace:
+        """The one workspace with this name, e-mail, app or id; one that is gone only where none exists.
+
+        *Errors*: LedgerError: none, or several.
+        """
+        rows = [row for row in self.workspaces(platform, everything=True) if _answers_to(row, wanted)]
+        found = [row for row in rows if row.state in LIVE] or rows[-1:]
+        if not found:
+            raise LedgerError(
+                f"There is no workspace of {wanted!r} in the ledger.", hint="invoke users shows them all"
+            )
+        if len(found) > 1:
+            raise LedgerError(
+                f"There are {len(found)} workspaces of {wanted!r}: {', '.join(row.app for row in found)}.",
+                hint=f"--name {found[0].app}",
+            )
+        return found[0]
+
+    def history(self, id: str) -> list[Entry]:  # noqa: A002
+        with self._explained():
+            rows = self._database.execute(
+                "SELECT at, who, workspace, what, detail FROM history WHERE workspace = ? ORDER BY number",
+                (id,),
+            )
+            return [Entry(*row) for row in rows]
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def begin(self, plan: Plan, *, again: bool = False) -> Workspace:
+        """The row of a workspace that is about to be made, owned by this process.
+
+        *Errors*: AlreadyThere: the e-mail has one, and `again` was not said. Of two who ask at once one wins.
+        """
+        now = _now()
+        row = Workspace(
+            id=plan.id,
+            name=plan.name,
+            email=plan.email,
+            platform=plan.platform,
+            app=plan.app,
+            url=plan.url,
+            machine_id="",
+            volume_id="",
+            region=plan.region,
+            image=plan.image,
+            state=PROVISIONING,
+            created_at=now,
+            updated_at=now,
+            plan=json.dumps(plan.to_json(), ensure_ascii=False),
+            left_behind="",
+            owner=str(Owner.me()),
+        )
+        with self._transaction():
+            present = self.of_email(plan.email, plan.platform)
+            if present and not again:
+                raise _already_there(present[0])
+            self._insert(row, "begun", plan.app)
+        return row
+
+    def adopt(self, found: Workspace) -> Workspace:
+        """The row of a workspace that exists on the platform and that the ledger did not know."""
+        with self._transaction():
+            self._insert(found, "adopted", f"{found.app} {found.machine_id}")
+        return self.get(found.id)
+
+    def note(self, id: str, **facts: str) -> Workspace:  # noqa: A002
+        """Writes an id down the moment it exists."""
+        return self._change(id, "noted", facts)
+
+    def finish(self, id: str) -> Workspace:  # noqa: A002
+        return self._change(id, "ready", {"state": READY, "left_behind": "", "owner": ""})
+
+    def fail(self, id: str, why: str) -> Workspace:  # noqa: A002
+        """Nothing of it exists."""
+        return self._change(id, "failed", {"state": FAILED, "left_behind": "", "owner": ""}, why)
+
+    def destroyed(self, id: str, why: str = "") -> Workspace:  # noqa: A002
+        return self._change(id, "destroyed", {"state": DESTROYED, "left_behind": "", "owner": ""}, why)
+
+    def leave_behind(self, id: str, what: str, why: str) -> Workspace:  # noqa: A002
+        """Something of it may exist, and could not be removed."""
+        return self._change(id, "left behind", {"state": LEFT_BEHIND, "left_behind": what, "owner": ""}, why)
+
+    def claim(self, id: str, *, state: str = "") -> Workspace:  # noqa: A002
+        """The row, owned by this process from now on, in `state` if one is given.
+
+        *Errors*: LedgerError: another process works on it.
+        """
+        with self._transaction():
+            row = self.get(id)
+            if row.is_worked_on:
+                raise _worked_on(row)
+            facts = {"owner": str(Owner.me())} | ({"state": state} if state else {})
+            self._update(id, "claimed", facts, state)
+        return self.get(id)
+
+    def release(self, id: str) -> None:  # noqa: A002
+        """Gives a claimed row back as it is."""
+        self._change(id, "released", {"owner": ""})
+
+    def close_all(self, platform: str, why: str) -> list[Workspace]:
+        """Closes every row of a platform that is gone with all that was on it."""
+        return [self.destroyed(row.id, why) for row in self.workspaces(platform)]
+
+    def _change(self, id: str, what: str, facts: Mapping[str, str], why: str = "") -> Workspace:  # noqa: A002
+        with self._transaction():
+            self._update(id, what, facts, why)
+        return self.get(id)
+
+    # --- SQL --------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        with self._explained():
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute("PRAGMA foreign_keys = ON")
+        with self._transaction():
+            version: int = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise LedgerError(
+                    f"The ledger {self.path} was written by a newer my-jarvis (version {version}).",
+                    hint="use that one, or set JARVIS_HOME to another folder",
+                )
+            for script in MIGRATIONS[version:]:
+                for statement in _statements(script):
+                    self._database.execute(statement)
+            self._database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _insert(self, row: Workspace, what: str, detail: str) -> None:
+        names = [field.name for field in fields(Workspace)]
+        marks = ", ".join("?" * len(names))
+        values = [getattr(row, name) for name in names]
+        self._database.execute(f"INSERT INTO workspaces ({', '.join(names)}) VALUES ({marks})", values)  # noqa: S608
+        self._remember(row.id, what, detail)
+
+    def _update(self, id: str, what: str, facts: Mapping[str, str], why: str) -> None:  # noqa: A002
+        changed = {**facts, "updated_at": _now()}
+        assert set(changed) <= {field.name for field in fields(Workspace)}
+        assignments = ", ".join(f"{name} = ?" for name in changed)
+        done = self._database.execute(
+            f"UPDATE workspaces SET {assignments} WHERE id = ?",  # noqa: S608
+            [*changed.values(), id],
+        )
+        if done.rowcount != 1:
+            raise LedgerError(f"There is no workspace {id} in the ledger.")
+        told = {name: value for name, value in facts.items() if name not in ("owner", "state") and value}
+        self._remember(id, what, why or " ".join(f"{name}={value}" for name, value in told.items()))
+
+    def _remember(self, id: str, what: str, detail: str) -> None:  # noqa: A002
+        self._database.execute(
+            "INSERT INTO history (at, who, workspace, what, detail) VALUES (?, ?, ?, ?, ?)",
+            (_now(), _who(), id, what, detail),
+        )
+
+    def _select(self, where: str, *values: str) -> list[Workspace]:
+        names = ", ".join(field.name for field in fields(Workspace))
+        with self._explained():
+            rows = self._database.execute(
+                f"SELECT {names} FROM workspaces WHERE {where} ORDER BY created_at, id",  # noqa: S608
+                values,
+            )
+            return [Workspace(*row) for row in rows]
+
+    def _one(self, where: str, *values: str) -> Workspace:
+        rows = self._select(where, *values)
+        if not rows:
+            raise LedgerError(f"There is no workspace {' '.join(values)} in the ledger.")
+        return rows[0]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, and one writer at a time from its first read on."""
+        with self._explained():
+            self._database.execute("BEGIN IMMEDIATE")
+        try:
+            with self._explained():
+                yield
+                self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerError(
+                f"The ledger {self.path} refuses: {error}",
+                hint="look at the disk's space and the folder's rights; JARVIS_HOME moves it",
+            ) from error
+
+
+def new_id() -> str:
+    """A ULID: 26 signs that sort by the time at which they were drawn."""
+    drawn = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    return "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[drawn >> shift & 31] for shift in range(125, -1, -5))
+
+
+def plan_of(row: Workspace) -> Plan | None:
+    """The plan that a row was begun with; None for one that was adopted, or planned by another version."""
+    try:
+        return Plan.from_json(json.loads(row.plan))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _answers_to(row: Workspace, wanted: str) -> bool:
+    return wanted.strip().casefold() in {
+        text.casefold() for text in (row.name, row.email, row.app, row.id, row.url)
+    }
+
+
+def _already_there(row: Workspace) -> AlreadyThere:
+    if row.is_worked_on and row.state != READY:
+        return AlreadyThere(
+            f"The workspace of {row.email} is being worked on at this moment ({row.app}, {row.state}).",
+            workspace=row,
+            hint="wait for it: invoke users",
+        )
+    return AlreadyThere(
+        f"{row.email} has a workspace already: {row.app} ({row.state}), {row.url}",
+        workspace=row,
+        hint="--again makes a second one for the same person",
+    )
+
+
+def _worked_on(row: Workspace) -> LedgerError:
+    owner = Owner.parse(row.owner)
+    return LedgerError(
+        f"{row.app} is being worked on at this moment, by process {owner.pid} on {owner.host} ({row.state}).",
+        hint="wait for it, then try again",
+    )
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one: `executescript` would end the transaction that they belong to."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def as_workspace(row: Mapping[str, Any]) -> Workspace:
+    """A workspace with what is known; the rest is empty."""
+    now = _now()
+    empty = {field.name: "" for field in fields(Workspace)} | {"created_at": now, "updated_at": now}
+    return Workspace(**empty | {name: str(value) for name, value in row.items()})

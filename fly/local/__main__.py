@@ -1,0 +1,91 @@
+"""`python -m fly.local`: the embedded platform in the foreground, until it is told to end."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import uvloop
+
+from fly.errors import PlatformError
+from fly.local.service import Options, platform
+
+LOG_BYTES = 5 << 20
+
+
+def main() -> int:
+    options, log_file = _options()
+    _log_to(log_file)
+    try:
+        uvloop.run(_run(options))
+    except PlatformError as error:
+        hint = f"\n  Try: {error.hint}" if error.hint else ""
+        print(f"{error}{hint}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _options() -> tuple[Options, Path | None]:
+    parser = argparse.ArgumentParser(prog="python -m fly.local", description=__doc__)
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, help="where its records, its token and its logs lie"
+    )
+    parser.add_argument(
+        "--api-port", type=_port, default=4280, help="0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--door-port", type=_port, default=8080, help="0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument("--log", type=Path, help="a file to log to instead of stderr")
+    parser.add_argument(
+        "--label",
+        type=_label,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another label for all that it makes in the engine",
+    )
+    given = parser.parse_args()
+    options = Options(given.state_dir.resolve(), given.api_port, given.door_port, dict(given.label))
+    return options, given.log
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _log_to(path: Path | None) -> None:
+    handler: logging.Handler = logging.StreamHandler()
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2)
+        path.chmod(0o600)
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, handlers=[handler], format=form)
+
+
+async def _run(options: Options) -> None:
+    ended = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, ended.set)
+    async with platform(options) as about:
+        logging.getLogger("fly.local").info(
+            "the API is at %s, the door at %s", about["api_url"], about["door_url"]
+        )
+        await ended.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,693 @@
+"""The Machines API as an ASGI app: JSON in, JSON out.
+
+*Source*: Fly's OpenAPI document "Machines API" of 2026-05-07, and what the live API answers beyond it.
+"""
+
+import hmac
+import json
+import logging
+import shlex
+import signal as signals
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fly.local import draft, regions, shapes, views
+from fly.local.apps import Apps
+from fly.local.docker import DockerError
+from fly.local.hosting import Host
+from fly.local.leases import Leases
+from fly.local.logbook import page
+from fly.local.machines import Machines
+from fly.local.names import ulid
+from fly.local.refusal import Refusal, invalid, missing, precondition
+from fly.local.state import App, Machine, State, Volume
+from fly.local.volumes import Volumes
+
+log = logging.getLogger(__name__)
+BODY_LIMIT = 32 << 20
+LONGEST_WAIT_S = 60.0
+EXEC_S, LONGEST_EXEC_S = 30.0, 3600.0
+WAITABLE = frozenset({"started", "stopped", "suspended", "destroyed", "failed", "settled", "created"})
+SIGNALS = {name.name for name in signals.Signals}
+NONCE = "fly-machine-lease-nonce"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything that the API speaks for."""
+
+    state: State
+    host: Host
+    leases: Leases
+    machines: Machines
+    volumes: Volumes
+    apps: Apps
+    token: str
+    about: Callable[[], dict[str, Any]]
+    """What `GET /_local/platform` tells."""
+    activity: Callable[[str], Mapping[str, Any]]
+    """Why a machine is awake and when it will sleep: the door knows."""
+
+
+def build(platform: Platform) -> ASGIApp:
+    """The app, behind its token."""
+    api = Api(platform)
+    app = Starlette(
+        routes=api.routes(),
+        exception_handlers={Refusal: _refused, DockerError: _engine_failed, HTTPException: _not_served},
+    )
+    return Guarded(app, platform.token)
+
+
+class Api:
+    """One short method for each endpoint."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._state, self._machines, self._leases = platform.state, platform.machines, platform.leases
+        self._apps, self._volumes, self._host = platform.apps, platform.volumes, platform.host
+
+    def routes(self) -> list[Route]:
+        app, machine, volume = "/v1/apps/{app}", "/v1/apps/{app}/machines/{id}", "/v1/apps/{app}/volumes/{id}"
+        table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
+            ("GET", "/v1/apps", self.list_apps),
+            ("POST", "/v1/apps", self.create_app),
+            ("GET", app, self.get_app),
+            ("DELETE", app, self.delete_app),
+            ("GET", f"{app}/ip_assignments", self.list_ips),
+            ("POST", f"{app}/ip_assignments", self.assign_ip),
+            ("DELETE", f"{app}/ip_assignments/{{ip}}", self.release_ip),
+            ("GET", f"{app}/secrets", self.list_secrets),
+            ("POST", f"{app}/secrets", self.set_secrets),
+            ("GET", f"{app}/secrets/{{name}}", self.get_secret),
+            ("POST", f"{app}/secrets/{{name}}", self.set_secret),
+            ("DELETE", f"{app}/secrets/{{name}}", self.delete_secret),
+            ("GET", f"{app}/volumes", self.list_volumes),
+            ("POST", f"{app}/volumes", self.create_volume),
+            ("GET", volume, self.get_volume),
+            ("PUT", volume, self.change_volume),
+            ("DELETE", volume, self.delete_volume),
+            ("PUT", f"{volume}/extend", self.extend_volume),
+            ("GET", f"{volume}/snapshots", self.list_snapshots),
+            ("GET", f"{app}/machines", self.list_machines),
+            ("POST", f"{app}/machines", self.create_machine),
+            ("GET", machine, self.get_machine),
+            ("POST", machine, self.update_machine),
+            ("DELETE", machine, self.destroy_machine),
+            ("POST", f"{machine}/start", self.start),
+            ("POST", f"{machine}/stop", self.stop),
+            ("POST", f"{machine}/suspend", self.suspend),
+            ("POST", f"{machine}/restart", self.restart),
+            ("POST", f"{machine}/signal", self.signal),
+            ("POST", f"{machine}/cordon", self.cordon),
+            ("POST", f"{machine}/uncordon", self.uncordon),
+            ("GET", f"{machine}/wait", self.wait),
+            ("POST", f"{machine}/exec", self.exec),
+            ("GET", f"{machine}/ps", self.processes),
+            ("GET", f"{machine}/memory", self.memory),
+            ("GET", f"{machine}/events", self.events),
+            ("GET", f"{machine}/versions", self.versions),
+            ("GET", f"{machine}/metadata", self.metadata),
+            ("PUT", f"{machine}/metadata", self.put_metadata),
+            ("PATCH", f"{machine}/metadata", self.patch_metadata),
+            ("GET", f"{machine}/metadata/{{key}}", self.metadata_value),
+            ("POST", f"{machine}/metadata/{{key}}", self.set_metadata_value),
+            ("DELETE", f"{machine}/metadata/{{key}}", self.drop_metadata_value),
+            ("GET", f"{machine}/lease", self.get_lease),
+            ("POST", f"{machine}/lease", self.acquire_lease),
+            ("DELETE", f"{machine}/lease", self.release_lease),
+            ("GET", "/v1/orgs/{org}/machines", self.org_machines),
+            ("GET", "/v1/orgs/{org}/volumes", self.org_volumes),
+            ("GET", "/v1/platform/regions", self.regions),
+            ("POST", "/v1/platform/placements", self.placements),
+            ("GET", "/v1/tokens/current", self.token),
+            ("GET", "/api/v1/apps/{app}/logs", self.logs),
+            ("GET", "/_local/platform", self.platform),
+            ("GET", "/_local/orphans", self.orphans),
+            ("GET", "/_local/machines/{id}/activity", self.activity),
+        ]
+        return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
+
+    # -- apps
+
+    async def list_apps(self, request: Request) -> Response:
+        apps = [self._app_view(app) for app in self._apps.of(request.query_params.get("org_slug"))]
+        return JSONResponse({"apps": apps, "total_apps": len(apps)})
+
+    async def create_app(self, request: Request) -> Response:
+        app = await self._apps.create(await _body(request, shapes.APP))
+        return JSONResponse(self._app_view(app), 201)
+
+    async def get_app(self, request: Request) -> Response:
+        return JSONResponse(self._app_view(self._app(request)))
+
+    async def delete_app(self, request: Request) -> Response:
+        await self._apps.delete(self._app(request))
+        return Response(status_code=202)
+
+    async def list_ips(self, request: Request) -> Response:
+        return JSONResponse({"ips": [views.ip(ip) for ip in self._state.ips_of(self._app(request).name)]})
+
+    async def assign_ip(self, request: Request) -> Response:
+        assigned = self._apps.assign_ip(self._app(request), await _body(request, shapes.IP))
+        if len(assigned) == 1:
+            return JSONResponse(views.ip(assigned[0]) | {"ip_pair": None})
+        pair = {"v4": assigned[0].ip, "v6": assigned[1].ip}
+        return JSONResponse(views.ip(assigned[0]) | {"ip": None, "type": "egress_pair", "ip_pair": pair})
+
+    async def release_ip(self, request: Request) -> Response:
+        self._apps.release_ip(self._app(request), request.path_params["ip"])
+        return Response(status_code=204)
+
+    # -- secrets
+
+    async def list_secrets(self, request: Request) -> Response:
+        app, shown = self._app(request), _flag(request, "show_secrets")
+        return JSONResponse({"secrets": [views.secret(n, s, shown=shown) for n, s in app.secrets.items()]})
+
+    async def set_secrets(self, request: Request) -> Response:
+        values = (await _body(request, shapes.SECRETS)).get("values", {})
+        app = self._apps.set_secrets(self._app(request), values)
+        seen = [views.secret(name, secret, shown=False) for name, secret in app.secrets.items()]
+        return JSONResponse({"secrets": seen, "version": app.secrets_version, "Version": app.secrets_version})
+
+    async def get_secret(self, request: Request) -> Response:
+        app, name = self._app(request), request.path_params["name"]
+        if name not in app.secrets:
+            raise missing("secret")
+        return JSONResponse(views.secret(name, app.secrets[name], shown=_flag(request, "show_secrets")))
+
+    async def set_secret(self, request: Request) -> Response:
+        body, name = await _body(request, shapes.SECRET), request.path_params["name"]
+        if "value" not in body:
+            raise invalid("body.value is required")
+        app = self._apps.set_secrets(self._app(request), {name: body["value"]})
+        versions = {"version": app.secrets_version, "Version": app.secrets_version}
+        return JSONResponse(views.secret(name, app.secrets[name], shown=False) | versions, 201)
+
+    async def delete_secret(self, request: Request) -> Response:
+        app, name = self._app(request), request.path_params["name"]
+        if name not in app.secrets:
+            raise missing("secret")
+        app = self._apps.set_secrets(app, {name: None})
+        return JSONResponse({"version": app.secrets_version, "Version": app.secrets_version})
+
+    # -- volumes
+
+    async def list_volumes(self, request: Request) -> Response:
+        return JSONResponse(
+            [views.volume(volume) for volume in self._state.volumes_of(self._app(request).name)]
+        )
+
+    async def create_volume(self, request: Request) -> Response:
+        app = self._app(request)
+        return JSONResponse(
+            views.volume(await self._volumes.create(app, await _body(request, shapes.VOLUME)))
+        )
+
+    async def get_volume(self, request: Request) -> Response:
+        return JSONResponse(views.volume(self._volume(request)))
+
+    async def change_volume(self, request: Request) -> Response:
+        changes = await _body(request, shapes.VOLUME_CHANGE)
+        return JSONResponse(views.volume(self._volumes.change(self._volume(request), **changes)))
+
+    async def delete_volume(self, request: Request) -> Response:
+        return JSONResponse(views.volume(await self._volumes.delete(self._volume(request))))
+
+    async def extend_volume(self, request: Request) -> Response:
+        size_gb = (await _body(request, shapes.EXTENSION)).get("size_gb")
+        if size_gb is None:
+            raise invalid("body.size_gb is required")
+        volume = self._volumes.extend(self._volume(request), size_gb)
+        return JSONResponse({"volume": views.volume(volume), "needs_restart": False})
+
+    async def list_snapshots(self, request: Request) -> Response:
+        return JSONResponse([views.snapshot(s) for s in self._volumes.snapshots(self._volume(request))])
+
+    # -- machines
+
+    async def list_machines(self, request: Request) -> Response:
+        app, query = self._app(request), request.query_params
+        machines: list[Machine] = [*self._state.machines_of(app.name)]
+        if _flag(request, "include_deleted"):
+            machines += [m for m in self._state.destroyed.values() if m.app == app.name]
+        wanted = {
+            key.removeprefix("metadata."): value
+            for key, value in query.items()
+            if key.startswith("metadata.")
+        }
+        found = [
+            m for m in _filtered(machines, request) if wanted.items() <= m.config.get("metadata", {}).items()
+        ]
+        leases = _flag(request, "include_leases")
+        return JSONResponse([self._machine_view(machine, include_lease=leases) for machine in found])
+
+    async def create_machine(self, request: Request) -> Response:
+        app, body = self._app(request), await _body(request, shapes.MACHINE)
+        machine = await draft.new_machine(self._state, self._host, app, body)
+        self._machines.add(machine, launch=not body.get("skip_launch", False))
+        if "lease_ttl" in body:
+            self._leases.acquire(machine, body["lease_ttl"], "", None)
+        return JSONResponse(self._machine_view(machine, nonce=True))
+
+    async def get_machine(self, request: Request) -> Response:
+        machine, leases = self._machine(request), _flag(request, "include_leases")
+        return JSONResponse(self._machine_view(machine, include_lease=leases))
+
+    async def update_machine(self, request: Request) -> Response:
+        machine, body = self._guarded(request), await _body(request, shapes.MACHINE)
+        changed = await draft.new_version(self._state, self._host, self._app(request), machine, body)
+        changed = await self._machines.replace(machine.id, changed, launch=not body.get("skip_launch", False))
+        if "lease_ttl" in body:
+            self._leases.acquire(changed, body["lease_ttl"], "", request.headers.get(NONCE))
+        return JSONResponse(self._machine_view(changed, nonce=True))
+
+    async def destroy_machine(self, request: Request) -> Response:
+        force = _flag(request, "force") or _flag(request, "kill")
+        await self._machines.destroy(self._guarded(request).id, force=force)
+        return _ok()
+
+    async def start(self, request: Request) -> Response:
+        previous = await self._machines.start(self._guarded(request).id)
+        return JSONResponse({"previous_state": previous, "migrated": False, "new_host": ""})
+
+    async def stop(self, request: Request) -> Response:
+        machine, body = self._guarded(request), await _body(request, shapes.STOP)
+        await self._machines.stop(machine.id, _signal(body.get("signal")), _seconds(body.get("timeout")))
+        return _ok()
+
+    async def suspend(self, request: Request) -> Response:
+        await self._machines.suspend(self._guarded(request).id)
+        return _ok()
+
+    async def restart(self, request: Request) -> Response:
+        query, force = request.query_params, _flag(request, "force_stop")
+        signal, timeout_s = _signal(query.get("signal")), _seconds(query.get("timeout"))
+        await self._machines.restart(self._guarded(request).id, signal, timeout_s, force=force)
+        return _ok()
+
+    async def signal(self, request: Request) -> Response:
+        machine, body = self._machine(request), await _body(request, {"signal": shapes.Anything()})
+        wanted = _signal(body.get("signal"))
+        if wanted is None:
+            raise invalid("body.signal is required")
+        await self._machines.signal(machine.id, wanted)
+        return _ok()
+
+    async def cordon(self, request: Request) -> Response:
+        self._machines.amend(self._guarded(request), cordoned=True)
+        return _ok()
+
+    async def uncordon(self, request: Request) -> Response:
+        self._machines.amend(self._guarded(request), cordoned=False)
+        return _ok()
+
+    async def wait(self, request: Request) -> Response:
+        query = request.query_params
+        states = {s for given in query.getlist("state") for s in given.split(",") if s} or {"started"}
+        if unknown := states - WAITABLE:
+            raise invalid(f"state must be one of {', '.join(sorted(WAITABLE))}, not {sorted(unknown)[0]!r}")
+        timeout_s = min(_seconds(query.get("timeout")) or LONGEST_WAIT_S, LONGEST_WAIT_S)
+        instance = query.get("version") or query.get("instance_id")
+        machine = self._machine(request)
+        reached, after = await self._machines.wait(
+            machine.id, states, instance, query.get("from_event_id"), timeout_s
+        )
+        version = after.instance_id if after else machine.instance_id
+        events = self._state.events_of(machine.id)
+        event_id = events[0].id if events else ulid()
+        return JSONResponse({"ok": True, "state": reached, "version": version, "event_id": event_id})
+
+    async def exec(self, request: Request) -> Response:
+        machine, body = self._machine(request), await _body(request, shapes.EXEC)
+        command = body.get("command") or _words(body.get("cmd", ""))
+        if not command:
+            raise invalid("body.command is required")
+        limit_s = min(float(body.get("timeout") or EXEC_S), LONGEST_EXEC_S)
+        result = await self._machines.exec(machine.id, command, body.get("stdin", "").encode(), limit_s)
+        out, err = result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
+        return JSONResponse({"exit_code": result.exit_code, "exit_signal": 0, "stdout": out, "stderr": err})
+
+    async def processes(self, request: Request) -> Response:
+        seen = [views.process(row) for row in await self._host.processes(self._running(request))]
+        sort_by, order = request.query_params.get("sort_by", "pid"), request.query_params.get("order", "asc")
+        if sort_by not in views.process({}) or order not in {"asc", "desc"}:
+            raise invalid("sort_by must name a field, and order be asc or desc")
+        return JSONResponse(sorted(seen, key=lambda row: str(row[sort_by]), reverse=order == "desc"))
+
+    async def memory(self, request: Request) -> Response:
+        machine = self._running(request)
+        limit_mb = int(machine.config["guest"]["memory_mb"])
+        used_mb = await self._host.memory_used(machine) >> 20
+        return JSONResponse({"limit_mb": limit_mb, "available_mb": max(0, limit_mb - used_mb)})
+
+    async def events(self, request: Request) -> Response:
+        limit = _whole(request, "limit", 20, 1, 50)
+        found = self._state.events_of(self._machine(request).id)[:limit]
+        return JSONResponse([views.event_seen(event) for event in found])
+
+    async def versions(self, request: Request) -> Response:
+        return JSONResponse([views.version(v) for v in self._state.versions_of(self._machine(request).id)])
+
+    # -- metadata
+
+    async def metadata(self, request: Request) -> Response:
+        return JSONResponse(self._machine(request).config.get("metadata", {}))
+
+    async def put_metadata(self, request: Request) -> Response:
+        return await self._write_metadata(request, keep=False)
+
+    async def patch_metadata(self, request: Request) -> Response:
+        return await self._write_metadata(request, keep=True)
+
+    async def _write_metadata(self, request: Request, *, keep: bool) -> Response:
+        body = await _body(request, shapes.METADATA)
+        if "metadata" not in body:
+            raise invalid("body.metadata is required")
+        machine = self._fresh(request, body)
+        before = machine.config.get("metadata", {}) if keep else {}
+        return self._save_metadata(machine, before | body["metadata"])
+
+    async def metadata_value(self, request: Request) -> Response:
+        metadata, key = self._machine(request).config.get("metadata", {}), request.path_params["key"]
+        if key not in metadata:
+            raise missing("metadata key")
+        return JSONResponse({"value": metadata[key]})
+
+    async def set_metadata_value(self, request: Request) -> Response:
+        body = await _body(request, shapes.METADATA_VALUE)
+        if "value" not in body:
+            raise invalid("body.value is required")
+        machine, key = self._fresh(request, body), request.path_params["key"]
+        shapes.clean({key: body["value"]}, shapes.LABELS, "metadata")
+        return self._save_metadata(machine, machine.config.get("metadata", {}) | {key: body["value"] or None})
+
+    async def drop_metadata_value(self, request: Request) -> Response:
+        machine = self._machine(request)
+        return self._save_metadata(
+            machine, machine.config.get("metadata", {}) | {request.path_params["key"]: None}
+        )
+
+    def _fresh(self, request: Request, body: Mapping[str, Any]) -> Machine:
+        """The machine, unless it changed since the client last looked."""
+        machine = self._machine(request)
+        if body.get("machine_version") not in {None, "", machine.instance_id}:
+            raise precondition(f"machine_version is stale: the machine is at {machine.instance_id}")
+        if body.get("updated_at") not in {None, "", machine.updated_at}:
+            raise precondition(f"updated_at is stale: the machine was last updated at {machine.updated_at}")
+        return machine
+
+    def _save_metadata(self, machine: Machine, metadata: Mapping[str, str | None]) -> Response:
+        kept = {key: value for key, value in metadata.items() if value is not None}
+        self._machines.amend(machine, config=machine.config | {"metadata": kept})
+        return Response(status_code=204)
+
+    # -- leases
+
+    async def get_lease(self, request: Request) -> Response:
+        return _success(views.lease(self._leases.found(self._machine(request))))
+
+    async def acquire_lease(self, request: Request) -> Response:
+        machine, body = self._machine(request), await _body(request, shapes.LEASE)
+        ttl_s = _whole(request, "ttl", body.get("ttl", 0), 0, 86400 * 365)
+        lease = self._leases.acquire(machine, ttl_s, body.get("description", ""), request.headers.get(NONCE))
+        return _success(views.lease(lease), 201)
+
+    async def release_lease(self, request: Request) -> Response:
+        if not request.headers.get(NONCE):
+            raise invalid(f"the header {NONCE} is required")
+        self._leases.release(self._machine(request), request.headers.get(NONCE))
+        return _success({"ok": True})
+
+    # -- the organisation and the platform
+
+    async def org_machines(self, request: Request) -> Response:
+        mine = {app.name for app in self._apps.of(request.path_params["org"])}
+        machines: list[Machine] = [m for m in self._state.machines.values() if m.app in mine]
+        if _flag(request, "include_deleted"):
+            machines += [m for m in self._state.destroyed.values() if m.app in mine]
+        shown, cursor = _page(_filtered(machines, request), request)
+        last = shown[-1] if shown else None
+        return JSONResponse(
+            {
+                "machines": [views.org_machine(machine) for machine in shown],
+                "next_cursor": cursor,
+                "last_machine_id": last.id if last else "",
+                "last_updated_at": last.updated_at if last else "",
+                "error_regions": [],
+            }
+        )
+
+    async def org_volumes(self, request: Request) -> Response:
+        mine = {app.name for app in self._apps.of(request.path_params["org"])}
+        shown, cursor = _page(
+            _filtered([v for v in self._state.volumes.values() if v.app in mine], request), request
+        )
+        last = shown[-1] if shown else None
+        return JSONResponse(
+            {
+                "volumes": [views.org_volume(volume) for volume in shown],
+                "next_cursor": cursor,
+                "last_volume_id": last.id if last else "",
+                "last_updated_at": last.updated_at if last else "",
+            }
+        )
+
+    async def regions(self, _request: Request) -> Response:
+        return JSONResponse(views.regions(regions.NEAREST))
+
+    async def placements(self, request: Request) -> Response:
+        body = await _body(request, shapes.PLACEMENT)
+        if not body.get("org_slug"):
+            raise invalid("body.org_slug is required")
+        wanted = (
+            [regions.resolve(code) for code in body["region"].split(",")]
+            if body.get("region")
+            else [regions.NEAREST]
+        )
+        count = body.get("count", 1)
+        return JSONResponse(
+            {"Regions": [{"Region": c, "Count": count, "Concurrency": count} for c in dict.fromkeys(wanted)]}
+        )
+
+    async def token(self, _request: Request) -> Response:
+        orgs = sorted({app.org for app in self._state.apps.values()} | {"personal"})
+        about = {"token_id": "local", "user": "operator@localhost", "apps": []}
+        return JSONResponse({"tokens": [about | {"organization": org, "org_slug": org} for org in orgs]})
+
+    async def logs(self, request: Request) -> Response:
+        app, query = self._app(request), request.query_params
+        instance, region = query.get("instance", ""), query.get("region", "")
+        machines = [
+            m
+            for m in self._state.machines_of(app.name)
+            if instance in {"", m.id} and region in {"", m.region}
+        ]
+        lines = [line for machine in machines for line in await self._host.lines(machine)]
+        shown, token = page(lines, query.get("next_token", ""))
+        where = {machine.id: machine.region for machine in machines}
+        data = [views.log_line(line, where[line.machine]) for line in shown]
+        return JSONResponse({"data": data, "meta": {"next_token": token}})
+
+    async def platform(self, _request: Request) -> Response:
+        return JSONResponse(self._platform.about())
+
+    async def orphans(self, _request: Request) -> Response:
+        return JSONResponse(await self._host.orphans())
+
+    async def activity(self, request: Request) -> Response:
+        machine = self._machines.found(request.path_params["id"])
+        return JSONResponse({"state": machine.state, **self._platform.activity(machine.id)})
+
+    # -- what a request names
+
+    def _app(self, request: Request) -> App:
+        return self._apps.found(request.path_params["app"])
+
+    def _machine(self, request: Request) -> Machine:
+        app, machine = self._app(request), self._machines.found(request.path_params["id"])
+        if machine.app != app.name:
+            raise missing("machine")
+        return machine
+
+    def _guarded(self, request: Request) -> Machine:
+        """The machine, if no one else's lease holds it."""
+        machine = self._machine(request)
+        self._leases.guard(machine, request.headers.get(NONCE))
+        return machine
+
+    def _running(self, request: Request) -> Machine:
+        machine = self._machine(request)
+        if machine.state != "started":
+            raise precondition(f"machine not currently started: '{machine.state}'")
+        return machine
+
+    def _volume(self, request: Request) -> Volume:
+        return self._volumes.found(self._app(request), request.path_params["id"])
+
+    def _app_view(self, app: App) -> views.View:
+        network = next(
+            (n for n in self._state.networks.values() if (n.org, n.name) == (app.org, app.network)), None
+        )
+        machines, volumes = self._state.machines_of(app.name), self._state.volumes_of(app.name)
+        return views.app(app, network, len(machines), len(volumes))
+
+    def _machine_view(
+        self, machine: Machine, *, nonce: bool = False, include_lease: bool = False
+    ) -> views.View:
+        return views.machine(
+            machine,
+            self._state.events_of(machine.id),
+            self._machines.checks(machine),
+            self._leases.of(machine),
+            nonce=nonce,
+            include_lease=include_lease,
+        )
+
+
+# -- reading a request
+
+
+async def _body(request: Request, shape: Any) -> dict[str, Any]:
+    """What the body holds of `shape`; no body is an empty one."""
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > BODY_LIMIT:
+            raise Refusal(413, "the body is too large")
+    try:
+        given = json.loads(raw) if raw.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"unable to parse the body as JSON: {error}") from error
+    return dict(shapes.clean({} if given is None else given, shape))
+
+
+def _flag(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() in {"1", "true"}
+
+
+def _whole(request: Request, name: str, default: int, low: int, high: int) -> int:
+    given = request.query_params.get(name, "")
+    if not given:
+        return default
+    if not (given.isascii() and given.isdecimal() and len(given) < 12 and int(given) >= low):
+        raise invalid(f"{name} must be a whole number of at least {low}")
+    return min(int(given), high)
+
+
+def _seconds(given: object) -> float | None:
+    """`"10s"`, `"10"`, or nanoseconds as a number; None if absent or zero."""
+    if given in {None, ""}:
+        return None
+    text = given if isinstance(given, str) else shapes.clean(given, shapes.Time(), "timeout")
+    found = shapes.seconds(text)
+    if found is None:
+        raise invalid('timeout must be a duration such as "10s"')
+    return found
+
+
+def _signal(given: object) -> str | None:
+    """A signal by its name, with or without SIG, or by its number."""
+    if given in (None, ""):
+        return None
+    if isinstance(given, int) and not isinstance(given, bool) and given in set(signals.Signals):
+        return signals.Signals(given).name
+    name = given.upper() if isinstance(given, str) else ""
+    name = name if name.startswith("SIG") else f"SIG{name}"
+    if name not in SIGNALS:
+        raise invalid("signal must be a signal's name or number")
+    return name
+
+
+def _words(cmd: str) -> list[str]:
+    try:
+        return shlex.split(cmd)
+    except ValueError as error:
+        raise invalid(f"cmd can not be split into words: {error}") from error
+
+
+def _filtered(records: list[Any], request: Request) -> list[Any]:
+    """Those in the wanted states and regions."""
+    states = set(filter(None, ",".join(request.query_params.getlist("state")).split(",")))
+    wanted = request.query_params.get("region", "")
+    return [r for r in records if (not states or r.state in states) and wanted in {"", r.region}]
+
+
+def _page(records: list[Any], request: Request) -> tuple[list[Any], str]:
+    """A page in the order of the last update, and the cursor of the next one."""
+    after, limit = request.query_params.get("updated_after", ""), _whole(request, "limit", 1000, 1, 1000)
+    cursor = request.query_params.get("cursor", "")
+    ordered = sorted(records, key=lambda record: (record.updated_at, record.id))
+    rest = [r for r in ordered if r.updated_at > after and f"{r.updated_at},{r.id}" > cursor]
+    shown = rest[:limit]
+    return shown, f"{shown[-1].updated_at},{shown[-1].id}" if len(rest) > limit else ""
+
+
+# -- answering
+
+
+def _ok() -> Response:
+    return JSONResponse({"ok": True})
+
+
+def _success(data: Mapping[str, Any], code: int = 200) -> Response:
+    return JSONResponse({"status": "success", "data": data}, code)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return JSONResponse(error.body(), error.code)
+
+
+async def _engine_failed(request: Request, error: Exception) -> Response:
+    """What the engine could not do is not the client's fault."""
+    assert isinstance(error, DockerError)
+    if error.status == 408:
+        return JSONResponse({"error": f"deadline_exceeded: {error}"}, 408)
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return JSONResponse({"error": f"unavailable: {error}"}, 503)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": f"{request.method} {request.url.path}: {error.detail}"}, error.status_code)
+
+
+class Guarded:
+    """Asks for the token, names the request, and writes one line about it."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        began, request_id, code = time.perf_counter(), f"{ulid()}-local", 0
+
+        async def sending(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+                message["headers"] = [*message["headers"], (b"fly-request-id", request_id.encode())]
+            await send(message)
+
+        app = self._app if self._knows(scope) else JSONResponse({"error": "invalid token"}, 401)
+        await app(scope, receive, sending)
+        took_ms = (time.perf_counter() - began) * 1e3
+        log.info("%s %r %d %.1f ms %s", scope["method"], scope["path"], code, took_ms, request_id)
+
+    def _knows(self, scope: Scope) -> bool:
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        kind, _, token = given.partition(b" ")
+        return kind.lower() in {b"bearer", b"flyv1"} and hmac.compare_digest(token.strip(), self._token)

@@ -1,0 +1,232 @@
+"""The platform as one thing that starts and stops: state, engine, machines, API and door, in this order."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from fly.errors import PlatformError
+from fly.local import api, container, networks
+from fly.local.apps import Apps
+from fly.local.container import Site
+from fly.local.docker import DockerError, Engine, addresses
+from fly.local.door import Door
+from fly.local.hosting import Host
+from fly.local.leases import Leases
+from fly.local.machines import Machines
+from fly.local.names import app_id
+from fly.local.state import State
+from fly.local.volumes import Volumes
+
+log = logging.getLogger(__name__)
+VERSION = "0.1.0"
+LOOPBACK = "127.0.0.1"
+FAREWELL_S = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    state_dir: Path
+    api_port: int
+    door_port: int
+    labels: Mapping[str, str]
+    """What containers, volumes and networks carry besides our own labels."""
+
+
+@contextlib.asynccontextmanager
+async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
+    """The platform while it runs; gives what `platform.json` holds.
+
+    *Errors*: PlatformError, when it can not start.
+    """
+    folder = options.state_dir
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_alone(folder))
+        api_socket = stack.enter_context(contextlib.closing(_listening(options.api_port)))
+        state = State(folder / "platform.sqlite")
+        stack.callback(state.close)
+        engine = await _engine()
+        site = Site(
+            state.fact("platform_id", app_id()), engine.cpus, await _is_direct(engine), options.labels
+        )
+        host, leases = Host(state, engine, site, folder), Leases(state, site.platform_id)
+        machines, volumes = Machines(state, host, leases), Volumes(state, host)
+        stack.push_async_callback(machines.close)
+        apps = Apps(state, host, machines, volumes)
+        stack.push_async_callback(apps.close)
+        door = Door(machines, LOOPBACK, options.door_port)
+        await _start_door(door, options.door_port)
+        stack.push_async_callback(door.stop)
+        about = {
+            "api_url": f"http://{LOOPBACK}:{api_socket.getsockname()[1]}",
+            "door_url": f"http://{LOOPBACK}:{door.port}",
+            "token": token(folder),
+            "state_dir": str(folder),
+            "pid": os.getpid(),
+            "platform_id": site.platform_id,
+            "version": VERSION,
+        }
+        await machines.adopt()
+        apps.resume_deletions()
+        stack.push_async_callback(_cancel, asyncio.create_task(_watch(engine, site, machines)))
+        told = {key: value for key, value in about.items() if key != "token"}
+        served = api.Platform(
+            state,
+            host,
+            leases,
+            machines,
+            volumes,
+            apps,
+            token(folder),
+            about=lambda: told,
+            activity=door.activity,
+        )
+        await stack.enter_async_context(_serving(api.build(served), api_socket))
+        announce = folder / "platform.json"
+        stack.callback(announce.unlink, missing_ok=True)
+        write_privately(announce, json.dumps(about, indent=2) + "\n")
+        yield about
+
+
+def token(folder: Path) -> str:
+    """The bearer token of this platform, made when it is first asked for."""
+    path = folder / "token"
+    if not path.exists():
+        write_privately(path, f"local_{secrets.token_urlsafe(32)}\n")
+    return path.read_text().strip()
+
+
+def write_privately(path: Path, text: str) -> None:
+    """All of the text or none of it, for the owner's eyes."""
+    fresh = path.with_suffix(f".{os.getpid()}.new")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The folder to oneself; the kernel frees it when we end, however we end."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    except BlockingIOError as error:
+        raise PlatformError(
+            f"Another embedded platform already runs on {folder}.",
+            hint="stop it first, or give another --state-dir",
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
+def _listening(port: int) -> socket.socket:
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((LOOPBACK, port))
+        found.listen(1024)
+    except OSError as error:
+        found.close()
+        raise _port_taken(port, "API", error) from error
+    return found
+
+
+async def _start_door(door: Door, port: int) -> None:
+    try:
+        await door.start()
+    except OSError as error:
+        raise _port_taken(port, "door", error) from error
+
+
+def _port_taken(port: int, whose: str, error: OSError) -> PlatformError:
+    what = f"The embedded platform's {whose} can not listen on {LOOPBACK}:{port}: {error.strerror or error}."
+    return PlatformError(what, hint=f"free port {port}, or choose another one with --{whose.lower()}-port")
+
+
+async def _engine() -> Engine:
+    """The first engine that answers."""
+    failed: DockerError | None = None
+    for address in addresses():
+        try:
+            engine = Engine(address)
+            await engine.greet()
+            return engine
+        except DockerError as error:
+            failed = error
+    raise PlatformError(
+        f"The embedded platform needs a Docker Engine: {failed}.", hint="start Docker, or set DOCKER_HOST"
+    )
+
+
+async def _is_direct(engine: Engine) -> bool:
+    """Whether this host is where the engine's bridges are."""
+    bridge = await engine.network("bridge")
+    gateways = [
+        c.get("Gateway") or c["Subnet"].rsplit(".", 1)[0] + ".1"
+        for c in (bridge or {})["IPAM"]["Config"] or []
+    ]
+    return any(networks.is_local(gateway) for gateway in gateways)
+
+
+async def _watch(engine: Engine, site: Site, machines: Machines) -> None:
+    """Tells the machines of what happens to their containers; after a gap they all look for themselves."""
+    while True:
+        try:
+            async for event in engine.events(f"{container.PLATFORM}={site.platform_id}"):
+                if machine_id := event["Actor"]["Attributes"].get(container.MACHINE):
+                    await machines.ended(machine_id)
+        except DockerError as error:
+            log.warning("the engine's events broke off: %s", error)
+        await asyncio.sleep(1)
+        await machines.look_again()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for the process, which has more to stop than this."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: Any, listening: socket.socket) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=FAREWELL_S,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110 — uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        yield
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,34 @@
+"""Whether a workspace's page answers, asked the way that its user's browser would ask."""
+
+from urllib.parse import urlsplit
+
+import httpx
+
+from fly.plan import HEALTH_PATH
+
+
+def trouble_at(url: str, door_url: str = "", *, timeout_s: float = 20) -> str:
+    """What is wrong with the page at `url`, in a few words; empty when it answers.
+
+    With `door_url` the connection goes there, and the Host header names the page: then the embedded
+    platform's names need no resolver.
+    """
+    host = urlsplit(url).netloc
+    base = door_url or url
+    try:
+        # A connection of its own for every probe: what is asked is what a stranger would see.
+        with httpx.Client(trust_env=not door_url, timeout=httpx.Timeout(timeout_s, connect=5)) as http:
+            answer = http.get(base.rstrip("/") + HEALTH_PATH, headers={"host": host})
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return str(error) or type(error).__name__
+    if answer.status_code != 200:
+        return f"{answer.status_code} {answer.reason_phrase}"
+    return "" if _is_healthy(answer) else "something else than the page answers there"
+
+
+def _is_healthy(answer: httpx.Response) -> bool:
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and body.get("status") == "ok"

@@ -1,0 +1,135 @@
+// What the server says (docs/protocol.md).
+
+export interface Auth {
+  state: "checking" | "signed_out" | "signed_in";
+  method: string | null;
+  email: string | null;
+  organisation: string | null;
+  plan: string | null;
+  checked_at: string | null;
+}
+
+export interface Settings {
+  display_name: string;
+  theme: "system" | "light" | "dark";
+  text_size: "small" | "medium" | "large";
+  enter_sends: boolean;
+  detail: "clean" | "detailed";
+  permission_mode: "default" | "acceptEdits" | "plan" | "bypassPermissions";
+  model: string;
+}
+
+export interface Boot {
+  user: { name: string; email: string };
+  auth: Auth;
+  settings: Settings;
+  versions: { app: string; claude: string; sdk: string };
+  workspace: string;
+}
+
+export type TurnState = "idle" | "running" | "waiting";
+
+export interface Conversation {
+  id: string;
+  title: string;
+  updated_at: string;
+  turn: TurnState;
+  archived: boolean;
+}
+
+export interface TerminalInfo {
+  id: string;
+  title: string;
+  created_at: string;
+  cols: number;
+  rows: number;
+  offset: number;
+  running: boolean;
+}
+
+interface Base {
+  id: string;
+  at: string;
+}
+export type UserItem = Base & { kind: "user"; text: string; queued: boolean };
+export type AssistantItem = Base & { kind: "assistant"; text: string; done: boolean };
+export type ThinkingItem = Base & { kind: "thinking"; text: string; done: boolean };
+export type ToolItem = Base & {
+  kind: "tool";
+  name: string;
+  input: Record<string, unknown>;
+  title: string;
+  status: "running" | "done" | "failed" | "denied";
+  output: string;
+  parent: string | null;
+};
+export interface Question {
+  question: string;
+  header: string;
+  multiSelect: boolean;
+  options: { label: string; description: string }[];
+}
+export type AskItem = Base & {
+  kind: "ask";
+  ask: "permission" | "question" | "plan";
+  tool: string;
+  input: Record<string, unknown>;
+  title: string;
+  reason: string;
+  can_always: boolean;
+  state: "open" | "allowed" | "always" | "denied" | "answered" | "cancelled";
+  answer: unknown;
+};
+export type NoticeItem = Base & {
+  kind: "notice";
+  code: "not_connected" | "login_expired" | "rate_limited" | "overloaded" | "offline" | "crashed" | "failed";
+  text: string;
+  until: string | null;
+};
+export type EndItem = Base & {
+  kind: "end";
+  outcome: "completed" | "stopped" | "failed" | "lost";
+  duration_ms: number | null;
+  cost_usd: number | null;
+  tokens: number | null;
+};
+export type Item = UserItem | AssistantItem | ThinkingItem | ToolItem | AskItem | NoticeItem | EndItem;
+
+export type Op =
+  | { op: "add"; item: Item }
+  | { op: "append"; id: string; field: "text" | "output"; text: string }
+  | { op: "set"; id: string; patch: Partial<Item> }
+  | { op: "turn"; turn: TurnState; queued: number };
+
+export type Snapshot = {
+  type: "snapshot";
+  conversation: string;
+  epoch: string;
+  seq: number;
+  items: Item[];
+  more: boolean;
+  turn: TurnState;
+  queued: number;
+};
+export type Numbered = { type: "event"; conversation: string; seq: number } & Op;
+
+export type FromServer =
+  | { type: "hello"; boot: Boot }
+  | { type: "auth"; auth: Auth }
+  | { type: "settings"; settings: Settings }
+  | { type: "conversation"; conversation: Conversation }
+  | { type: "conversation_gone"; id: string }
+  | Snapshot
+  | Numbered
+  | { type: "refused"; of: string; conversation: string; code: string; message: string }
+  | { type: "pong" };
+
+export type Answer = { decision: "allow" | "always" | "deny"; message?: string; answers?: Record<string, string> };
+
+export type ToServer =
+  | { type: "follow"; conversation: string; epoch: string | null; after: number | null }
+  | { type: "unfollow"; conversation: string }
+  | { type: "send"; conversation: string; message_id: string; text: string }
+  | { type: "stop"; conversation: string }
+  | ({ type: "answer"; conversation: string; ask: string } & Answer)
+  | { type: "ping" };

@@ -1,0 +1,113 @@
+"""The terminal that the page opens: a live shell of the workspace over a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from tests.support.containers import Workspace, Workspaces
+from tests.support.shell import without_escapes
+from tests.support.wait import wait_until
+from tests.support.webapp import Page
+
+FLOOD_BYTES = 20_000_000
+
+
+@pytest.fixture
+def terminal(shared_workspace: Workspace) -> Iterator[str]:
+    """The id of a new terminal; its shell is gone after the test."""
+    made = _asked(shared_workspace, "POST", "/api/terminals", {"cols": 100, "rows": 30})
+    assert made.status_code == 201
+    terminal_id = str(made.json()["id"])
+    yield terminal_id
+    _asked(shared_workspace, "DELETE", f"/api/terminals/{terminal_id}")
+
+
+def _asked(workspace: Workspace, method: str, path: str, body: object = None) -> httpx.Response:
+    headers = {"origin": workspace.url}
+    return httpx.request(method, workspace.url + path, json=body, headers=headers, trust_env=False)
+
+
+@contextmanager
+def _opened(workspace: Workspace, terminal: str, drawn: int = 0) -> Iterator[Page]:
+    url = f"{workspace.url.replace('http', 'ws', 1)}/api/terminals/{terminal}/socket"
+    with connect(url, origin=Origin(workspace.url), compression=None, max_size=None, proxy=None) as socket:
+        yield Page(socket, drawn)
+
+
+def _said(page: Page, command: str) -> str:
+    """What a command prints; its end is computed, since the terminal echoes what is typed."""
+    page.output.clear()
+    page.type(f"{command}; echo en''d\r")
+    page.until("\nend\r\n")
+    return (
+        without_escapes(page.output.decode()).partition("\n")[2].removesuffix("end\n").partition("end\n")[0]
+    )
+
+
+def test_it_is_jarviss_shell_in_the_workspace(shared_workspace: Workspace, terminal: str) -> None:
+    """It is a login shell of jarvis in /data/workspace, of the size that the page asked for, with the image's Claude."""
+    with _opened(shared_workspace, terminal) as page:
+        page.until("$ ")
+        facts = _said(page, "id -un; pwd; echo $HOME $CLAUDE_CONFIG_DIR $USER; stty size; shopt login_shell")
+        assert facts.split() == [
+            "jarvis", "/data/workspace", "/data/home", "/data/claude", "jarvis", "30", "100", "login_shell", "on",
+        ]  # fmt: skip
+        assert _said(page, "claude --version").strip() == shared_workspace.run("claude", "--version").strip()
+
+
+def test_it_inherits_nothing_of_the_server(shared_workspace: Workspace, terminal: str) -> None:
+    """Its environment holds nothing of the server's own."""
+    with _opened(shared_workspace, terminal) as page:
+        page.until("$ ")
+        names = {line.partition("=")[0] for line in _said(page, "env").splitlines()}
+    assert {"HOME", "PATH", "TERM", "LANG"} <= names
+    assert not [name for name in names if name.startswith(("JARVIS_", "USER_", "PYTHON", "FLY_"))]
+
+
+def test_it_comes_back_whole(shared_workspace: Workspace, terminal: str) -> None:
+    """After the line was cut it goes on at the very byte, with nothing lost and nothing twice."""
+    with _opened(shared_workspace, terminal) as page:
+        page.until("$ ")
+        page.type("(sleep 0.3; seq 1000 2000; echo al''l) & sleep 0.1; echo st''arted\r")
+        page.until("started")
+        cut_at = page.position
+    with _opened(shared_workspace, terminal, cut_at) as page:
+        page.until("all\r\n")
+        assert page.resets == []
+        numbers = [line for line in page.output.decode().split("\r\n") if line.isdigit()]
+    assert numbers == [str(number) for number in range(1000, 2001)]
+
+
+def test_a_flood_stops_at_ctrl_c(shared_workspace: Workspace, terminal: str) -> None:
+    """While it prints without end Ctrl-C is answered."""
+    with _opened(shared_workspace, terminal) as page:
+        page.until("$ ")
+        page.type("yes\r")
+        while page.position < FLOOD_BYTES:
+            page.step()
+        page.type("\x03")
+        page.output.clear()
+        page.until("$ ")
+        assert _said(page, "echo $((6*7))").strip() == "42"
+
+
+def test_closing_it_ends_its_programs(workspaces: Workspaces) -> None:
+    """Closing a terminal ends its shell and what runs in it, a waiting login too."""
+    workspace = workspaces.start()
+    terminal = _asked(workspace, "POST", "/api/terminals", {"cols": 80, "rows": 24}).json()["id"]
+    with _opened(workspace, terminal) as page:
+        page.until("$ ")
+        page.type("sleep 1000 & claude authenticate\r")
+        page.until("Paste code")
+    assert _asked(workspace, "DELETE", f"/api/terminals/{terminal}").status_code == 204
+    names = ("sleep 1000", "auth login", "bash")
+    wait_until(
+        lambda: not [one for one in workspace.processes() if any(name in one["CMD"] for name in names)],
+        "nothing left of the terminal",
+    )

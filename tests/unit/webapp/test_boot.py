@@ -1,0 +1,45 @@
+"""What a page is told first, and what it need not wait for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.webapp import Served
+from webapp import __version__
+
+HEAVY = {"claude_agent_sdk", "mcp", "pydantic", "jsonschema", "httpx", "anyio._backends"}
+
+
+def test_a_page_is_told_all_that_it_draws(served: Served) -> None:
+    with served.client() as client:
+        boot = client.get("/api/boot").json()
+    assert set(boot) == {"user", "auth", "settings", "versions", "workspace"}
+    assert boot["user"] == {"name": "Lilach", "email": "lilach@example.com"}
+    assert boot["auth"]["state"] == "checking"
+    assert boot["workspace"].endswith("/data/workspace")
+
+
+def test_the_versions_are_those_of_what_is_installed(served: Served) -> None:
+    import claude_agent_sdk
+    from claude_agent_sdk._cli_version import __cli_version__
+
+    with served.client() as client:
+        versions = client.get("/api/boot").json()["versions"]
+    assert versions == {"app": __version__, "claude": __cli_version__, "sdk": claude_agent_sdk.__version__}
+
+
+def test_the_first_page_is_served_without_loading_what_only_the_chat_needs() -> None:
+    code = (
+        "import sys; from webapp.app import Server; from webapp.config import read_config; "
+        "config = read_config({'JARVIS_DATA': '/nowhere'}); Server(config, {'HOME': '/nowhere'}).app(); "
+        "from webapp.boot import versions; versions(); print(*sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "image")}
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "webapp.chat" in loaded
+    assert HEAVY.isdisjoint(loaded)
