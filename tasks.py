@@ -1,5 +1,8 @@
 """Every verb an operator types: `invoke --list` shows them, `invoke VERB --help` explains one."""
 
+import os
+import shutil
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -8,8 +11,139 @@ import fly.tasks
 import image.tasks
 import tests.tasks
 from docs import written
-from fly.console import say, verb
-from fly.settings import VARIABLES
+from fly import console
+from fly.console import say, step, verb
+from fly.ledger import READY, Ledger, Workspace
+from fly.local import process
+from fly.plan import Person
+from fly.provision import draft, page_probe, wait_for_page
+from fly.settings import VARIABLES, Settings
+from fly.tasks import Desk, desk, image_reference, make, show
+from image.build import build_image, remove_images
+from image.engine import find_engine, stop_started_engine
+from image.leftovers import remove_labelled
+
+ROOT = Path(__file__).resolve().parent
+
+
+@verb()
+def up(context: Context) -> None:
+    """Brings everything up on this machine, from the Docker Engine to a first user's open page."""
+    settings = Settings.read(os.environ, ROOT)
+    with step("Docker Engine") as report:
+        engine = find_engine(report)
+    with step("Image") as report:
+        build_image(engine, report=report)
+    with step("Embedded platform"):
+        process.ensure_running(settings.platform_dir, settings.api_port, settings.door_port)
+    with desk("local") as here:
+        workspace = _first_user(here)
+        with step("Her page"):
+            wait_for_page(here.client, page_probe(here.platform), workspace.url, 60)
+    show(workspace)
+
+
+def _first_user(here: Desk) -> Workspace:
+    """Whoever has a workspace already, else the one that `invoke provision` would make."""
+    ready = [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
+    if ready:
+        return ready[0]
+    person = Person(here.settings.user_name, here.settings.user_email)
+    image_of_hers = image_reference(here.settings, here.platform)
+    return make(here, draft(here.platform, person, image=image_of_hers, region=here.settings.region))
+
+
+@verb(
+    help={
+        "destroy": "remove everything that was made here, and nothing else (asks)",
+        "keep_cache": "with --destroy: leave the images, so that the next build is quick",
+        "yes": "do not ask",
+        "dry_run": "show what would be stopped or removed; change nothing",
+    }
+)
+def down(
+    context: Context,
+    destroy: bool = False,
+    keep_cache: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Stops the embedded platform and its machines, keeping all data."""
+    settings = Settings.read(os.environ, ROOT)
+    if dry_run:
+        _show_standing(settings, destroy=destroy)
+        return
+    if not destroy:
+        _stop(settings)
+        return
+    console.confirm(
+        "Remove every workspace on this machine with all files in it, the ledger and the images?", yes=yes
+    )
+    _destroy(settings, keep_cache=keep_cache)
+
+
+def _show_standing(settings: Settings, *, destroy: bool) -> None:
+    running = process.is_running(settings.platform_dir)
+    say(f"The embedded platform {'runs' if running else 'does not run'}.")
+    if running:
+        with desk("local") as here:
+            for row in here.ledger.workspaces(here.platform.key):
+                say(f"Would {'remove' if destroy else 'stop'} {row.app} ({row.email})")
+    if destroy:
+        say(f"Would remove {settings.home} and the images that were built here.")
+    say("Nothing was changed.")
+
+
+def _stop(settings: Settings) -> None:
+    if not process.is_running(settings.platform_dir):
+        say("The embedded platform does not run.")
+        return
+    with desk("local") as here:
+        _stop_machines(here)
+    with step("Stopping the embedded platform"):
+        process.stop(settings.platform_dir)
+    say("All data is kept. `invoke up` brings everything back.")
+
+
+def _stop_machines(here: Desk) -> None:
+    awake = [one for one in here.client.organisation_machines() if one.state in ("started", "suspended")]
+    for machine in awake:
+        with step(f"Stopping {machine.app}"):
+            here.client.stop(machine.app, machine.id)
+            here.client.wait(machine.app, machine.id, "stopped", timeout_s=30)
+
+
+def _destroy(settings: Settings, *, keep_cache: bool) -> None:
+    """By its labels, so that it works whatever state the platform is in."""
+    process.stop(settings.platform_dir)
+    made = process.platform_id(settings.platform_dir)
+    if made or not keep_cache:
+        with step("Removing machines, volumes and images") as report:
+            engine = find_engine(report)
+            if made:
+                remove_labelled(engine, f"my-jarvis.platform={made}")
+            if not keep_cache:
+                remove_images(engine, report)
+            engine.close()
+    if stop_started_engine():
+        say("The Docker Engine that was started here has ended; its packages stay.")
+    shutil.rmtree(settings.platform_dir, ignore_errors=True)
+    _close_ledger(settings)
+    say("Everything that was made on this machine is gone.")
+
+
+def _close_ledger(settings: Settings) -> None:
+    """The ledger goes too, unless it is also the record of workspaces on Fly."""
+    with Ledger(settings.ledger) as ledger:
+        ledger.close_all("local", "the embedded platform was removed")
+        elsewhere = ledger.workspaces()
+    if elsewhere:
+        say(f"{settings.ledger} stays: {len(elsewhere)} workspaces on Fly are in it.")
+    elif settings.home.exists():
+        shutil.rmtree(settings.home)
+
+
+ns = Collection(up, down)
 
 
 @verb()
@@ -19,7 +153,7 @@ def docs(context: Context) -> None:
     say("README.md is up to date.")
 
 
-ns = Collection(docs)
+ns.add_task(docs)
 for module in (fly.tasks, image.tasks, tests.tasks):
-    for verb_of_module in Collection.from_module(module).tasks.values():
-        ns.add_task(verb_of_module)
+    for task in Collection.from_module(module).tasks.values():
+        ns.add_task(task)

@@ -1,4 +1,4 @@
-"""How an operator's verbs speak: progress on stderr, the one result on stdout, errors as a sentence and a next step."""
+"""How verbs speak: progress on stderr, the one result on stdout, errors as a sentence and a next step."""
 
 import functools
 import json
@@ -25,8 +25,8 @@ stdout = Console(highlight=False)
 def verb(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     """A task whose errors end as a sentence, never as a traceback.
 
-    `positional=[]`, since Invoke otherwise takes `--help` after a task's name for the value of its first argument
-    (pyinvoke/invoke#982).
+    `positional=[]`, since Invoke otherwise takes `--help` after a task's name for the value of its first
+    argument (pyinvoke/invoke#982).
     """
 
     def wrap(body: Callable[..., None]) -> Task[Any]:
@@ -63,7 +63,7 @@ def say(line: str) -> None:
 
 @contextmanager
 def step(title: str) -> Iterator[Callable[[str], None]]:
-    """Shows that `title` is under way, then how long it took; yields a reporter for the detail of the moment."""
+    """Shows that `title` is under way, then how long it took; yields a reporter of the moment's detail."""
     started = time.monotonic()
     with stderr.status(Text(f"{title} …")) as status:
         yield _reporter(title, status.update)
@@ -101,6 +101,11 @@ def listing(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     stdout.print(table)
+
+
+def plain(text: str) -> None:
+    """Text as it is, for a person or a pipe."""
+    sys.stdout.write(f"{text}\n")
 
 
 def print_json(value: object) -> None:

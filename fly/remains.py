@@ -80,8 +80,7 @@ def _prove(app: App, network: str) -> None:
 
 
 def _wait_until_gone(client: Client, app: str) -> None:
-    began = client.clock()
-    seen = "there"
+    began, pause_s, seen = client.clock(), 0.1, "there"
     while client.clock() - began < GONE_S:
         try:
             client.app(app)
@@ -89,7 +88,8 @@ def _wait_until_gone(client: Client, app: str) -> None:
             return
         except (Unreachable, ApiError) as error:
             seen = str(error)
-        client.sleep(0.2)
+        client.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 3.0)
     raise NotInTime(
         f"The app {app} was deleted, and {GONE_S:.0f} s later it was not seen to be gone; last seen: {seen}",
         wanted="gone",

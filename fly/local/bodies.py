@@ -1,4 +1,4 @@
-"""The bodies of HTTP/1.1 messages: where they end. Their bytes are never changed, only counted and checked."""
+"""The bodies of HTTP/1.1 messages: where they end. Their bytes are counted and checked, never changed."""
 
 from __future__ import annotations
 

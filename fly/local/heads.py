@@ -32,7 +32,9 @@ KEPT = b""
 DROPPED = b"-"
 """The role of a field that stays here."""
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
-_HOP_BY_HOP = frozenset({b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"proxy"})
+_HOP_BY_HOP = frozenset(
+    {b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"proxy"}
+)
 _OURS = (b"fly-", b"x-forwarded-")
 
 _Noted = dict[bytes, list[bytes]]
@@ -69,7 +71,9 @@ class _Roles(dict[bytes, bytes]):
         return KEPT
 
 
-_REQUEST_ROLES = _Roles(_FRAMING | {b"connection", b"upgrade", b"te", b"expect", b"accept", b"sec-fetch-dest"})
+_REQUEST_ROLES = _Roles(
+    _FRAMING | {b"connection", b"upgrade", b"te", b"expect", b"accept", b"sec-fetch-dest"}
+)
 _ANSWER_ROLES = _Roles(frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade"}))
 _NOT_PASSED = frozenset({b"connection", b"upgrade", b"te"})
 
@@ -120,7 +124,7 @@ class Response:
     line: bytes
     fields: list[bytes]
     length: int
-    """Of its body, in bytes, or `CHUNKED`, or `UNTIL_CLOSE`; an answer to HEAD has none whatever stands here."""
+    """Of its body, in bytes, or `CHUNKED`, or `UNTIL_CLOSE`; what HEAD asked for has none all the same."""
     keep_alive: bool
     upgrade: bytes
     """What a 101 switches to."""
@@ -188,7 +192,7 @@ def parse_response(head: bytes) -> Response:
 
 
 def is_trailer(line: bytes) -> bool:
-    """Whether this line, with its CRLF, may stand behind the last chunk: nothing that frames, routes or vouches."""
+    """Whether this line, with its CRLF, may follow the last chunk: not if it frames, routes or vouches."""
     name, colon, _ = line.partition(b":")
     if not colon or line[-2:] != b"\r\n" or line[:-2].translate(None, _TEXT):
         return False

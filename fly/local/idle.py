@@ -32,6 +32,7 @@ class Visit:
     """The last byte from the visitor."""
     last_out: float
     """The last byte from the machine."""
+    began: float = 0.0
     socket: bool = False
     """A WebSocket: a terminal, or a page's live connection."""
 
@@ -47,7 +48,7 @@ class Seen:
     awake_since: float
     visits: set[Visit] = field(default_factory=set)
     last_success: float = -math.inf
-    """The last byte of an answer below 300, of a 304, or of a WebSocket. A flood of refusals keeps nothing awake."""
+    """The last byte of a good answer or of a WebSocket; a flood of refusals keeps nothing awake."""
     busy_until: float = -math.inf
     """The workspace asked not to be put to sleep before."""
 

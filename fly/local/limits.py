@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fly.local.idle import Rule
 
@@ -11,7 +11,7 @@ from fly.local.idle import Rule
 class Limits:
     """Nothing here bounds the whole length of an answer, of a stream or of a WebSocket."""
 
-    idle: Rule = Rule()
+    idle: Rule = field(default_factory=Rule)
 
     head_s: float = 10.0
     """For a whole request head, from its first byte."""
@@ -52,6 +52,10 @@ class Limits:
 
     busy_s: float = 3.0
     """For the answer to: are you busy?"""
+    busy_at_most_s: float = 600.0
+    """No answer to it holds longer."""
+    reconsider_s: float = 5.0
+    """A machine that was not put to sleep after all is left alone for so long."""
     tick_s: float = 0.25
     """How often deadlines are looked at."""
     pass_s: float = 1.0

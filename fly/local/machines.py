@@ -506,10 +506,13 @@ class Machines:
 
     # -- what happens by itself
 
+    def load(self) -> None:
+        """From here on `target` knows of the machines on record; they are not looked at yet."""
+        for machine in self._state.machines.values():
+            self._refresh(machine.app)
+
     async def adopt(self) -> None:
         """Goes on from the records: takes over what runs, and finishes what was under way."""
-        for machine in list(self._state.machines.values()):
-            self._refresh(machine.app)
         for machine in list(self._state.machines.values()):
             async with self._turn(machine.id, patience_s=None) as turn:
                 turn.go_on(self._settle)

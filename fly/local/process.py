@@ -8,10 +8,12 @@ import fcntl
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -58,6 +60,16 @@ def stop(state_dir: Path) -> bool:
     raise PlatformError(
         f"The embedded platform (process {pid}) does not end.", hint=f"see {log_path(state_dir)}"
     )
+
+
+def platform_id(state_dir: Path) -> str:
+    """What its containers, volumes and networks are labelled with, running or not; empty if none ever ran here."""
+    records = state_dir / "platform.sqlite"
+    if not records.exists():
+        return ""
+    with closing(sqlite3.connect(f"file:{records}?mode=ro", uri=True)) as database:
+        row = database.execute("SELECT value FROM facts WHERE name = 'platform_id'").fetchone()
+    return str(row[0]) if row else ""
 
 
 def log_path(state_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The way to one machine: who waits for it, who is there, and the connections to it that can be used again."""
+"""The way to one machine: who waits for it, who is there, and the connections that can be used again."""
 
 from __future__ import annotations
 
@@ -13,42 +13,11 @@ from fly.local.answers import ASLEEP, CROWDED, NOT_WOKEN, UNREACHABLE, Answer
 from fly.local.figures import Figures
 from fly.local.idle import Seen, Visit
 from fly.local.limits import Limits
+from fly.local.machines import Target, WakeFailed
+from fly.local.probe import Address
 from fly.local.upstream import Asker, Upstream
 
 log = logging.getLogger(__name__)
-
-
-class Address(Protocol):
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def port(self) -> int: ...
-
-
-class Target(Protocol):
-    """What the door needs to know of a machine."""
-
-    @property
-    def machine_id(self) -> str: ...
-
-    @property
-    def app(self) -> str: ...
-
-    @property
-    def address(self) -> Address | None: ...
-
-    @property
-    def awake(self) -> bool: ...
-
-    @property
-    def autostart(self) -> bool: ...
-
-    @property
-    def autostop(self) -> str: ...
-
-    @property
-    def health_path(self) -> str | None: ...
 
 
 class Machines(Protocol):
@@ -60,7 +29,7 @@ class Machines(Protocol):
 
     async def sleep(self, machine_id: str, still_idle: Callable[[], bool]) -> bool: ...
 
-    def awake(self) -> Any: ...
+    def awake(self) -> list[Target]: ...
 
     def on_sleep(self, callback: Callable[[str], None]) -> None: ...
 
@@ -92,12 +61,16 @@ class Route:
 
     def __init__(self, machine_id: str, machines: Machines, limits: Limits, figures: Figures) -> None:
         self.machine_id = machine_id
-        self.waiting: set[Guest] = set()
+        self.waiting: dict[Guest, None] = {}
+        """In the order in which they came."""
         self.falling_asleep = False
         """From the decision that it may sleep until it does: who comes now waits."""
         self.transports: set[asyncio.Transport] = set()
         self.unanswered = 0
         """How often in a row it did not say whether it is busy."""
+        self.considered_at = -math.inf
+        """When it was last tried to put it to sleep."""
+        self._known_awake = False
         self._loop = asyncio.get_running_loop()
         self._machines = machines
         self._limits = limits
@@ -136,25 +109,39 @@ class Route:
         elif now < self._failed_until:
             guest.turned_away(NOT_WOKEN)
         else:
-            self.waiting.add(guest)
+            self.waiting[guest] = None
             guest.held(now)
             if self._waking is None:
                 self._waking = self._start(self._wake(target.address))
 
+    @property
+    def empty(self) -> bool:
+        return not (self.transports or self.waiting or self.seen.visits or self._tasks)
+
+    def noticed_awake(self, now: float) -> None:
+        if not self._known_awake:
+            self._known_awake = True
+            self.seen.woke(now)
+
+    def noticed_asleep(self) -> None:
+        self._known_awake = False
+
     def forget(self, guest: Guest) -> None:
         """The guest waits no more."""
-        self.waiting.discard(guest)
+        self.waiting.pop(guest, None)
 
     def slept(self) -> None:
         """The machine sleeps: no connection to it is worth anything now."""
-        self.seen.woke(self._loop.time())
+        self._known_awake = False
         self._rested.clear()
         for transport in list(self.transports):
             transport.abort()
 
-    def close(self) -> None:
-        for task in list(self._tasks):
+    async def close(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.slept()
 
     # The home of its connections.
@@ -180,7 +167,7 @@ class Route:
             self._rested.pop(0).transport.abort()
 
     def _take_rested(self, guest: Guest) -> Upstream | None:
-        """The connection used last. What can't be asked twice goes over one that is certainly not about to be closed."""
+        """The one used last. What can't be asked twice goes over one that is not about to be closed."""
         age_s = self._limits.pooled_s if guest.repeatable else min(1.0, self._limits.pooled_s)
         if not self._rested or self._rested[-1].since < self._loop.time() - age_s:
             return None
@@ -233,41 +220,41 @@ class Route:
     # Waking.
 
     async def _wake(self, known: Address | None) -> None:
-        """Wakes the machine for all who wait, and meanwhile dials, since its kernel answers before it does."""
+        """Wakes it for all who wait, and meanwhile dials, since its kernel answers before it does."""
         began = self._loop.time()
         early = self._start(self._dial_early((known.host, known.port))) if known else None
         try:
             address = await self._ready()
-        except Exception as error:
-            self._wake_failed(error)
-            return
+        except (WakeFailed, TimeoutError) as error:
+            return self._wake_failed(str(error) or f"not ready after {self._limits.wake_s:g} s")
+        except Exception:
+            log.exception("machine %s: unexpected", self.machine_id)
+            return self._wake_failed("something went wrong that should not")
         finally:
             self._waking = None
         self._figures.wakes.add(self._loop.time() - began)
-        self.seen.woke(self._loop.time())
+        self.noticed_awake(self._loop.time())
         self.failure = ""
         if early:
             await asyncio.wait([early], timeout=0.005)
         self._release(address)
+        return None
 
     async def _ready(self) -> Address:
-        wake = asyncio.ensure_future(self._machines.wake(self.machine_id))
-        done, _ = await asyncio.wait([wake], timeout=self._limits.wake_s)
-        if not done:
-            wake.add_done_callback(_look_at)  # it goes on: a start that is cut off may leave a machine in between
-            raise TimeoutError(f"not ready after {self._limits.wake_s:g} s")
-        return wake.result()
+        """*Errors*: WakeFailed, TimeoutError."""
+        async with asyncio.timeout(self._limits.wake_s):
+            return await self._machines.wake(self.machine_id)
 
     async def _dial_early(self, peer: tuple[str, int]) -> None:
         self._move(peer)
         if upstream := await self._dial(peer):
             self.rested(upstream)
 
-    def _wake_failed(self, error: Exception) -> None:
-        log.warning("machine %s did not wake: %s", self.machine_id, error)
+    def _wake_failed(self, reason: str) -> None:
+        log.warning("machine %s did not wake: %s", self.machine_id, reason)
         self._figures.failed_wakes += 1
         self._failed_until = self._loop.time() + self._limits.failed_wake_s
-        self.failure = str(error)
+        self.failure = reason
         for guest in self._let_go():
             guest.turned_away(NOT_WOKEN)
 
@@ -286,9 +273,3 @@ class Route:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _look_at(done: asyncio.Future[Address]) -> None:
-    """Takes note of an outcome that nobody waits for any more."""
-    if not done.cancelled() and (error := done.exception()):
-        log.warning("a wake ended late, and failed: %s", error)

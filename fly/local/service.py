@@ -22,7 +22,9 @@ from fly.local.container import Site
 from fly.local.docker import DockerError, Engine, addresses
 from fly.local.door import Door
 from fly.local.hosting import Host
+from fly.local.idle import Rule
 from fly.local.leases import Leases
+from fly.local.limits import Limits
 from fly.local.machines import Machines
 from fly.local.names import app_id
 from fly.local.state import State
@@ -39,6 +41,8 @@ class Options:
     state_dir: Path
     api_port: int
     door_port: int
+    idle_after_s: float
+    """How long after its last use a machine is put to sleep."""
     labels: Mapping[str, str]
     """What containers, volumes and networks carry besides our own labels."""
 
@@ -64,7 +68,9 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         stack.push_async_callback(machines.close)
         apps = Apps(state, host, machines, volumes)
         stack.push_async_callback(apps.close)
-        door = Door(machines, LOOPBACK, options.door_port)
+        limits = Limits(idle=Rule(idle_after_s=options.idle_after_s), drain_s=FAREWELL_S)
+        door = Door(machines, LOOPBACK, options.door_port, limits)
+        machines.load()
         await _start_door(door, options.door_port)
         stack.push_async_callback(door.stop)
         about = {

@@ -1,4 +1,4 @@
-"""Two connections joined byte for byte, after a WebSocket was agreed on: no frames are looked at, none is too large."""
+"""Two connections joined byte for byte, once a WebSocket was agreed on: frames are not looked at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fly.local.idle import Visit
 
 
 class Tunnel:
-    """Joins a visitor's connection to a machine's. Each end that closes its sending side closes it at the other."""
+    """Joins a visitor's connection to a machine's; what one end closes is closed at the other."""
 
     def __init__(
         self,
@@ -33,11 +33,10 @@ class Tunnel:
         for end in self._ends:
             end.transport.set_protocol(end)
 
-    def halt(self, *, visitor: bool, machine: bool) -> None:
-        """Who takes no more bytes at the moment of joining."""
-        for end, clogged in zip(self._ends, (visitor, machine), strict=True):
-            if clogged:
-                end.pause_writing()
+    def drain(self) -> None:
+        """The door closes: a WebSocket would not end by itself."""
+        for end in self._ends:
+            end.transport.close()
 
     def cut(self) -> None:
         for end in self._ends:
@@ -70,7 +69,9 @@ class _End(asyncio.Protocol):
 
     __slots__ = ("_halted", "_other", "_time", "_tunnel", "_visit", "_write", "transport")
 
-    def __init__(self, tunnel: Tunnel, mine: asyncio.Transport, other: asyncio.Transport, visit: Visit) -> None:
+    def __init__(
+        self, tunnel: Tunnel, mine: asyncio.Transport, other: asyncio.Transport, visit: Visit
+    ) -> None:
         self._tunnel = tunnel
         self.transport = mine
         self._other = other
@@ -85,7 +86,7 @@ class _End(asyncio.Protocol):
         self._other.write_eof()
         return self._tunnel.half_closed(self._time())
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._tunnel.lost()
 
     def pause_writing(self) -> None:
@@ -113,4 +114,3 @@ class _MachineEnd(_End):
     def data_received(self, data: bytes) -> None:
         self._visit.last_out = self._time()
         self._write(data)
-

@@ -53,7 +53,18 @@ class Home(Protocol):
 
 
 class Upstream(asyncio.Protocol):
-    __slots__ = ("_body", "_halted", "_head", "_home", "_limits", "_reusable", "_sensed", "asker", "since", "transport")
+    __slots__ = (
+        "_body",
+        "_halted",
+        "_head",
+        "_home",
+        "_limits",
+        "_reusable",
+        "_sensed",
+        "asker",
+        "since",
+        "transport",
+    )
 
     transport: asyncio.Transport
 
@@ -151,7 +162,7 @@ class Upstream(asyncio.Protocol):
         body, asker = self._body, self.asker
         assert body is not None
         if asker is None:
-            return
+            return None
         try:
             size = body.feed(data)
         except BodyError:

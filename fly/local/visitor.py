@@ -1,4 +1,4 @@
-"""One connection of somebody who came to the door: requests are read, brought to their machine, and answered in order."""
+"""One connection of somebody who came to the door: requests are read, brought on, and answered in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from fly.local.answers import Answer
 from fly.local.bodies import Body, BodyError, UntilClose, body_of
 from fly.local.heads import END, HeadError, Request, Response, parse_request
 from fly.local.idle import Visit, succeeded
-from fly.local.tunnel import Tunnel
 from fly.local.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -39,9 +38,10 @@ class _Phase(Enum):
 
 class Visitor(asyncio.Protocol):
     __slots__ = (
-        "_ahead", "_answered", "_body", "_clogged", "_came", "_deaf", "_door", "_framed", "_half_closed", "_keep",
-        "_limits", "_missed", "_pending", "_phase", "_repeated", "_request", "_route", "_status", "_time", "_turning",
-        "_upstream", "_upstream_clogged", "_waits", "deadline", "transport", "visit",
+        "_ahead", "_answered", "_begun", "_body", "_came", "_clogged", "_deaf", "_door", "_framed",
+        "_half_closed", "_id", "_keep", "_limits", "_missed", "_pending", "_phase", "_repeated",
+        "_request", "_route", "_stamp", "_status", "_time", "_turning", "_unsent", "_upstream",
+        "_upstream_clogged", "_waits", "deadline", "transport", "visit",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -53,8 +53,8 @@ class Visitor(asyncio.Protocol):
         self._phase = _Phase.READING
         self._ahead = b""
         """Read, but not yet looked at."""
-        self._deaf = self._clogged = self._upstream_clogged = self._half_closed = self._turning = False
-        self.deadline = math.inf
+        self._deaf = self._clogged = self._half_closed = self._turning = False
+        self.deadline = self._unsent = math.inf
         self._forget_request()
 
     def _forget_request(self) -> None:
@@ -65,9 +65,11 @@ class Visitor(asyncio.Protocol):
         self._body: Body | None = None
         self._pending: list[bytes] = []
         """Of the body, until there is a connection that takes it."""
-        self._answered = self._repeated = self._missed = self._waits = False
+        self._answered = self._begun = self._repeated = self._missed = self._waits = (
+            self._upstream_clogged
+        ) = False
         self._framed = self._keep = True
-        self._status = 0
+        self._status, self._id = 0, b""
         self._came = 0.0
         """When it had to begin to wait; 0 when it never had to."""
 
@@ -76,6 +78,7 @@ class Visitor(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(self._limits.buffer_bytes)
+        self._stamp = self._door.stamp(self.transport)
         self.deadline = self._time() + self._limits.head_s
         if not self._door.welcome(self):
             self._reply(answers.CROWDED)
@@ -90,10 +93,10 @@ class Visitor(asyncio.Protocol):
         if self._phase is not _Phase.ASKING or self._body is not None or not self.transport.can_write_eof():
             return False
         self._half_closed, self._keep = True, False
-        self.deadline = min(self.deadline, self._time() + self._limits.half_close_s)
+        self._allow(self._limits.half_close_s)
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._phase = _Phase.ENDING
         self._leave()
         self._door.parted(self)
@@ -132,13 +135,15 @@ class Visitor(asyncio.Protocol):
     def _listen(self) -> None:
         """Stops reading while enough waits to be worked on."""
         waiting = len(self._ahead) + sum(map(len, self._pending)) if self._ahead or self._pending else 0
-        deaf = self._upstream_clogged or (waiting > self._limits.buffer_bytes and self._phase is _Phase.ASKING)
+        deaf = self._upstream_clogged or (
+            waiting > self._limits.buffer_bytes and self._phase is _Phase.ASKING
+        )
         if deaf is not self._deaf and not self.transport.is_closing():
             self._deaf = deaf
             (self.transport.pause_reading if deaf else self.transport.resume_reading)()
 
     def _read_head(self) -> bool:
-        data = self._ahead.lstrip(b"\r\n") if self._ahead[:1] in b"\r\n" else self._ahead
+        data = self._ahead.removeprefix(b"\r\n")
         end = data.find(END)
         if end < 0 or end > self._limits.head_bytes:
             return self._wait_for_head(data)
@@ -152,11 +157,11 @@ class Visitor(asyncio.Protocol):
     def _wait_for_head(self, data: bytes) -> bool:
         if len(data) > self._limits.head_bytes:
             self._refuse(431, "the head of the request is too long")
-        elif b"\n\n" in data or b"\n\r\n" in data.replace(b"\r\n", b"  "):
+        elif data.count(b"\n") != data.count(b"\r\n"):
             self._refuse(400, "lines have to end with CR LF")
-        elif data and self._keep:
-            self._keep = False  # marks that a head has begun, and with it its time
-            self.deadline = self._time() + self._limits.head_s
+        elif not self._begun:
+            self._begun = True
+            self._allow(self._limits.head_s)
         return False
 
     def _begin(self, request: Request) -> None:
@@ -167,14 +172,20 @@ class Visitor(asyncio.Protocol):
         if (found := self._door.find(request.host)) is None:
             return self._reply(answers.UNKNOWN)
         self._route, target = found
-        self.visit = Visit(now, now)
+        self.visit = Visit(now, now, now)
         self._route.seen.visits.add(self.visit)
-        self._await_answer(now)
+        self._await_answer()
         self._route.admit(self, target)
         return None
 
-    def _await_answer(self, now: float) -> None:
-        self.deadline = now + (self._limits.first_byte_s if self._body is None else self._limits.body_s)
+    def _allow(self, seconds: float) -> None:
+        """So long from now on; less to one that may be gone."""
+        self.deadline = self._time() + (
+            min(seconds, self._limits.half_close_s) if self._half_closed else seconds
+        )
+
+    def _await_answer(self) -> None:
+        self._allow(self._limits.first_byte_s if self._body is None else self._limits.body_s)
 
     def _read_body(self, body: Body) -> bool:
         data = self._ahead
@@ -186,9 +197,9 @@ class Visitor(asyncio.Protocol):
         self._ahead = data[size:]
         if body.done:
             self._body = None
-        self.visit.last_in = now = self._time()
+        self.visit.last_in = self._time()
         if not self._answered and not self._waits:
-            self._await_answer(now)
+            self._await_answer()
         self._send(data if size == len(data) else data[:size])
         return True
 
@@ -220,17 +231,18 @@ class Visitor(asyncio.Protocol):
         assert self._request is not None
         self._waits = True
         self._came = self._came or now
-        self.deadline = now + (self._limits.page_s if self._request.navigation else self._limits.hold_s)
+        self._allow(self._limits.page_s if self._request.navigation else self._limits.hold_s)
 
     def released(self) -> None:
         self._waits = False
-        self._await_answer(self._time())
+        self._await_answer()
 
     def reached(self, upstream: Upstream) -> None:
         assert self._request is not None
         self._upstream = upstream
         upstream.halt(self._clogged)
-        head = self._request.onward(self._door.vouch(self.transport))
+        self._id = self._door.request_id()
+        head = self._request.onward(self._stamp + self._id)
         upstream.ask(self, b"".join((head, *self._pending)))
         self._pending.clear()
         self._listen()
@@ -245,8 +257,8 @@ class Visitor(asyncio.Protocol):
 
     def upstream_clogged(self, clogged: bool) -> None:
         self._upstream_clogged = clogged
-        if clogged and not self._answered:
-            self.deadline = self._time() + self._limits.first_byte_s
+        if not self._answered:
+            self._allow(self._limits.first_byte_s)
         self._listen()
 
     # The machine's answer.
@@ -262,8 +274,8 @@ class Visitor(asyncio.Protocol):
         if self._came:
             self._door.figures.cold_answers.add(self._time() - self._came)
         self.visit.last_out = self._time()
-        self.deadline = self.visit.last_out + self._limits.half_close_s if self._half_closed else math.inf
-        self.transport.write(response.onward(b"" if self._keep else b"Connection: close\r\n"))
+        self._allow(math.inf)
+        self.transport.write(response.onward(self._id if self._keep else self._id + b"Connection: close\r\n"))
 
     def answer_went_on(self, data: bytes) -> None:
         self.visit.last_out = self._time()
@@ -271,7 +283,6 @@ class Visitor(asyncio.Protocol):
 
     def answer_ended(self) -> None:
         self._upstream = None
-        self._upstream_clogged = False
         self._part()
         self._turn()
 
@@ -296,8 +307,9 @@ class Visitor(asyncio.Protocol):
 
     def _cut(self) -> None:
         """The visitor must see that the answer is incomplete, also when only its end would tell."""
-        self._close_visit()
-        if self._framed:
+        framed = self._framed
+        self._leave()
+        if framed:
             return self._end()
         endpoint: socket.socket = self.transport.get_extra_info("socket")
         endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
@@ -306,16 +318,17 @@ class Visitor(asyncio.Protocol):
 
     def socket_opened(self, upstream: Upstream, response: Response, rest: bytes) -> None:
         assert self._route is not None
-        route, self._upstream = self._route, None
-        self.visit.socket = True
-        self._door.figures.upgraded += 1
-        self.transport.write(response.onward(b"Connection: Upgrade\r\nUpgrade: websocket\r\n") + rest)
-        if self._ahead:
-            upstream.transport.write(self._ahead)
+        self._upstream = None
+        self._status, self.visit.socket = response.status, True
+        self._log_visit()
+        self._door.join(self._route, self.visit, self.transport, upstream)
         if self._deaf:
             self.transport.resume_reading()
-        upstream.halt(False)
-        self._door.joined(self, route, upstream)
+        agreed = response.onward(self._id + b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        self.transport.write(agreed + rest)
+        if self._ahead:
+            upstream.transport.write(self._ahead)
+        self._door.parted(self)
 
     # The door's own answers, and the end.
 
@@ -327,25 +340,26 @@ class Visitor(asyncio.Protocol):
     def _reply(self, answer: Answer) -> None:
         """Says it, unless an answer is already under way: then only the end can tell."""
         if self._phase is _Phase.ENDING:
-            return
+            return None
         if self._answered:
-            self._leave()
             return self._cut()
         request = self._request
         self._keep = self._keep and request is not None and self._body is None and not self._door.draining
         page, bodiless = request is not None and request.html, self.method == b"HEAD"
+        self._status = answer.status
         self.transport.write(answer.wire(page=page, body=not bodiless, keep_alive=self._keep))
         self._part()
         return None
 
     def _part(self) -> None:
         """The answer is complete."""
+        self._log_visit()
         keep = self._keep and self._body is None
         self._leave()
         if not keep:
             return self._end()
         self._phase = _Phase.READING
-        self.deadline = self._time() + self._limits.keep_alive_s
+        self._allow(self._limits.keep_alive_s)
         return None
 
     def _leave(self) -> None:
@@ -355,6 +369,25 @@ class Visitor(asyncio.Protocol):
         self._forget_request()
         if upstream is not None:
             upstream.leave()
+
+    def _log_visit(self) -> None:
+        """One line for each request; those that had to wait for a machine are worth more attention."""
+        level = logging.INFO if self._came else logging.DEBUG
+        if self._request is None or self._route is None or not log.isEnabledFor(level):
+            return
+        path = self._request.target.partition(b"?")[0].decode("latin-1")
+        took_ms = (self._time() - self.visit.began) * 1000
+        cold = " cold" if self._came else ""
+        log.log(
+            level,
+            "%s %s %s %s %.1f ms%s",
+            self._route.machine_id,
+            self.method.decode(),
+            path,
+            self._status,
+            took_ms,
+            cold,
+        )
 
     def _close_visit(self) -> None:
         if self._route is not None:
@@ -375,7 +408,7 @@ class Visitor(asyncio.Protocol):
     def expire(self, now: float) -> None:
         """The deadline is over; what that means depends on what was waited for."""
         if self._phase is _Phase.ENDING:
-            self.transport.abort()
+            self._expire_ending(now)
         elif self._phase is _Phase.READING:
             self._expire_reading()
         elif self._half_closed:
@@ -383,6 +416,14 @@ class Visitor(asyncio.Protocol):
         else:
             self._reply(self._lateness())
             self._turn()
+
+    def _expire_ending(self, now: float) -> None:
+        """Who still takes what was written, however slowly, may have it all."""
+        unsent = self.transport.get_write_buffer_size()
+        if 0 < unsent < self._unsent:
+            self._unsent, self.deadline = unsent, now + self._limits.body_s
+        else:
+            self.transport.abort()
 
     def _expire_reading(self) -> None:
         if self._ahead:
@@ -406,7 +447,6 @@ class Visitor(asyncio.Protocol):
 
     def drain(self) -> None:
         """The door closes: who asks nothing goes at once, who asks gets the answer."""
-        self._keep = False
         if self._phase is _Phase.READING:
             self.transport.close()
 

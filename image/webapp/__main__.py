@@ -79,7 +79,7 @@ def uvicorn_config(app: Callable[[], ASGIApp]) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,  # longer than a proxy keeps a connection in its pool
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=1,
     )
 
 

@@ -203,11 +203,12 @@ class Conversation:
                 await asyncio.wait_for(self._turn.over.wait(), timeout_s / 3)
         if self._turn:
             self._end(Ended("lost"), all_is_over=True)
-        tasks = [task for task in (self._worker, *self._chores) if task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._worker:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
         await self._leave_process(max(0.2, deadline - time.monotonic()))
+        if self._chores:
+            await asyncio.wait(self._chores, timeout=max(0.2, deadline - time.monotonic()))
         self.board.flush()
 
     # --- the worker: carries the queue to Claude, and lives as long as the process ---

@@ -12,12 +12,12 @@ import shutil
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from webapp.journal import Journal
-from webapp.transcript import command, prompt_of, said
+from webapp.transcript import NOT_SPOKEN, command, prompt_of, said
 
 log = logging.getLogger("webapp")
 
@@ -122,7 +122,8 @@ class Index:
             if path.exists():
                 _append(path, {"type": "custom-title", "customTitle": title, "sessionId": conversation})
             row.given_title = title
-            self._save(row)
+            with self._db:
+                self._save(row)
             return row.summary()
 
     def delete(self, conversation: str) -> bool:
@@ -190,20 +191,7 @@ class Index:
         return _Row(*found) if found else _Row(conversation)
 
     def _save(self, row: _Row) -> None:
-        with self._db:
-            self._db.execute(
-                "replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    row.id,
-                    row.source,
-                    row.mtime,
-                    row.read,
-                    row.given_title,
-                    row.first_prompt,
-                    row.updated_at,
-                    row.folded,
-                ),
-            )
+        self._db.execute("replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?)", astuple(row))
 
     def _refresh(self) -> None:
         sources = _files(self._journals) | _files(self._transcripts)
@@ -211,9 +199,9 @@ class Index:
         gone = known.keys() - sources.keys()
         with self._db:
             self._db.executemany("delete from conversation where id = ?", [(one,) for one in gone])
-        for conversation, (path, mtime) in sources.items():
-            if known.get(conversation) != f"{path}:{mtime}":
-                self._reindex(conversation, path, mtime)
+            for conversation, (path, mtime) in sources.items():
+                if known.get(conversation) != f"{path}:{mtime}":
+                    self._reindex(conversation, path, mtime)
 
     def _reindex(self, conversation: str, path: Path, mtime: int) -> None:
         row = self._row(conversation)
@@ -261,35 +249,36 @@ def _read_journal(row: _Row, path: Path) -> None:
 
 
 def _read_transcript(row: _Row, path: Path) -> None:
+    words = [row.folded]
     with path.open("rb") as file:
         file.seek(row.read)
         for line in file:
             if not line.endswith(b"\n"):
                 break
             row.read += len(line)
-            _index_line(row, line)
+            words += _index_line(row, line)
+    row.folded = "\n".join(word.casefold() for word in words)
 
 
-def _index_line(row: _Row, line: bytes) -> None:
+def _index_line(row: _Row, line: bytes) -> list[str]:
+    """The words that can be searched for in this line; what else it says goes into the row."""
     if line.startswith(b'{"type":"custom-title"'):
         row.given_title = str(_parsed(line).get("customTitle") or "")
-        row.folded += f"\n{row.given_title.casefold()}"
-    elif b'"isSidechain":true' in line:
-        return
-    elif b'"type":"assistant"' in line and b'"type":"text"' in line:
+        return [row.given_title]
+    if line.startswith(NOT_SPOKEN) or b'"isSidechain":true' in line:
+        return []
+    if b'"type":"assistant"' in line and b'"type":"text"' in line:
         entry = _parsed(line)
-        if entry.get("type") == "assistant":
-            _spoken(row, entry, said(entry["message"]["content"]))
-    elif (text := prompt_of(line)) is not None:
-        entry = _parsed(line)
-        if "origin" not in entry:
-            row.first_prompt = row.first_prompt or command(text) or text
-            _spoken(row, entry, text)
-
-
-def _spoken(row: _Row, entry: dict[str, Any], text: str) -> None:
-    row.folded += f"\n{text.casefold()}"
+        text = said(entry["message"]["content"]) if entry.get("type") == "assistant" else None
+    else:
+        text = prompt_of(line)
+        entry = _parsed(line) if text is not None else {}
+    if text is None or "origin" in entry:
+        return []
+    if entry["type"] == "user":
+        row.first_prompt = row.first_prompt or command(text) or text
     row.updated_at = str(entry.get("timestamp") or row.updated_at)
+    return [text]
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -231,7 +231,7 @@ class Terminal:
 
     # End
 
-    async def end(self, grace_s: float = 1.0) -> None:
+    async def end(self, grace_s: float = 0.5) -> None:
         """Hangs the shell up, and what runs in its foreground; kills what does not care."""
         self._is_ending = True
         self._regulate()

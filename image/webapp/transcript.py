@@ -1,7 +1,7 @@
 """A conversation as it lies on the disk: Claude Code's own record, read without changing it.
 
-One line is one entry. Most of a transcript's bytes (what was sent to the model) are of no interest to a reader:
-a first pass only notes where the turns lie, and lines are parsed for the turns that somebody looks at.
+One line is one entry. Most of the bytes (what was sent to the model) are of no interest to a reader: a first
+pass only notes where the turns lie, and lines are parsed for the turns that somebody looks at.
 """
 
 import json
@@ -22,6 +22,8 @@ Json = dict[str, Any]
 _ENTRY = re.compile(rb'"uuid":"([0-9a-f-]{36})","timestamp":"|"timestamp":"[^"]+","uuid":"([0-9a-f-]{36})"')
 _PARENT = re.compile(rb'\{"parentUuid":"([0-9a-f-]{36})"')
 _COST = b'{"type":"cost-state"'
+NOT_SPOKEN = (b'{"type":"api-request', b'{"type":"queue-operation"')
+"""How the bulk of a transcript's lines begin: no need to look into them."""
 _SPOKEN = (b'"type":"user"', b'"type":"assistant"', b'"subtype":"local_command"')
 _INTERRUPTED = "[Request interrupted by user"
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>.*?<command-args>(.*?)</command-args>", re.DOTALL)
@@ -91,6 +93,8 @@ class Transcript:
                 self.size += len(line)
 
     def _note(self, line: bytes, place: _Line) -> None:
+        if line.startswith(NOT_SPOKEN):
+            return
         if line.startswith(_COST):
             self.cost_usd = cost_of(line)
         found = _ENTRY.search(line)

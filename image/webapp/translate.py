@@ -22,7 +22,9 @@ _OFFLINE = re.compile(
     r"fetch failed",
     re.IGNORECASE,
 )
-_NOT_FOR_PEOPLE = re.compile(r"</?tool_use_error>|<tools-used-before-summary>.*?</tools-used-before-summary>\s*")
+_NOT_FOR_PEOPLE = re.compile(
+    r"</?tool_use_error>|<tools-used-before-summary>.*?</tools-used-before-summary>\s*"
+)
 _REPORT = re.compile(r"<(summary|result)>(.*?)</\1>", re.DOTALL)
 REPORT_OF = re.compile(r"<tool-use-id>(.*?)</tool-use-id>")
 

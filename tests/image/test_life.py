@@ -11,6 +11,7 @@ from tests.support.shell import without_escapes
 from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 
+OFTEN_NS = 200_000_000
 ORPHAN = "sleep 0.731"
 INIT = re.compile(r"\b(tini|docker-init|dumb-init)\b")
 
@@ -103,7 +104,5 @@ def test_any_command_can_be_run_instead(workspaces: Workspaces) -> None:
 
 def test_health_is_known_to_the_engine(workspaces: Workspaces) -> None:
     """The engine's own health check calls a running workspace healthy."""
-    workspace = workspaces.start()
-    wait_until(
-        lambda: workspace.state().get("Health", {}).get("Status") == "healthy", "healthy", timeout_s=40
-    )
+    workspace = workspaces.start(healthcheck={"interval": OFTEN_NS})
+    wait_until(lambda: workspace.state().get("Health", {}).get("Status") == "healthy", "healthy")

@@ -16,6 +16,9 @@ from tests.support.wait import wait_until
 Begin = Callable[[], Workspace]
 EMAIL = "lilach@example.com"
 TOKEN_PATH = "/v1/oauth/token"
+GAP = r"(?: |\x1b\[\d*C)+"
+ANSWER = GAP.join(("You", "said:", "good", "morning"))
+"""A full-screen program moves the cursor where it could write a space."""
 REFUSAL = re.compile(r"wasn't accepted|failed|invalid", re.IGNORECASE)
 
 
@@ -30,6 +33,22 @@ def test_she_logs_in_and_claude_answers(lilachs_workspace: Begin, internet: Inte
     assert (status["loggedIn"], status["email"], status["authMethod"]) == (True, EMAIL, "claude.ai")
     assert shell.run("claude -p 'good morning'", timeout_s=60) == "You said: good morning"
     _assert_page_knows(workspace, "signed_in")
+
+
+def test_she_talks_with_claude_in_the_terminal(lilachs_workspace: Begin, internet: Internet) -> None:
+    """She types `claude`, asks on its own screen, is answered there, and /exit brings her back."""
+    shell = lilachs_workspace().shell(columns=120, rows=40).settle()
+    log_in(shell, internet.anthropic)
+    shell.type("claude")
+    shell.expect("❯", timeout_s=40)
+    shell.press("good morning")
+    shell.expect("morning")
+    shell.type("")
+    shell.expect(ANSWER, timeout_s=40)
+    shell.press("/exit")
+    shell.expect("/exit")
+    shell.type("")
+    assert shell.finished()[0] == 0
 
 
 def _assert_page_knows(workspace: Workspace, state: str) -> None:

@@ -1,4 +1,4 @@
-"""A page as the chat's server sees it, without a browser: it follows one conversation and holds what it is told."""
+"""A page as the chat's server sees it, without a browser: follows a conversation, holds what it is told."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def soon(probe: Callable[[], T | None], what: str, timeout_s: float = 15) 
 
 
 class Page:
-    """Applies what comes as a page must, and fails the test if an event is missing, doubled or out of order."""
+    """Applies what comes as a page must; an event that is missing, doubled or out of order fails the test."""
 
     def __init__(self, chat: Chat, conversation: str | None = None, *, from_now: bool = False) -> None:
         """`from_now` leaves out what was there when the page first looked."""

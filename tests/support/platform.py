@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = "debian:trixie-slim"
 PORT = 3000
 SERVER = r"""
-use strict; use IO::Socket::INET; use Time::HiRes;
+use strict; use IO::Socket::INET;
 $| = 1; $SIG{INT} = $SIG{TERM} = sub { print "bye\n"; exit 0 };
-Time::HiRes::sleep($ENV{BOOT_S} || 0);
+select(undef, undef, undef, $ENV{BOOT_S} || 0);
 exit $ENV{EXIT_AT_ONCE} if defined $ENV{EXIT_AT_ONCE};
 my $socket = IO::Socket::INET->new(LocalPort => 3000, Listen => 128, ReuseAddr => 1) or die "listen: $!";
 print "listening\n"; print STDERR "a line of stderr\n";

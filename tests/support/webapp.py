@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.types import ASGIApp
+from webapp.__main__ import uvicorn_config
+from webapp.app import Server
+from webapp.config import Config, read_config
+from webapp.environment import environment
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.support.wait import wait_until
-from webapp.__main__ import uvicorn_config
-from webapp.config import Config, read_config
-from webapp.environment import environment
 
 NO_CHAT = "refused by the chat that is none"
 
@@ -95,6 +97,8 @@ class Served:
 
     url: str
     server: uvicorn.Server
+    config: Config
+    chat: NoChat
 
     @property
     def socket_url(self) -> str:
@@ -116,19 +120,25 @@ class Served:
 
 
 @contextmanager
-def serving(app: Callable[[], ASGIApp]) -> Iterator[Served]:
-    """The app behind the very server that serves it in a workspace."""
+def serving(config: Config, chat: NoChat) -> Iterator[Served]:
+    """All but Claude, behind the very server that serves it in a workspace."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn_config(app))
+    server = uvicorn.Server(uvicorn_config(lambda: _app(config, chat)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
     thread.start()
     try:
         wait_until(lambda: server.started, "the server", hopeless=lambda: _why_dead(thread))
-        yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", server)
+        yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", server, config, chat)
     finally:
         server.should_exit = True
         thread.join(timeout=15)
         assert not thread.is_alive(), "the server does not end"
+
+
+def _app(config: Config, chat: NoChat) -> ASGIApp:
+    server = Server(config, short_environment(config))
+    server.chat = chat  # type: ignore[assignment]
+    return server.app()
 
 
 def _why_dead(thread: threading.Thread) -> str:
@@ -150,6 +160,11 @@ class Page:
         self.acks = True
         self.send("h", struct.pack(">Q", drawn))
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The columns and rows that hold now, as far as the page has been told."""
+        return self.sizes[-1][1:] if self.sizes else None
+
     def send(self, kind: str, body: bytes = b"") -> None:
         self.socket.send(kind.encode() + body)
 
@@ -161,7 +176,8 @@ class Page:
 
     def ack(self) -> None:
         self.acked = self.position
-        self.send("a", struct.pack(">Q", self.position))
+        with suppress(ConnectionClosed):  # what is left can be drawn all the same
+            self.send("a", struct.pack(">Q", self.position))
 
     def step(self, timeout_s: float = 15) -> str:
         """Takes one frame in and says which kind it was."""

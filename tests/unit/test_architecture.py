@@ -1,4 +1,4 @@
-"""Who imports whom (docs/design.md): held by reading the imports, so that a breach is seen the day it is written."""
+"""Who imports whom (docs/design.md), held by reading the imports."""
 
 import ast
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOING_IO = {
-    "asyncio", "docker", "httpx", "http", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3", "ssl",
-    "subprocess", "tempfile", "time", "urllib.request",
+    "asyncio", "docker", "httpx", "http", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3",
+    "ssl", "subprocess", "tempfile", "time", "urllib.request",
 }  # fmt: skip
 OURS = ("fly", "image", "webapp", "tasks", "tests")
 
@@ -79,7 +79,9 @@ def test_only_the_client_speaks_http(name: str) -> None:
 
 
 def test_only_one_file_speaks_to_docker_in_the_platform() -> None:
-    speakers = {path.name for path in sources("fly/local") if any(within(name, "docker") for name in imports(path))}
+    speakers = {
+        path.name for path in sources("fly/local") if any(within(name, "docker") for name in imports(path))
+    }
     assert speakers <= {"docker.py"}
 
 

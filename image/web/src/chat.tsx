@@ -76,7 +76,10 @@ function Welcome() {
       {state === "signed_out" ? (
         <section class="card connect">
           <h2>Connect Claude Code</h2>
-          <p>This workspace is yours. Connect it to your own Anthropic account once, and Claude can start working for you.</p>
+          <p>
+            This workspace is yours. Connect it to your own Anthropic account once, and Claude can start working for
+            you.
+          </p>
           <button type="button" class="primary" onClick={() => go("/settings/authentication")}>
             Show me how
           </button>
@@ -160,8 +163,8 @@ function Composer({ running, draftOf }: { running: boolean; draftOf: string }) {
         </button>
       </div>
       <p class="hint">
-        {settings.value.enter_sends ? "Enter sends, Shift + Enter starts a new line." : "Ctrl + Enter sends."} Claude can make
-        mistakes.
+        {settings.value.enter_sends ? "Enter sends, Shift + Enter starts a new line." : "Ctrl + Enter sends."} Claude
+        can make mistakes.
       </p>
     </form>
   );

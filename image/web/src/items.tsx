@@ -182,7 +182,12 @@ function Questions({ item }: { item: AskItem }) {
         </fieldset>
       ))}
       <div class="actions">
-        <button type="button" class="primary" disabled={!complete} onClick={() => reply(item.id, { decision: "allow", answers })}>
+        <button
+          type="button"
+          class="primary"
+          disabled={!complete}
+          onClick={() => reply(item.id, { decision: "allow", answers })}
+        >
           Answer
         </button>
       </div>
@@ -208,10 +213,14 @@ function Notice({ item }: { item: NoticeItem }) {
 
 function End({ item }: { item: EndItem }) {
   if (item.outcome === "completed")
-    return settings.value.detail === "detailed" && item.cost_usd !== null ? <p class="end">${item.cost_usd.toFixed(3)}</p> : null;
-  const words = { stopped: "You stopped Claude.", failed: "This answer ended early.", lost: "This answer was cut off." }[
-    item.outcome
-  ];
+    return settings.value.detail === "detailed" && item.cost_usd !== null ? (
+      <p class="end">${item.cost_usd.toFixed(3)}</p>
+    ) : null;
+  const words = {
+    stopped: "You stopped Claude.",
+    failed: "This answer ended early.",
+    lost: "This answer was cut off.",
+  }[item.outcome];
   return (
     <p class="item end">
       <span>{words}</span>

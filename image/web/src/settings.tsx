@@ -84,7 +84,12 @@ function General() {
         <Choice
           label="Permission"
           value={permission_mode}
-          options={{ default: "Ask me", acceptEdits: "Edit files freely", plan: "Plan first", bypassPermissions: "Never ask" }}
+          options={{
+            default: "Ask me",
+            acceptEdits: "Edit files freely",
+            plan: "Plan first",
+            bypassPermissions: "Never ask",
+          }}
           pick={(value) => void change({ permission_mode: value })}
         />
       </Field>
@@ -155,8 +160,8 @@ function Authentication() {
       {!signedIn && (
         <>
           <p>
-            Claude works with your own Anthropic account. You connect it once, in a terminal: a window in which you type commands.
-            It takes a minute.
+            Claude works with your own Anthropic account. You connect it once, in a terminal: a window in which you type
+            commands. It takes a minute.
           </p>
           <Steps />
         </>

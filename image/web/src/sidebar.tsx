@@ -96,7 +96,12 @@ function Row({ conversation }: { conversation: Conversation }) {
       <button type="button" aria-label={`Rename ${conversation.title}`} title="Rename" onClick={() => setEditing(true)}>
         <Icon name="pencil" />
       </button>
-      <button type="button" aria-label={`Delete ${conversation.title}`} title="Delete" onClick={() => void remove(conversation)}>
+      <button
+        type="button"
+        aria-label={`Delete ${conversation.title}`}
+        title="Delete"
+        onClick={() => void remove(conversation)}
+      >
         <Icon name="bin" />
       </button>
     </li>

@@ -68,7 +68,9 @@ class Session {
     this.screen.loadAddon(new WebLinksAddon(follow));
     this.screen.open(box);
     this.screen.onData((text) => this.live && this.type(text));
-    this.screen.onBinary((text) => this.live && void this.feed(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
+    this.screen.onBinary(
+      (text) => this.live && void this.feed(Uint8Array.from(text, (letter) => letter.charCodeAt(0))),
+    );
     this.screen.onTitleChange((title) => titled(title.slice(0, 80)));
     this.screen.attachCustomKeyEventHandler((event) => this.key(event));
     this.watch = new ResizeObserver(() => this.refit());
@@ -90,7 +92,8 @@ class Session {
   }
 
   private key(event: KeyboardEvent): boolean {
-    const copies = (event.ctrlKey && event.shiftKey && event.code === "KeyC") || (event.metaKey && event.code === "KeyC");
+    const copies =
+      (event.ctrlKey && event.shiftKey && event.code === "KeyC") || (event.metaKey && event.code === "KeyC");
     if (!copies || event.type !== "keydown" || !this.screen.hasSelection()) return true;
     event.preventDefault();
     void navigator.clipboard.writeText(this.screen.getSelection());
@@ -106,7 +109,8 @@ class Session {
   private async feed(bytes: Uint8Array): Promise<void> {
     for (let start = 0; start < bytes.length; start += PIECE) {
       while ((this.socket?.bufferedAmount ?? 0) > FULL) await new Promise((done) => setTimeout(done, 10));
-      if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(frames.input(bytes.subarray(start, start + PIECE)));
+      if (this.socket?.readyState === WebSocket.OPEN)
+        this.socket.send(frames.input(bytes.subarray(start, start + PIECE)));
     }
   }
 

@@ -46,5 +46,7 @@ test("events before any snapshot ask for one", () => {
 });
 
 test("an item is never there twice", () => {
-  expect(take(start, event(5, { op: "add", item: { ...said, text: "new" } })).items).toEqual([{ ...said, text: "new" }]);
+  expect(take(start, event(5, { op: "add", item: { ...said, text: "new" } })).items).toEqual([
+    { ...said, text: "new" },
+  ]);
 });

@@ -2,8 +2,8 @@
 
 Words in square brackets are steps; all else is talk. Without steps the answer is ``You said: <the words>``
 (what stands before the first step; ``Done.`` without any). Steps are spread over as many responses as the
-tools need: a response ends with a tool call (and the ``also`` calls after it), or with the last step; once they
-are used up, a tool's result is answered with ``The tool said: <result>``.
+tools need: a response ends with a tool call (and the ``also`` calls after it), or with the last step. When
+they are used up, a tool's result is answered with ``The tool said: <result>``.
 
 ::
 

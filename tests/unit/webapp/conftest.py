@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.support.webapp import NoChat, Served, serving, short_environment, workspace_config
-from webapp.app import Server
 from webapp.config import Config
+
+from tests.support.webapp import NoChat, Served, serving, workspace_config
 
 
 @pytest.fixture
@@ -22,14 +21,16 @@ def chat() -> NoChat:
     return NoChat()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The same for all tests of a module that leave it as they found it."""
+    config = workspace_config(tmp_path_factory.mktemp("shared"))
+    with serving(config, NoChat()) as served:
+        yield served
+
+
 @pytest.fixture
 def served(config: Config, chat: NoChat) -> Iterator[Served]:
     """The whole server but for Claude."""
-
-    def app():  # type: ignore[no-untyped-def]
-        server = Server(config, short_environment(config))
-        server.chat = chat  # type: ignore[assignment]
-        return server.app()
-
-    with serving(app) as served:
+    with serving(config, chat) as served:
         yield served

@@ -10,9 +10,9 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
+from webapp.config import Config
 
 from tests.support.webapp import Served
-from webapp.config import Config
 
 SCRIPT = "/assets/page-1a2b3c4d.js"
 
@@ -26,16 +26,16 @@ def raw(served: Served, request: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", ["/", "/settings", "/c/1c0e6a5e-0000-4000-8000-000000000000", "/index.html"])
-def test_every_address_of_the_page_is_the_page(served: Served, path: str) -> None:
-    with served.client() as client:
+def test_every_address_of_the_page_is_the_page(shared: Served, path: str) -> None:
+    with shared.client() as client:
         answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "my-jarvis" in answer.text
     assert answer.headers["cache-control"] == "no-cache"
 
 
-def test_hashed_files_are_kept_for_ever(served: Served) -> None:
-    with served.client() as client:
+def test_hashed_files_are_kept_for_ever(shared: Served) -> None:
+    with shared.client() as client:
         answer = client.get(SCRIPT)
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
@@ -52,14 +52,17 @@ def test_files_come_as_the_build_has_compressed_them(
     bodies = {"br": b"made by brotli", "gzip": gzip.compress(b"made by gzip"), None: script.read_bytes()}
     script.with_name(script.name + ".br").write_bytes(b"made by brotli")
     script.with_name(script.name + ".gz").write_bytes(bodies["gzip"])
-    with served.client() as client, client.stream("GET", SCRIPT, headers={"accept-encoding": accepted}) as answer:
+    with (
+        served.client() as client,
+        client.stream("GET", SCRIPT, headers={"accept-encoding": accepted}) as answer,
+    ):
         assert answer.headers.get("content-encoding") == encoding
         assert answer.headers["vary"] == "accept-encoding"
         assert b"".join(answer.iter_raw()) == bodies[encoding]
 
 
-def test_what_has_not_changed_is_not_sent_again(served: Served) -> None:
-    with served.client() as client:
+def test_what_has_not_changed_is_not_sent_again(shared: Served) -> None:
+    with shared.client() as client:
         first = client.get("/")
         again = client.get("/", headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
     assert (again.status_code, again.content) == (304, b"")
@@ -79,8 +82,8 @@ def test_a_new_page_of_the_same_size_and_date_is_sent(served: Served, config: Co
     assert (answer.status_code, "my-second" in answer.text) == (200, True)
 
 
-def test_head_is_get_without_the_body(served: Served) -> None:
-    with served.client() as client:
+def test_head_is_get_without_the_body(shared: Served) -> None:
+    with shared.client() as client:
         got, head = client.get("/"), client.head("/")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == got.headers["content-length"]
@@ -88,7 +91,9 @@ def test_head_is_get_without_the_body(served: Served) -> None:
 
 
 def test_inline_parts_are_allowed_by_their_hash_alone(served: Served, config: Config) -> None:
-    (config.static / "index.html").write_text("<style>p{color:red}</style><script>go()</script><script src='/x.js'></script>")
+    (config.static / "index.html").write_text(
+        "<style>p{color:red}</style><script>go()</script><script src='/x.js'></script>"
+    )
     with served.client() as client:
         policy = client.get("/").headers["content-security-policy"]
     for part in (b"p{color:red}", b"go()"):
@@ -104,19 +109,26 @@ def test_a_page_that_is_not_built_is_said(served: Served, config: Config) -> Non
     assert (answer.status_code, "page not built" in answer.text) == (500, True)
 
 
-@pytest.mark.parametrize("path", ["/api/nothing", "/api", "/api/terminals/t_0/nothing", "/assets/none-1a2b.js"])
-def test_what_is_not_there_is_said_in_json(served: Served, path: str) -> None:
-    with served.client() as client:
+@pytest.mark.parametrize(
+    "path", ["/api/nothing", "/api", "/api/terminals/t_0/nothing", "/assets/none-1a2b.js"]
+)
+def test_what_is_not_there_is_said_in_json(shared: Served, path: str) -> None:
+    with shared.client() as client:
         answer = client.get(path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("POST", "/api/nothing", 404), ("PUT", "/api/terminals", 405), ("POST", "/", 405), ("DELETE", SCRIPT, 405)],
+    [
+        ("POST", "/api/nothing", 404),
+        ("PUT", "/api/terminals", 405),
+        ("POST", "/", 405),
+        ("DELETE", SCRIPT, 405),
+    ],
 )
-def test_other_methods_are_refused(served: Served, method: str, path: str, status: int) -> None:
-    with served.client() as client:
+def test_other_methods_are_refused(shared: Served, method: str, path: str, status: int) -> None:
+    with shared.client() as client:
         answer = client.request(method, path)
     assert (answer.status_code, set(answer.json()["error"])) == (status, {"code", "message", "hint"})
 
@@ -133,10 +145,10 @@ def test_other_methods_are_refused(served: Served, method: str, path: str, statu
         "/assets/x%00.js",
     ],
 )
-def test_no_address_leads_out_of_the_page(served: Served, config: Config, path: str) -> None:
-    (config.static.parent / "secret.json").write_text('"secret"')
-    (config.static / ".hidden.json").write_text('"secret"')
-    answer = raw(served, f"GET {path} HTTP/1.1")
+def test_no_address_leads_out_of_the_page(shared: Served, path: str) -> None:
+    (shared.config.static.parent / "secret.json").write_text('"secret"')
+    (shared.config.static / ".hidden.json").write_text('"secret"')
+    answer = raw(shared, f"GET {path} HTTP/1.1")
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert b"secret" not in answer
 

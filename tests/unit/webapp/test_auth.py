@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.support.webapp import NoChat, Served, run_async, serving, short_environment, workspace_config
-from webapp.app import Server
 from webapp.auth import Auth, Login, parse_status
 from webapp.config import Config
+
+from tests.support.webapp import NoChat, Served, run_async, short_environment, workspace_config
 
 SIGNED_OUT = {"loggedIn": False, "authMethod": "none", "configDirectory": "/data/claude"}
 SIGNED_IN = {
@@ -102,7 +101,8 @@ def log_in(binary: Binary, config: Config, status: dict[str, Any] = SIGNED_IN) -
 def test_a_status_is_read() -> None:
     auth = parse_status(json.dumps(SIGNED_IN).encode())
     assert auth.says_the_same_as(Auth("signed_in", "claude.ai", "lilach@example.com", "Lilach's", "max"))
-    assert auth.checked_at and auth.checked_at.endswith("Z")
+    assert auth.checked_at is not None
+    assert auth.checked_at.endswith("Z")
     assert parse_status(json.dumps(SIGNED_OUT).encode()).says_the_same_as(Auth("signed_out"))
 
 
@@ -141,7 +141,9 @@ def test_another_account_is_noticed(config: Config, binary: Binary) -> None:
     async def story(watched: Watched) -> None:
         await watched.until(lambda: watched.login.now.email == "lilach@example.com")
         binary.says({**SIGNED_IN, "email": "noam@example.com"})
-        (config.claude_config / ".claude.json").write_text('{"oauthAccount": {"emailAddress": "noam@example.com"}}')
+        (config.claude_config / ".claude.json").write_text(
+            '{"oauthAccount": {"emailAddress": "noam@example.com"}}'
+        )
         await watched.until(lambda: watched.login.now.email == "noam@example.com")
 
     watching(config, story)
@@ -155,7 +157,11 @@ def test_the_binary_is_asked_only_when_the_login_may_have_changed(
     async def story(watched: Watched) -> None:
         await watched.until(lambda: watched.login.now.state == "signed_out")
         for turn in range(10):  # Claude writes its file with every turn
-            content = {"numStartups": turn, "oauthAccount": None, "projects": {"/data/workspace": {"cost": turn}}}
+            content = {
+                "numStartups": turn,
+                "oauthAccount": None,
+                "projects": {"/data/workspace": {"cost": turn}},
+            }
             (config.claude_config / ".claude.json").write_text(json.dumps(content))
             await asyncio.sleep(0.03)
         questions = len(binary.asked())
@@ -164,7 +170,9 @@ def test_the_binary_is_asked_only_when_the_login_may_have_changed(
     watching(config, story)
 
 
-def test_nobody_there_means_no_question(config: Config, binary: Binary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there_means_no_question(
+    config: Config, binary: Binary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("webapp.auth.LOOK_EVERY_S", 0.01)
 
     async def story(watched: Watched) -> None:
@@ -192,7 +200,9 @@ def test_many_who_ask_at_once_share_one_question(config: Config, binary: Binary)
     assert binary.asked() == ["auth status"] * 2
 
 
-def test_the_binary_sees_the_short_environment(config: Config, binary: Binary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_binary_sees_the_short_environment(
+    config: Config, binary: Binary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLY_API_TOKEN", "secret")
 
     async def story(watched: Watched) -> None:
@@ -240,17 +250,6 @@ def test_a_binary_that_hangs_is_not_left_running(
     assert not Path("/proc", (binary.folder / "pid").read_text().strip()).exists()
 
 
-@pytest.fixture
-def served_with_claude(config: Config, chat: NoChat) -> Any:
-    def app() -> Any:
-        server = Server(config, short_environment(config))
-        server.chat = chat  # type: ignore[assignment]
-        return server.app()
-
-    with serving(app) as served:
-        yield served
-
-
 def receive(socket: Any, kind: str) -> dict[str, Any]:
     while True:
         message: dict[str, Any] = json.loads(socket.recv(timeout=15))
@@ -258,51 +257,51 @@ def receive(socket: Any, kind: str) -> dict[str, Any]:
             return message
 
 
-def test_the_first_page_does_not_wait_for_the_binary(served_with_claude: Served, binary: Binary) -> None:
+def test_the_first_page_does_not_wait_for_the_binary(served: Served, binary: Binary) -> None:
     (binary.folder / "slow").write_text("1")
-    with served_with_claude.connect("/api/live") as live:
+    with served.connect("/api/live") as live:
         boot = json.loads(live.recv(timeout=15))["boot"]
         assert boot["auth"] == Auth().json()
         assert receive(live, "auth")["auth"]["state"] == "signed_out"
 
 
 def test_the_page_and_the_chat_hear_of_a_login(
-    served_with_claude: Served, config: Config, binary: Binary, chat: NoChat
+    served: Served, config: Config, binary: Binary, chat: NoChat
 ) -> None:
-    with served_with_claude.connect("/api/live") as live:
+    with served.connect("/api/live") as live:
         assert receive(live, "auth")["auth"]["state"] == "signed_out"
         log_in(binary, config)
         assert receive(live, "auth")["auth"]["email"] == "lilach@example.com"
     assert chat.calls.count("auth_changed") == 2
 
 
-def test_who_only_asks_comes_to_know(served_with_claude: Served) -> None:
+def test_who_only_asks_comes_to_know(served: Served) -> None:
     from tests.support.wait import wait_until
 
-    with served_with_claude.client() as client:
+    with served.client() as client:
         assert client.get("/api/auth").json()["state"] == "checking"
         wait_until(lambda: client.get("/api/auth").json()["state"] == "signed_out", "an answer")
 
 
-def test_a_fresh_answer_is_the_binarys_own(served_with_claude: Served, binary: Binary) -> None:
-    with served_with_claude.client() as client:
+def test_a_fresh_answer_is_the_binarys_own(served: Served, binary: Binary) -> None:
+    with served.client() as client:
         assert client.get("/api/auth?fresh=1").json()["state"] == "signed_out"
         binary.says(SIGNED_IN)  # nothing on disk tells it
         assert client.get("/api/auth").json()["state"] == "signed_out"
         assert client.get("/api/auth?fresh=1").json()["plan"] == "max"
 
 
-def test_logging_out(served_with_claude: Served, config: Config, binary: Binary) -> None:
+def test_logging_out(served: Served, config: Config, binary: Binary) -> None:
     log_in(binary, config)
-    with served_with_claude.client() as client:
+    with served.client() as client:
         assert client.get("/api/auth?fresh=1").json()["state"] == "signed_in"
         assert client.post("/api/auth/logout").json()["state"] == "signed_out"
     assert "auth logout" in binary.asked()
 
 
-def test_a_key_that_cannot_be_logged_out_is_said(served_with_claude: Served, binary: Binary) -> None:
+def test_a_key_that_cannot_be_logged_out_is_said(served: Served, binary: Binary) -> None:
     binary.says({"loggedIn": True, "authMethod": "api_key"})
     (binary.folder / "deaf").touch()
-    with served_with_claude.client() as client:
+    with served.client() as client:
         answer = client.post("/api/auth/logout")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "still_signed_in")

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.webapp import Served
 from webapp import __version__
+
+from tests.support.webapp import Served
 
 HEAVY = {"claude_agent_sdk", "mcp", "pydantic", "jsonschema", "httpx", "anyio._backends"}
 
@@ -22,11 +23,11 @@ def test_a_page_is_told_all_that_it_draws(served: Served) -> None:
     assert boot["workspace"].endswith("/data/workspace")
 
 
-def test_the_versions_are_those_of_what_is_installed(served: Served) -> None:
+def test_the_versions_are_those_of_what_is_installed(shared: Served) -> None:
     import claude_agent_sdk
     from claude_agent_sdk._cli_version import __cli_version__
 
-    with served.client() as client:
+    with shared.client() as client:
         versions = client.get("/api/boot").json()["versions"]
     assert versions == {"app": __version__, "claude": __cli_version__, "sdk": claude_agent_sdk.__version__}
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from webapp.config import ConfigError, read_config
 
 
@@ -20,8 +19,15 @@ def test_without_variables_it_is_the_image() -> None:
 
 
 def test_variables_say_where_and_who() -> None:
-    config = read_config({"JARVIS_DATA": "/x", "JARVIS_PORT": "81", "USER_NAME": " Lilach ", "USER_EMAIL": "l@x.org"})
-    assert (config.data, config.port, config.user_name, config.user_email) == (Path("/x"), 81, "Lilach", "l@x.org")
+    config = read_config(
+        {"JARVIS_DATA": "/x", "JARVIS_PORT": "81", "USER_NAME": " Lilach ", "USER_EMAIL": "l@x.org"}
+    )
+    assert (config.data, config.port, config.user_name, config.user_email) == (
+        Path("/x"),
+        81,
+        "Lilach",
+        "l@x.org",
+    )
 
 
 @pytest.mark.parametrize("port", ["", "http", "-1", "65536", "3000.0", "٣"])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import httpx
 import pytest
 from starlette.datastructures import Headers
+from webapp.guard import same_origin
 from websockets.exceptions import InvalidStatus
 
 from tests.support.webapp import Served
-from webapp.guard import same_origin
 
 SOCKETS = ["/api/live", "/api/terminals/t_0/socket"]
 
 
 def asked(origin_needed: bool = False, **headers: str) -> bool:
-    return same_origin(Headers({name.replace("_", "-"): value for name, value in headers.items()}), origin_needed)
+    return same_origin(
+        Headers({name.replace("_", "-"): value for name, value in headers.items()}), origin_needed
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,38 +83,43 @@ def test_two_headers_where_one_belongs_are_refused(name: bytes) -> None:
     assert not same_origin(Headers(raw=[*raw, *(one for one in raw if one[0] == name)]), origin_needed=True)
 
 
-def test_a_foreign_page_cannot_post(served: Served) -> None:
-    with served.client() as client:
+def test_a_foreign_page_cannot_post(shared: Served) -> None:
+    with shared.client() as client:
         answer = client.post("/api/terminals", json={}, headers={"origin": "https://evil.example"})
         assert answer.status_code == 403
         assert answer.json()["error"]["code"] == "foreign_origin"
         assert client.get("/api/terminals").json() == {"terminals": []}
-        assert client.post("/api/terminals", json={}, headers={"origin": served.url}).status_code == 201
+        assert (
+            client.post("/api/terminals", headers={"origin": shared.url}, json={"cols": 0}).status_code == 400
+        )
 
 
-def test_a_host_that_is_not_the_origins_cannot_post(served: Served) -> None:
-    with served.client() as client:
-        answer = client.post("/api/terminals", headers={"host": "rebound.example", "origin": served.url})
+def test_a_host_that_is_not_the_origins_cannot_post(shared: Served) -> None:
+    with shared.client() as client:
+        answer = client.post("/api/terminals", headers={"host": "rebound.example", "origin": shared.url})
     assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("path", SOCKETS)
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", None])
-def test_a_foreign_page_gets_no_socket(served: Served, path: str, origin: str | None) -> None:
-    with pytest.raises(InvalidStatus) as refused, served.connect(path, origin):
+def test_a_foreign_page_gets_no_socket(shared: Served, path: str, origin: str | None) -> None:
+    with pytest.raises(InvalidStatus) as refused, shared.connect(path, origin):
         pass
     assert refused.value.response.status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/health", "/", "/assets/page-1a2b3c4d.js"])
-def test_the_page_and_the_health_check_are_open(served: Served, path: str) -> None:
-    with served.client() as client:
-        assert client.get(path, headers={"origin": "https://elsewhere.example", "host": "10.0.0.7"}).status_code == 200
+def test_the_page_and_the_health_check_are_open(shared: Served, path: str) -> None:
+    with shared.client() as client:
+        assert (
+            client.get(path, headers={"origin": "https://elsewhere.example", "host": "10.0.0.7"}).status_code
+            == 200
+        )
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/boot", "/api/nothing", "/assets/none.js"])
-def test_every_answer_tells_the_browser_what_it_may_do(served: Served, path: str) -> None:
-    with served.client() as client:
+def test_every_answer_tells_the_browser_what_it_may_do(shared: Served, path: str) -> None:
+    with shared.client() as client:
         headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
@@ -124,8 +131,8 @@ def test_every_answer_tells_the_browser_what_it_may_do(served: Served, path: str
     assert "unsafe" not in policy
 
 
-def test_refusals_have_the_headers_too(served: Served) -> None:
-    with served.client() as client:
+def test_refusals_have_the_headers_too(shared: Served) -> None:
+    with shared.client() as client:
         refused = client.post("/api/terminals", headers={"origin": "https://evil.example"})
         too_large = client.put("/api/settings", content=b" " * (2 << 20))
     for answer in (refused, too_large):
@@ -133,13 +140,13 @@ def test_refusals_have_the_headers_too(served: Served) -> None:
     assert (refused.status_code, too_large.status_code) == (403, 413)
 
 
-def test_answers_of_the_api_are_never_kept(served: Served) -> None:
-    with served.client() as client:
+def test_answers_of_the_api_are_never_kept(shared: Served) -> None:
+    with shared.client() as client:
         assert client.get("/api/boot").headers["cache-control"] == "no-store"
 
 
-def test_https_is_demanded_where_https_is_spoken(served: Served) -> None:
-    with served.client() as client:
+def test_https_is_demanded_where_https_is_spoken(shared: Served) -> None:
+    with shared.client() as client:
         assert "strict-transport-security" not in client.get("/").headers
         assert "max-age" in _asked_by_https(client)["strict-transport-security"]
 

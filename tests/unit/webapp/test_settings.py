@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.support.wait import wait_until
-from tests.support.webapp import Served, run_async
 from webapp.config import Config
 from webapp.problem import Problem
 from webapp.settings import Settings, SettingsFile
+
+from tests.support.wait import wait_until
+from tests.support.webapp import Served, run_async
 
 DEFAULTS = {
     "display_name": "",
@@ -141,8 +141,8 @@ def test_the_page_changes_a_part_and_gets_the_whole(served: Served) -> None:
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '"x"', "\x00"])
-def test_a_body_that_is_no_object_is_refused(served: Served, body: str) -> None:
-    with served.client() as client:
+def test_a_body_that_is_no_object_is_refused(shared: Served, body: str) -> None:
+    with shared.client() as client:
         answer = client.put("/api/settings", content=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_json")
 

@@ -6,7 +6,6 @@ import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from webapp.history import REPLAY_BYTES, History
 from webapp.ring import Ring
 from webapp.viewer import LARGEST_FRAME, WINDOW, Viewer
@@ -32,7 +31,10 @@ def frames(viewer: Viewer, acking: bool = True) -> list[tuple[str, tuple[int, ..
     """All that comes now, taken apart."""
     got = []
     while (frame := viewer.next_frame()) is not None:
-        kind, form = frame[:1].decode(), {"o": ">Q", "z": ">QHH", "r": ">Q", "x": ">i", "e": ">"}[frame[:1].decode()]
+        kind, form = (
+            frame[:1].decode(),
+            {"o": ">Q", "z": ">QHH", "r": ">Q", "x": ">i", "e": ">"}[frame[:1].decode()],
+        )
         size = struct.calcsize(form)
         got.append((kind, struct.unpack(form, frame[1 : 1 + size]), frame[1 + size :]))
         if kind == "o" and acking:
@@ -45,7 +47,11 @@ def output(got: list[tuple[str, tuple[int, ...], bytes]]) -> bytes:
 
 
 def test_a_new_page_gets_the_size_the_output_and_then_life() -> None:
-    assert frames(viewer(history(b"hello"))) == [("z", (0, 80, 24), b""), ("o", (0,), b"hello"), ("e", (), b"")]
+    assert frames(viewer(history(b"hello"))) == [
+        ("z", (0, 80, 24), b""),
+        ("o", (0,), b"hello"),
+        ("e", (), b""),
+    ]
 
 
 def test_a_page_that_comes_back_gets_exactly_what_it_misses() -> None:
@@ -158,8 +164,13 @@ def test_the_exit_code_is_the_last_frame() -> None:
     assert frames(watching) == []
 
 
-@given(st.lists(st.one_of(st.binary(min_size=1, max_size=300), st.tuples(st.integers(1, 9), st.integers(1, 9)))), st.data())
-def test_nothing_is_lost_or_doubled_however_often_a_page_leaves(pieces: list[bytes | tuple[int, int]], data: st.DataObject) -> None:
+@given(
+    st.lists(st.one_of(st.binary(min_size=1, max_size=300), st.tuples(st.integers(1, 9), st.integers(1, 9)))),
+    st.data(),
+)
+def test_nothing_is_lost_or_doubled_however_often_a_page_leaves(
+    pieces: list[bytes | tuple[int, int]], data: st.DataObject
+) -> None:
     shown, page, whole = history(), bytearray(), bytearray()
     watching = viewer(shown)
     for piece in pieces:

@@ -1,0 +1,123 @@
+"""Volumes: what they hold when they are new, whose they are, and how they end."""
+
+from __future__ import annotations
+
+import docker
+import pytest
+
+from tests.contract.conftest import AppUnderTest, Asker, Config
+from tests.support.wait import wait_until
+
+
+def test_a_volume_says_what_it_is(app: AppUnderTest, ask: Asker) -> None:
+    made = app.volume(size_gb=2, snapshot_retention=None, compute=None)
+    assert made["id"].startswith("vol_")
+    assert (made["name"], made["region"], made["size_gb"], made["state"]) == ("data", "iad", 2, "created")
+    assert (made["encrypted"], made["attached_machine_id"], made["host_status"]) == (True, None, "ok")
+    assert ask.json("GET", f"{app.path}/volumes/{made['id']}") == made
+    assert ask.json("GET", f"{app.path}/volumes") == [made]
+
+
+def test_a_volume_carries_labels_that_name_it(app: AppUnderTest, docker_client: docker.DockerClient) -> None:
+    made = app.volume()
+    (found,) = docker_client.volumes.list(filters={"label": f"my-jarvis.volume={made['id']}"})
+    assert found.attrs["Labels"]["my-jarvis.app"] == app.name
+
+
+def test_a_new_volume_is_as_fly_makes_it(app: AppUnderTest, config: Config) -> None:
+    volume = app.volume()
+    machine = app.machine(config(mounts=[{"volume": volume["id"], "path": "/srv"}]))
+    seen = app.run(machine["id"], "stat", "-c", "%n %u:%g %a", "/srv", "/srv/lost+found")["stdout"]
+    assert seen == "/srv 0:0 755\n/srv/lost+found 0:0 700\n"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"name": "Bad Name"}, 422),
+        ({"name": "x" * 31}, 422),
+        ({"size_gb": 0}, 400),
+        ({"size_gb": 501}, 400),
+        ({"size_gb": "1"}, 400),
+        ({"region": "atlantis"}, 422),
+        ({"snapshot_id": "vs_none"}, 404),
+        ({"snapshot_retention": 61}, 400),
+    ],
+)
+def test_a_volume_that_makes_no_sense_is_refused(
+    app: AppUnderTest, ask: Asker, wanted: Config, code: int
+) -> None:
+    ask.refusal(code, "POST", f"{app.path}/volumes", {"name": "data", "region": "iad"} | wanted)
+    assert ask.json("GET", f"{app.path}/volumes") == []
+
+
+def test_a_volume_only_grows(app: AppUnderTest, ask: Asker) -> None:
+    path = f"{app.path}/volumes/{app.volume()['id']}"
+    grown = ask.json("PUT", f"{path}/extend", {"size_gb": 5})
+    assert (grown["volume"]["size_gb"], grown["needs_restart"]) == (5, False)
+    assert "larger than 5" in ask.refusal(400, "PUT", f"{path}/extend", {"size_gb": 5})
+    assert ask.json("PUT", path, {"snapshot_retention": 9})["snapshot_retention"] == 9
+
+
+def test_a_volume_has_one_machine_at_a_time(app: AppUnderTest, ask: Asker, config: Config) -> None:
+    volume = app.volume()
+    mounted = config(mounts=[{"volume": volume["id"], "path": "/data"}])
+    machine = app.machine(mounted, skip_launch=True, state="created")
+    path = f"{app.path}/volumes/{volume['id']}"
+    assert ask.json("GET", path)["attached_machine_id"] == machine["id"]
+    claimed = ask.refusal(412, "POST", f"{app.path}/machines", {"config": mounted})
+    assert claimed == f"failed_precondition: volume already claimed by machine {machine['id']}"
+    bound = ask.refusal(412, "DELETE", path)
+    assert bound == f"failed_precondition: volume is currently bound to machine: {machine['id']}"
+
+
+def test_a_volume_stays_bound_until_its_machine_is_gone(
+    app: AppUnderTest, ask: Asker, config: Config
+) -> None:
+    volume = app.volume()
+    machine = app.machine(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
+    path = f"{app.path}/volumes/{volume['id']}"
+    ask.json("DELETE", app.at(machine["id"]), params={"force": "true"})
+    wait_until(lambda: ask("DELETE", path).status_code == 200, "the volume to be free")
+    assert ask.refusal(404, "GET", path) == "volume not found"
+    assert ask.json("GET", f"{app.path}/volumes") == []
+
+
+def test_a_machine_is_where_its_volume_is(app: AppUnderTest, ask: Asker, config: Config) -> None:
+    volume = app.volume(region="fra")
+    mounted = config(mounts=[{"volume": volume["id"], "path": "/data"}])
+    refused = ask.refusal(400, "POST", f"{app.path}/machines", {"config": mounted, "region": "iad"})
+    assert "is in region fra" in refused
+    assert app.machine(mounted, region=None, skip_launch=True, state="created")["region"] == "fra"
+
+
+def test_what_was_written_outlives_machine_and_container(
+    app: AppUnderTest, ask: Asker, config: Config
+) -> None:
+    mounted = config(mounts=[{"volume": app.volume()["id"], "path": "/data"}])
+    first = app.machine(mounted)
+    app.run(first["id"], "sh", "-c", "echo kept > /data/file; echo lost > /root-file")
+    app.do(first["id"], "stop")
+    app.wait(first["id"], "stopped")
+    app.do(first["id"], "start")
+    app.wait(first["id"], "started")
+    seen = app.run(first["id"], "sh", "-c", "cat /data/file; cat /root-file")
+    assert (seen["stdout"], seen["exit_code"]) == ("kept\n", 1)
+    ask.json("DELETE", app.at(first["id"]), params={"force": "true"})
+    wait_until(lambda: ask("GET", app.at(first["id"])).status_code == 404, "the machine to be gone")
+    second = app.machine(mounted)
+    assert app.run(second["id"], "cat", "/data/file")["stdout"] == "kept\n"
+
+
+def test_a_volume_that_was_removed_behind_our_back_is_not_made_anew(
+    app: AppUnderTest, config: Config, docker_client: docker.DockerClient
+) -> None:
+    volume = app.volume()
+    machine = app.machine(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
+    app.do(machine["id"], "stop")
+    app.wait(machine["id"], "stopped")
+    docker_client.volumes.list(filters={"label": f"my-jarvis.volume={volume['id']}"})[0].remove()
+    app.do(machine["id"], "start")
+    app.wait(machine["id"], "failed")
+    last = app.get(machine["id"])["events"][0]
+    assert "its data is lost" in last["request"]["exit_event"]["error"]

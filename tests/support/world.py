@@ -1,0 +1,116 @@
+"""A fake Fly, a ledger and a client of it, and the questions whether they agree."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from fly.client import Client
+from fly.errors import AlreadyThere
+from fly.ledger import DESTROYED, FAILED, LEFT_BEHIND, READY, Ledger, Workspace
+from fly.plan import Person, Plan
+from fly.provision import destroy, draft, provision
+from fly.repair import REMOVE, repair, survey
+from fly.settings import Platform, Secret
+from tests.support.fake_fly import ORG, TOKEN, FakeFly
+
+IMAGE = "registry.fly.io/my-jarvis-images@sha256:" + "a1" * 32
+PLATFORM = Platform("fly", "https://fly.test", Secret(TOKEN), ORG, "https://logs.test")
+LILACH = Person("Lilach", "lilach@example.com")
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        self.now_s += 0.001
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@dataclass
+class World:
+    fly: FakeFly
+    ledger: Ledger
+    client: Client
+    clock: Clock
+
+    def draft(self, person: Person = LILACH, **wanted: Any) -> Plan:
+        return draft(PLATFORM, person, image=IMAGE, **wanted)
+
+    def provision(self, person: Person = LILACH, *, again: bool = False, **wanted: Any) -> Workspace:
+        plan = self.draft(person, **wanted)
+        return provision(self.client, self.ledger, plan, again=again, probe=self.fly.page)
+
+    def destroy(self, workspace: Workspace) -> Workspace:
+        return destroy(self.client, self.ledger, workspace)
+
+    def rows(self) -> list[Workspace]:
+        return self.ledger.workspaces(everything=True)
+
+    # --- the truth
+
+    def assert_nothing_of_strangers_was_touched(self) -> None:
+        assert self.fly.stranger_is_untouched
+
+    def assert_the_ledger_tells_the_truth(self, *, orphans: bool = False) -> None:
+        """Each row says what there is, and there is nothing of ours without a row."""
+        present = {app.name: app for app in self.fly.ours}
+        rows = {row.app: row for row in self.rows()}
+        assert orphans or set(present) <= set(rows), "an app without a row"
+        for row in rows.values():
+            assert not row.is_worked_on
+            if row.state == READY:
+                self.assert_whole(row)
+            elif row.state in (FAILED, DESTROYED):
+                assert row.app not in present, f"the row says {row.state}, and the app is there"
+            elif row.state == LEFT_BEHIND:
+                assert row.app in row.left_behind
+
+    def assert_whole(self, row: Workspace) -> None:
+        """One of each, and they are the ones that the row names."""
+        [volume] = self.fly.of_app(self.fly.volumes, row.app)
+        [machine] = self.fly.of_app(self.fly.machines, row.app)
+        assert (volume["id"], machine["id"]) == (row.volume_id, row.machine_id)
+        assert volume["region"] == machine["region"] == row.region
+        assert sorted(ip["shared"] for ip in self.fly.apps[row.app].ips) == [False, True]
+        assert self.fly.page(row.url) == ""
+
+    def assert_it_converges(self) -> None:
+        """Once the platform is well again: order, one workspace, and at last nothing."""
+        self.fly.heal()
+        repair(self.client, self.ledger, probe=self.fly.page)
+        self.assert_the_ledger_tells_the_truth()
+        try:
+            workspace = self.provision()
+        except AlreadyThere as error:
+            assert isinstance(error.workspace, Workspace)
+            workspace = error.workspace
+        assert workspace.state == READY
+        self.assert_whole(workspace)
+        assert [app.name for app in self.fly.ours] == [workspace.app]
+        assert survey(self.client, self.ledger) == []
+        self.destroy(workspace)
+        assert self.fly.ours == []
+        assert repair(self.client, self.ledger, probe=self.fly.page, orphans=REMOVE) == []
+        self.assert_the_ledger_tells_the_truth()
+        self.assert_nothing_of_strangers_was_touched()
+
+
+@contextmanager
+def new_world(folder: Path) -> Iterator[World]:
+    fly, clock = FakeFly(), Clock()
+    transport = httpx.MockTransport(fly.handle)
+    with (
+        Client(PLATFORM, transport=transport, sleep=clock.sleep, clock=clock) as client,
+        Ledger(folder / "ledger.sqlite") as ledger,
+    ):
+        yield World(fly, ledger, client, clock)

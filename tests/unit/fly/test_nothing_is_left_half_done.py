@@ -1,0 +1,194 @@
+"""Every call that is made, times every way in which it can fail: what is left, what does the ledger say, what next?
+
+The calls are those that a good run makes, recorded when the tests are collected: a new one is covered the day that
+it is written.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fly.errors import JarvisError
+from fly.ledger import READY, Workspace
+from fly.owner import Owner
+from fly.plan import ADDRESS_TYPES, Plan
+from fly.repair import ADOPT, repair
+from tests.support.fake_fly import FAULTS, Call
+from tests.support.world import World, new_world
+
+LASTING = (
+    "no connection",
+    "time-out after",
+    "404",
+    "409",
+    "429",
+    "503 before",
+    "500 after",
+    "cut body",
+    "Ctrl-C after",
+)
+"""Faults that are tried for good too, not only once; the others differ from one of these in words alone."""
+PLATFORM_DOWN = ("no connection", "time-out after", "503 before", "401")
+"""Faults that befall everything from then on."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """Something that is done, after something that was done before."""
+
+    name: str
+    before: Callable[[World], Any]
+    act: Callable[[World, Any], Any]
+    orphans: bool = False
+    """Whether there is something without a row before."""
+    until: str = ""
+    """The call from which on another story tells the same."""
+
+
+def nothing(_world: World) -> None:
+    pass
+
+
+def ready(world: World) -> Workspace:
+    return world.provision()
+
+
+def killed_before_the_volume(world: World) -> Workspace:
+    return dead(world, lambda call: call.method == "POST" and call.route.endswith("/volumes"))
+
+
+def killed_before_the_page(world: World) -> Workspace:
+    return dead(world, lambda call: call.route.endswith("/wait"))
+
+
+def killed_while_removing(world: World) -> Workspace:
+    world.provision()
+    [row] = world.rows()
+    return as_if_dead(world, world.ledger.claim(row.id, state="destroying"))
+
+
+class Killed(BaseException):
+    pass
+
+
+def dead(world: World, where: Callable[[Call], bool]) -> Workspace:
+    """A run that ended without a word: neither undone nor noted."""
+    plan = world.draft()
+    row = world.ledger.begin(plan)
+    make_until(world, plan, where)
+    return as_if_dead(world, row)
+
+
+def make_until(world: World, plan: Plan, where: Callable[[Call], bool]) -> None:
+    def strike(_number: int, call: Call) -> None:
+        if where(call):
+            raise Killed
+
+    world.fly.before = strike
+    client = world.client
+    with pytest.raises(Killed):
+        client.create_app(plan.app_request)
+        for kind in ADDRESS_TYPES:
+            client.assign_ip(plan.app, kind)
+        volume = client.create_volume(plan.app, plan.volume_request)
+        client.create_machine(plan.app, plan.machine_request(volume.id, volume.region))
+        client.wait(plan.app, "any", "started", timeout_s=10)
+    world.fly.before = lambda _number, _call: None
+    for machine in world.fly.of_app(world.fly.machines, plan.app):
+        machine["state"] = "started"
+
+
+def as_if_dead(world: World, row: Workspace) -> Workspace:
+    gone = replace(Owner.me(), started="long ago")
+    return world.ledger.note(row.id, owner=str(gone))
+
+
+def orphaned(world: World) -> None:
+    """Everything is there but the row."""
+    make_until(world, world.draft(), lambda call: call.route.endswith("/wait"))
+
+
+STORIES = (
+    Story("provision", nothing, lambda world, _: world.provision()),
+    Story(
+        "provision after a killed run",
+        killed_before_the_volume,
+        lambda world, _: world.provision(),
+        until="POST /v1/apps",
+    ),
+    Story("provision finishing a killed run", killed_before_the_page, lambda world, _: world.provision()),
+    Story("destroy", ready, lambda world, row: world.destroy(row)),
+    Story("repair by undoing", killed_before_the_volume, lambda world, _: mended(world)),
+    Story("repair by finishing", killed_before_the_page, lambda world, _: mended(world)),
+    Story("repair by removing", killed_while_removing, lambda world, _: mended(world)),
+    Story("repair by adopting", orphaned, lambda world, _: mended(world, ADOPT), orphans=True),
+)
+
+
+def mended(world: World, orphans: str = "list") -> None:
+    findings = repair(world.client, world.ledger, probe=world.fly.page, orphans=orphans)
+    for finding in findings:
+        if not finding.ok:
+            raise JarvisError(finding.outcome)
+
+
+def recorded(story: Story) -> list[Call]:
+    with tempfile.TemporaryDirectory() as folder, new_world(Path(folder)) as world:
+        made = story.before(world)
+        world.fly.heal()
+        story.act(world, made)
+        return list(itertools.takewhile(lambda call: call.title != story.until, world.fly.calls))
+
+
+def durations(fault: str) -> Iterator[str]:
+    yield "once"
+    if fault in LASTING:
+        yield "same"
+    if fault in PLATFORM_DOWN:
+        yield "all"
+
+
+def cases() -> Iterator[Any]:
+    for story in STORIES:
+        for number, call in enumerate(recorded(story)):
+            for fault in FAULTS:
+                for lasting in durations(fault):
+                    title = f"{story.name}: {number} {call.title}: {fault}, {lasting}"
+                    yield pytest.param(story, number, call, fault, lasting, id=title)
+
+
+@pytest.mark.parametrize(("story", "number", "call", "fault", "lasting"), list(cases()))
+def test_a_call_that_fails_leaves_nothing_half_done(
+    story: Story, number: int, call: Call, fault: str, lasting: str, world: World
+) -> None:
+    made = story.before(world)
+    world.fly.inject(number, fault, lasting)
+    try:
+        story.act(world, made)
+    except (JarvisError, KeyboardInterrupt):
+        pass
+    assert world.fly.injection is not None
+    assert world.fly.injection.title == call.title, "the fault met another call than was recorded"
+    # A platform that for good denies what it has can be found out only when it stops.
+    if not (fault == "404" and lasting == "same" and call.method == "GET"):
+        world.assert_the_ledger_tells_the_truth(orphans=story.orphans)
+    world.assert_nothing_of_strangers_was_touched()
+    if story.orphans:
+        world.fly.heal()
+        mended(world, ADOPT)
+    world.assert_it_converges()
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_a_good_run_ends_well(story: Story, world: World) -> None:
+    made = story.before(world)
+    story.act(world, made)
+    world.assert_the_ledger_tells_the_truth()
+    if "provision" in story.name:
+        assert [row.state for row in world.rows()].count(READY) == 1
+    world.assert_it_converges()

@@ -1,0 +1,285 @@
+"""What the door does not take: shapes that two servers may read differently, and visitors that only hold it up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fly.local.bodies import BodyError, Chunked
+from fly.local.heads import HeadError, Request, parse_request, parse_response
+from tests.support.door import QUICK, Asked, answer, answering, run, scene, until
+
+GET = b"GET / HTTP/1.1\r\nHost: app.localhost\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: app.localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
+
+SMUGGLED = {
+    "CL and TE": (CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n", 400),
+    "TE and CL": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "two lengths": (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400),
+    "one length twice": (POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
+    "a list of lengths": (POST + b"Content-Length: 1, 1\r\n\r\nx", 400),
+    "a signed length": (POST + b"Content-Length: +1\r\n\r\nx", 400),
+    "a negative length": (POST + b"Content-Length: -1\r\n\r\nx", 400),
+    "a hexadecimal length": (POST + b"Content-Length: 0x1\r\n\r\nx", 400),
+    "a length with a space in it": (POST + b"Content-Length: 1 0\r\n\r\nx", 400),
+    "a length without end": (POST + b"Content-Length: " + b"9" * 30 + b"\r\n\r\nx", 400),
+    "an empty length": (POST + b"Content-Length: \r\n\r\n", 400),
+    "a strange coding": (POST + b"Transfer-Encoding: xchunked\r\n\r\n", 501),
+    "a coding before chunked": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    "chunked twice": (POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
+    "chunked and identity": (
+        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
+        501,
+    ),
+    "a coding behind a vertical tab": (POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n", 400),
+    "a coding in HTTP/1.0": (CHUNKED.replace(b"1.1", b"1.0") + b"\r\n0\r\n\r\n", 400),
+    "a space before the colon": (POST + b"Transfer-Encoding : chunked\r\n\r\n", 400),
+    "a folded line": (POST + b"X: a\r\n b\r\n\r\n", 400),
+    "a folded coding": (POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n", 400),
+    "a line without a colon": (GET + b"nonsense\r\n\r\n", 400),
+    "a line without a name": (GET + b": x\r\n\r\n", 400),
+    "a lone LF in a value": (GET + b"X: a\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "a lone CR in a value": (GET + b"X: a\rY: b\r\n\r\n", 400),
+    "a NUL in a value": (GET + b"X: a\x00b\r\n\r\n", 400),
+    "a lone LF at each end": (b"GET / HTTP/1.1\nHost: app.localhost\n\n", 400),
+    "a lone LF at the end": (GET.replace(b"\r\n", b"\n") + b"\r\n", 400),
+    "two hosts": (GET + b"Host: other.localhost\r\n\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "a host with a user": (b"GET / HTTP/1.1\r\nHost: a@app.localhost\r\n\r\n", 400),
+    "a host with a path": (b"GET / HTTP/1.1\r\nHost: app.localhost/x\r\n\r\n", 400),
+    "a space in the target": (b"GET /a b HTTP/1.1\r\nHost: app.localhost\r\n\r\n", 400),
+    "a target that is no path": (b"GET a HTTP/1.1\r\nHost: app.localhost\r\n\r\n", 400),
+    "a tunnel": (b"CONNECT app.localhost:22 HTTP/1.1\r\nHost: app.localhost\r\n\r\n", 400),
+    "two spaces": (b"GET  / HTTP/1.1\r\nHost: app.localhost\r\n\r\n", 400),
+    "a method with a colon": (b"GET: / HTTP/1.1\r\nHost: app.localhost\r\n\r\n", 400),
+    "no version": (b"GET /\r\nHost: app.localhost\r\n\r\n", 400),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "HTTP/1.2": (b"GET / HTTP/1.2\r\nHost: app.localhost\r\n\r\n", 505),
+    "a chunk size with a sign": (CHUNKED + b"\r\n+5\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk size with 0x": (CHUNKED + b"\r\n0x5\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk size with an underscore": (CHUNKED + b"\r\n1_0\r\nhello\r\n0\r\n\r\n", 400),
+    "an empty chunk size": (CHUNKED + b"\r\n\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk size with a space before it": (CHUNKED + b"\r\n 5\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk size that overflows": (CHUNKED + b"\r\n" + b"F" * 17 + b"\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk size that ends with LF": (CHUNKED + b"\r\n5\nhello\r\n0\r\n\r\n", 400),
+    "a chunk extension with LF": (CHUNKED + b"\r\n5;a\nb\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk extension with CR": (CHUNKED + b"\r\n5;a\rb\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk extension without end": (CHUNKED + b"\r\n5;" + b"a" * 5000 + b"\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk longer than it says": (CHUNKED + b"\r\n4\r\nhello\r\n0\r\n\r\n", 400),
+    "a chunk that ends with LF": (CHUNKED + b"\r\n5\r\nhello\n0\r\n\r\n", 400),
+    "a trailer that frames": (CHUNKED + b"\r\n0\r\nContent-Length: 5\r\n\r\n", 400),
+    "a trailer that vouches": (CHUNKED + b"\r\n0\r\nFly-Client-IP: 1.1.1.1\r\n\r\n", 400),
+    "a folded trailer": (CHUNKED + b"\r\n0\r\nX: 1\r\n y\r\n\r\n", 400),
+    "trailers without end": (CHUNKED + b"\r\n0\r\n" + b"X: y\r\n" * 5000 + b"\r\n", 400),
+}
+
+
+@pytest.mark.parametrize("shape", SMUGGLED)
+def test_shapes_that_can_be_read_in_two_ways_are_refused(shape: str) -> None:
+    request, status = SMUGGLED[shape]
+    seen: list[Asked] = []
+
+    async def work() -> None:
+        async with scene(answering(answer(), seen=seen)) as one:
+            client = await one.client()
+            await client.send(request + b"GET /smuggled HTTP/1.1\r\nHost: app.localhost\r\n\r\n")
+            reply = await client.reply()
+            assert (reply.status, reply.headers["connection"]) == (status, "close")
+            assert await client.is_closed()
+            assert seen == []
+            await until(lambda: one.door.metrics()["machine_connections"] == 0, "nothing to be reused")
+
+    run(work())
+
+
+def test_names_with_underscores_that_mean_framing_do_not_reach_the_page() -> None:
+    seen: list[Asked] = []
+
+    async def work() -> None:
+        async with scene(answering(answer(), seen=seen)) as one:
+            reply = await (await one.client()).ask(
+                "/", "Content_Length: 5", "Transfer_Encoding: chunked", "My_Own: 1"
+            )
+            assert reply.status == 200
+            assert seen[0].headers["my_own"] == "1"
+            assert not {"content_length", "transfer_encoding"} & set(seen[0].headers)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Content-Length: 5\r\nContent-Length: 6",
+        b"Transfer-Encoding: gzip",
+        b"X : y",
+        b"X: a\nY: b",
+    ],
+)
+def test_an_answer_that_can_be_read_in_two_ways_is_a_502(head: bytes) -> None:
+    async def work() -> None:
+        async with scene(
+            answering(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        ) as one:
+            assert (await (await one.client()).ask()).status == 502
+
+    run(work())
+
+
+def test_bytes_behind_an_answer_are_nobodys() -> None:
+    async def work() -> None:
+        async with scene(answering(answer() + answer(b"for somebody else"))) as one:
+            for _ in range(3):
+                assert (await (await one.client()).ask()).body == b"hello"
+            assert one.page.connections == 3
+
+    run(work())
+
+
+def test_a_head_that_is_too_long_is_refused() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            for line in (b"X: " + b"a" * 40_000, b"X: y\r\n" * 8000):
+                client = await one.client()
+                await client.send(GET + line)
+                reply = await client.reply()
+                assert reply.status == 431
+
+    run(work())
+
+
+def test_an_answer_whose_head_never_ends_is_a_502() -> None:
+    async def work() -> None:
+        async with scene(answering(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000)) as one:
+            assert (await (await one.client()).ask()).status == 502
+
+    run(work())
+
+
+def test_who_sends_a_head_drop_by_drop_is_cut_off() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client = await one.client()
+            began = time.monotonic()
+            with contextlib.suppress(ConnectionError):
+                for byte in GET + b"X: " + b"a" * 1000:
+                    await client.send(bytes([byte]))
+                    await asyncio.sleep(0.01)
+                    if client.reader._buffer:  # type: ignore[attr-defined]
+                        break
+            assert time.monotonic() - began < 2
+            assert (await client.reply()).status == 408
+            assert await client.is_closed()
+
+    run(work())
+
+
+def test_who_says_nothing_at_all_is_let_go() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), limits=replace(QUICK, keep_alive_s=0.1)) as one:
+            assert await (await one.client()).is_closed()
+            client = await one.client()
+            await client.ask()
+            assert await client.is_closed()
+
+    run(work())
+
+
+def test_who_stops_in_the_middle_of_a_body_is_cut_off() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client = await one.client()
+            await client.send(POST + b"Content-Length: 10\r\n\r\nhalf")
+            assert (await client.reply()).status == 408
+            assert await client.is_closed()
+            await until(lambda: one.page.open == 0, "the page to be told")
+
+    run(work())
+
+
+def test_a_page_that_never_answers_is_a_504() -> None:
+    async def work() -> None:
+        async with scene(answering(b""), limits=replace(QUICK, first_byte_s=0.1)) as one:
+            reply = await (await one.client()).ask("/", "Accept: text/html")
+            assert (reply.status, reply.headers["retry-after"]) == (504, "5")
+            await until(lambda: one.page.open == 0, "the page to be told")
+
+    run(work())
+
+
+def test_a_visitor_who_never_reads_a_refusal_is_cut_off() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client = await one.client()
+            await client.send(POST + b"Content-Length: nonsense\r\n\r\n")
+            await until(lambda: one.door.metrics()["visitor_connections"] == 0, "the door to lose patience")
+
+    run(work())
+
+
+@given(
+    st.binary(max_size=200)
+    | st.from_regex(rb"\A[A-Z]{3,4} /[a-z]* HTTP/1\.[01](\r\n[A-Za-z-]+: ?[\x09-\x7f]*){1,3}\Z")
+)
+@example(b"")
+def test_no_bytes_can_break_the_reading_of_heads(head: bytes) -> None:
+    try:
+        request = parse_request(head)
+    except HeadError as error:
+        assert error.status in {400, 501, 505}
+    else:
+        again = parse_request(request.onward(b"")[:-4])
+        assert (again.method, again.target, again.length) == (request.method, request.target, request.length)
+
+
+@given(st.binary(max_size=100).map(b"HTTP/1.1 200 OK\r\n".__add__))
+def test_no_bytes_can_break_the_reading_of_answers(head: bytes) -> None:
+    with contextlib.suppress(HeadError):
+        parse_response(head)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.binary(max_size=10), st.data())
+def test_chunks_end_where_they_end_however_they_are_cut(
+    chunks: list[bytes], rest: bytes, data: st.DataObject
+) -> None:
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\nX: y\r\n\r\n"
+    stream, body, taken = framed + rest, Chunked(), 0
+    while taken < len(stream) and not body.done:
+        piece = stream[taken : taken + data.draw(st.integers(1, 30))]
+        size = body.feed(piece)
+        taken += size
+        assert size == len(piece) or body.done
+    assert (taken, body.done) == (len(framed), True)
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_can_break_the_reading_of_chunks(data: bytes) -> None:
+    with contextlib.suppress(BodyError):
+        assert Chunked().feed(data) <= len(data)
+
+
+def parsed(*lines: str) -> Request:
+    return parse_request("\r\n".join(["GET / HTTP/1.1", "Host: a.localhost", *lines]).encode())
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["Accept: text/html,*/*"], True),
+        (["Accept: text/html", "Sec-Fetch-Dest: document"], True),
+        (["Accept: text/html", "Sec-Fetch-Dest: empty"], False),
+        (["Accept: */*"], False),
+        (["Accept: text/html", "Connection: Upgrade", "Upgrade: websocket"], False),
+        ([], False),
+    ],
+)
+def test_a_person_at_a_browser_is_told_from_a_program(lines: list[str], expected: bool) -> None:
+    assert parsed(*lines).navigation is expected

@@ -1,0 +1,415 @@
+"""Sleeping machines: who comes waits, one wake serves all, and nobody is lost between waking and sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from fly.local.idle import Rule
+from fly.local.probe import Address
+from tests.support.door import (
+    HOST,
+    MACHINE,
+    QUICK,
+    Asked,
+    Page,
+    Scene,
+    answer,
+    answering,
+    read_request,
+    run,
+    scene,
+    until,
+)
+
+SLEEPY = replace(QUICK, idle=Rule(idle_after_s=0.1, idle_stream_s=0.5))
+
+
+def holding(one: Scene) -> asyncio.Event:
+    one.machines.hurdle = asyncio.Event()
+    return one.machines.hurdle
+
+
+def test_a_request_to_a_sleeping_machine_is_held_until_it_is_awake() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False) as one:
+            hurdle = holding(one)
+            asking = asyncio.create_task((await one.client()).ask())
+            await until(lambda: one.held == 1, "the request to be held")
+            hurdle.set()
+            assert (await asking).body == b"hello"
+            assert one.door.metrics()["wakes"]["count"] == 1
+            assert one.door.metrics()["cold_answers"]["count"] == 1
+
+    run(work())
+
+
+def test_one_wake_serves_everybody_who_waits() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False) as one:
+            hurdle = holding(one)
+            clients = [await one.client() for _ in range(50)]
+            asking = [asyncio.create_task(client.ask()) for client in clients]
+            await until(lambda: one.held == 50, "all to be held")
+            hurdle.set()
+            assert {reply.body for reply in await asyncio.gather(*asking)} == {b"hello"}
+            assert one.machines.wakes == 1
+            assert one.held == 0
+
+    run(work())
+
+
+def test_a_websocket_waits_for_the_machine_too() -> None:
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhi"
+
+    async def work() -> None:
+        async with scene(answering(upgrade), awake=False) as one:
+            hurdle = holding(one)
+            client = await one.client()
+            await client.send(
+                f"GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )
+            await asyncio.sleep(QUICK.page_s * 2)
+            hurdle.set()
+            assert (await client.head()).status == 101
+            assert await client.reader.readexactly(2) == b"hi"
+
+    run(work())
+
+
+def test_a_big_upload_stops_while_the_machine_wakes_and_arrives_whole() -> None:
+    seen: list[Asked] = []
+    body = bytes(range(256)) * (20 << 12)  # 20 MiB
+
+    async def work() -> None:
+        async with scene(answering(answer(), seen=seen), awake=False) as one:
+            hurdle = holding(one)
+            client = await one.client()
+            await client.send(f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n")
+            client.writer.write(body)
+            await until(lambda: one.held == 1, "the upload to be held")
+            await asyncio.sleep(0.1)
+            assert client.writer.transport.get_write_buffer_size() > 8 << 20, (
+                "the door reads on though it can not"
+            )
+            hurdle.set()
+            assert (await client.reply()).status == 200
+            assert seen[0].body == body
+
+    run(work())
+
+
+def test_a_visitor_who_leaves_while_he_waits_is_forgotten() -> None:
+    seen: list[Asked] = []
+
+    async def work() -> None:
+        async with scene(answering(answer(), seen=seen), awake=False) as one:
+            hurdle = holding(one)
+            leaves, closes, stays = [await one.client() for _ in range(3)]
+            asking = asyncio.create_task(stays.ask("/stays"))
+            for client in (leaves, closes):
+                await client.send(f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n")
+            await until(lambda: one.held == 3, "all to be held")
+            leaves.leave()
+            closes.writer.close()
+            await until(lambda: one.held == 1, "those who left to be forgotten")
+            hurdle.set()
+            assert (await asking).status == 200
+            assert [asked.line for asked in seen] == ["GET /stays HTTP/1.1"]
+
+    run(work())
+
+
+def test_a_browser_gets_a_page_that_asks_again_and_then_the_real_one() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False) as one:
+            hurdle = holding(one)
+            client = await one.client()
+            for _ in range(2):
+                reply = await client.ask("/", "Accept: text/html,*/*", "Sec-Fetch-Dest: document")
+                assert (reply.status, reply.headers["cache-control"]) == (503, "no-store")
+                assert reply.headers["retry-after"] == "1"
+                assert b'http-equiv="refresh"' in reply.body
+                assert b"waking up" in reply.body
+            assert one.held == 0
+            hurdle.set()
+            assert (await client.ask("/", "Accept: text/html")).body == b"hello"
+            assert one.machines.wakes == 1
+
+    run(work())
+
+
+def test_a_program_is_held_until_the_deadline_and_never_sees_the_waking_page() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False, limits=replace(QUICK, hold_s=0.4)) as one:
+            hurdle = holding(one)
+            reply = await (await one.client()).ask("/api", "Accept: application/json")
+            assert (reply.status, json.loads(reply.body)["error"]["code"]) == (504, "wake_timeout")
+            hurdle.set()
+
+    run(work())
+
+
+def test_a_failed_wake_is_told_to_all_and_not_tried_again_at_once() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False) as one:
+            one.machines.fails = "no memory left"
+            replies = await asyncio.gather(*[(await one.client()).ask() for _ in range(5)])
+            assert {reply.status for reply in replies} == {503}
+            assert one.machines.wakes == 1
+            assert "no memory left" in one.door.activity(MACHINE)["why"]
+            assert (await (await one.client()).ask()).status == 503
+            assert one.machines.wakes == 1
+            one.machines.fails = ""
+            client = await one.client()
+            await until(lambda: asyncio.get_running_loop().time() and True, "")
+            await asyncio.sleep(QUICK.failed_wake_s)
+            assert (await client.ask()).status == 200
+            assert one.machines.wakes == 2
+
+    run(work())
+
+
+def test_a_machine_that_may_not_wake_by_itself_stays_asleep() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False, autostart=False) as one:
+            reply = await (await one.client()).ask()
+            assert (reply.status, json.loads(reply.body)["error"]["code"]) == (503, "asleep")
+            assert one.machines.wakes == 0
+
+    run(work())
+
+
+def test_only_so_many_are_held_for_one_machine() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False, limits=replace(QUICK, held_requests=2)) as one:
+            hurdle = holding(one)
+            waiting = [asyncio.create_task((await one.client()).ask()) for _ in range(2)]
+            await until(lambda: one.held == 2, "two to be held")
+            assert (await (await one.client()).ask()).status == 503
+            hurdle.set()
+            assert [(await one_of).status for one_of in waiting] == [200, 200]
+
+    run(work())
+
+
+def test_a_page_that_refuses_connections_is_waited_for_like_a_sleeping_one() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            await one.page.stop()
+            hurdle = holding(one)
+            asking = asyncio.create_task((await one.client()).ask())
+            await until(lambda: one.held == 1, "the request to be held")
+            again = Page(answering(answer(b"back")), port=one.page.port)
+            await again.start()
+            hurdle.set()
+            assert (await asking).body == b"back"
+            await again.stop()
+
+    run(work())
+
+
+def test_a_page_that_refuses_connections_for_good_is_a_502() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            await one.page.stop()
+            reply = await (await one.client()).ask()
+            assert (reply.status, json.loads(reply.body)["error"]["code"]) == (502, "unreachable")
+            assert one.door.metrics()["machine_connections"] == 0
+
+    run(work())
+
+
+def test_a_machine_that_wakes_at_another_address_is_found_there() -> None:
+    async def work() -> None:
+        async with scene(answering(answer(b"old"))) as one:
+            client = await one.client()
+            assert (await client.ask()).body == b"old"
+            moved = Page(answering(answer(b"new")))
+            await moved.start()
+            one.machines.nod_off()
+            one.machines.one = replace(one.machines.one, address=Address("127.0.0.1", moved.port))
+            assert (await client.ask()).body == b"new"
+            await moved.stop()
+
+    run(work())
+
+
+def test_falling_asleep_drops_the_connections_to_the_machine() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client = await one.client()
+            await client.ask()
+            one.machines.nod_off()
+            await until(lambda: one.page.open == 0, "the connections to close")
+            assert (await client.ask()).status == 200
+            assert (one.page.connections, one.machines.wakes) == (2, 1)
+
+    run(work())
+
+
+def test_a_question_under_way_when_the_machine_falls_asleep_wakes_it_again() -> None:
+    asked = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        if not asked.is_set():
+            asked.set()
+            await reader.read()
+        writer.write(answer())
+        await reader.read()
+
+    async def work() -> None:
+        async with scene(handle) as one:
+            asking = asyncio.create_task((await one.client()).ask())
+            await asked.wait()
+            one.machines.nod_off()
+            assert (await asking).body == b"hello"
+            assert one.machines.wakes == 1
+
+    run(work())
+
+
+def test_an_unused_machine_is_put_to_sleep() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), limits=SLEEPY) as one:
+            assert (await (await one.client()).ask()).status == 200
+            activity = one.door.activity(MACHINE)
+            assert (activity["awake"], activity["why"]) == (True, "last used 0 s ago")
+            await until(lambda: one.machines.sleeps == 1, "it to sleep")
+            assert one.door.activity(MACHINE)["why"] == "asleep"
+            assert one.door.activity("no such machine")["awake"] is False
+
+    run(work())
+
+
+def test_a_flood_of_refusals_keeps_nothing_awake() -> None:
+    async def work() -> None:
+        async with scene(answering(answer(b"", "404 Not Found")), limits=SLEEPY) as one:
+            client = await one.client()
+            while not one.machines.sleeps:
+                assert (await client.ask()).status == 404
+                await asyncio.sleep(0.005)
+
+    run(work())
+
+
+@pytest.mark.parametrize("autostop", ["off", "suspend"])
+def test_an_open_websocket_with_life_in_it_keeps_a_machine_awake(autostop: str) -> None:
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(upgrade)
+        await reader.read()
+
+    async def work() -> None:
+        async with scene(handle, limits=SLEEPY, autostop=autostop) as one:
+            client = await one.client()
+            await client.send(
+                f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )
+            await client.head()
+            for _ in range(10):
+                await client.send("tick")
+                await asyncio.sleep(0.05)
+            assert one.machines.sleeps == 0
+            why = one.door.activity(MACHINE)["why"]
+            if autostop == "off":
+                assert "autostop is off" in why
+                return
+            assert why == "an open terminal or page connection (1), last byte 0 s ago"
+            await until(lambda: one.machines.sleeps == 1, "the silent socket to count no more")
+            assert await client.is_closed()
+
+    run(work())
+
+
+def test_a_machine_is_asked_whether_it_is_busy_and_asking_is_no_use_of_it() -> None:
+    busy = {"now": True}
+    questions: list[str] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        questions.append((await read_request(reader)).line)
+        writer.write(answer(b"{}", "200 OK", *(["x-jarvis-busy: 0.2"] if busy["now"] else [])))
+
+    async def work() -> None:
+        async with scene(handle, limits=SLEEPY, health_path="/health") as one:
+            await until(lambda: len(questions) >= 3, "it to be asked again and again")
+            assert one.machines.sleeps == 0
+            assert "at work" in one.door.activity(MACHINE)["why"]
+            busy["now"] = False
+            await until(lambda: one.machines.sleeps == 1, "it to sleep")
+            assert set(questions) == {"GET /health HTTP/1.1"}
+
+    run(work())
+
+
+def test_a_workspace_that_does_not_say_whether_it_is_busy_is_asked_three_times() -> None:
+    asked: list[int] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(1)
+
+    async def work() -> None:
+        async with scene(handle, limits=SLEEPY, health_path="/health") as one:
+            await until(lambda: one.machines.sleeps == 1, "it to sleep all the same")
+            assert len(asked) == 3
+
+    run(work())
+
+
+def test_a_request_between_the_decision_and_the_sleep_is_served() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), limits=SLEEPY) as one:
+            asking: list[asyncio.Task[object]] = []
+
+            async def meanwhile() -> None:
+                if not asking:
+                    client = await one.client()
+                    asking.append(asyncio.create_task(client.ask()))
+                    await until(lambda: one.held == 1, "the request to wait")
+
+            one.machines.before_sleep = meanwhile
+            await until(lambda: one.machines.sleeps, "it to sleep")
+            assert getattr(await asking[0], "body") == b"hello"  # noqa: B009
+            assert one.machines.wakes == 1
+
+    run(work())
+
+
+def test_requests_never_get_lost_while_a_machine_falls_asleep_and_wakes_all_the_time() -> None:
+    hectic = replace(QUICK, idle=Rule(idle_after_s=0.0), tick_s=0.001, pass_s=0.001, reconsider_s=0.0)
+
+    async def work() -> None:
+        async with scene(answering(answer()), limits=hectic) as one:
+
+            async def ask_often() -> None:
+                client = await one.client()
+                for _ in range(100):
+                    assert (await client.ask()).body == b"hello"
+                    await asyncio.sleep(0.002)
+
+            await asyncio.gather(*[ask_often() for _ in range(4)])
+            assert one.machines.sleeps > 5
+            assert one.door.metrics()["open"] == one.held == 0
+
+    run(work())
+
+
+def test_a_visitor_who_only_repeats_what_must_not_be_repeated_is_told_when_the_machine_falls_asleep() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def work() -> None:
+        async with scene(handle) as one:
+            client = await one.client()
+            await client.send(f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1\r\n\r\nx")
+            await until(lambda: one.page.open, "the request to arrive")
+            one.machines.nod_off()
+            assert (await client.reply()).status == 502
+
+    run(work())
