@@ -95,6 +95,7 @@ class Route:
     def admit(self, guest: Guest, target: Target) -> None:
         """Brings the guest to the machine, which is woken if need be."""
         if target.awake and target.address is not None and not self.falling_asleep and self._waking is None:
+            self.noticed_awake(self._loop.time())
             self._connect(guest, target.address)
         else:
             self.hold(guest, target)

@@ -64,7 +64,6 @@ def volume(record: Volume) -> View:
         "snapshot_retention": record.snapshot_retention,
         "created_at": record.created_at,
         "host_status": "ok",
-        "host_dedication_key": "",
     }
 
 

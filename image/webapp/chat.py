@@ -30,7 +30,7 @@ MOST_PROCESSES = 3
 """Each takes about 220 MB; one more waits until one of them has nothing to do."""
 MOST_LOADED = 30
 LONGEST_TEXT = 1_000_000
-CLOSING_S = 2.5
+CLOSING_S = 2.0
 
 
 class Start(Protocol):
@@ -268,7 +268,10 @@ class Chat:
 
     async def _get_items(self, request: Request) -> Response:
         limit = _number(request, "limit", 200, 1, 500)
-        conversation = await self._conversation(_path_id(request))
+        conversation_id = _path_id(request)
+        if not await asyncio.to_thread(self._index.get, conversation_id):
+            raise not_found("such conversation")
+        conversation = await self._conversation(conversation_id)
         try:
             items, more = await conversation.page(request.query_params.get("before"), limit)
         except KeyError:

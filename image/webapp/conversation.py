@@ -106,7 +106,7 @@ class Conversation:
     @property
     def busy(self) -> bool:
         """Whether Claude works, and not the person."""
-        return not self._asks and (self.turn == "running" or self._state == "running")
+        return not self._asks and (self._turn is not None or self._state == "running")
 
     @property
     def live(self) -> bool:

@@ -327,6 +327,8 @@ class Translator:
             return "offline", wording.OFFLINE, None
         if kind == "server_error" and "529" in text:
             return "overloaded", wording.OVERLOADED, None
+        if "selected model" in text:
+            return "failed", wording.UNKNOWN_MODEL, None
         return "failed", wording.failed(text), None
 
     # --- the end of a turn ---

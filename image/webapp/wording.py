@@ -94,6 +94,9 @@ LOGIN_EXPIRED = (
     "Your login to Claude is no longer valid. Open the terminal in Settings, log in again, "
     "and then send your message again."
 )
+UNKNOWN_MODEL = (
+    "Claude does not know the model that is chosen in Settings. Choose another one and send it again."
+)
 OVERLOADED = "Claude is very busy at the moment. Please try again in a few minutes."
 OFFLINE = "Claude cannot be reached: the connection to the internet does not work at the moment."
 CRASHED = "Claude stopped unexpectedly. What you wrote is kept; write “continue” to go on from here."

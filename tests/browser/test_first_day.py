@@ -24,7 +24,7 @@ def open_terminal(page: Page) -> None:
     ).or_(page.get_by_role("button", name="Claude Code Authentication")).first.click()
     page.get_by_role("button", name="Open Terminal").click()
     expect(page.get_by_test_id("terminal")).to_be_visible()
-    page.get_by_test_id("terminal").click()
+    wait_until(lambda: "$" in terminal_text(page), "the shell's prompt")
 
 
 def login_url(page: Page) -> str:

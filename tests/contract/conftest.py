@@ -16,6 +16,7 @@ from tests.support.platform import PORT, Platform, little_image, running_platfor
 from tests.support.run import Run
 
 Config = dict[str, Any]
+Make = Callable[..., Config]
 
 
 class Asker:
@@ -57,6 +58,13 @@ class AppUnderTest:
         if state != "created":
             self.wait(made["id"], state)
         return self.get(made["id"])
+
+    def serving(self, config: Config, **wanted: Any) -> Any:
+        """A machine whose server listens: before that, signals to it are lost, as to any first process."""
+        made = self.machine(config, **wanted)
+        listens = f"until grep -q :{PORT:04X}.*:0000.0A /proc/net/tcp; do sleep 0.01; done"
+        assert self.run(made["id"], "sh", "-c", listens)["exit_code"] == 0
+        return made
 
     def at(self, machine_id: str, *rest: str) -> str:
         return "/".join([self.path, "machines", machine_id, *rest])
@@ -123,7 +131,7 @@ def shared_app(ask: Asker) -> Iterator[AppUnderTest]:
 
 
 @pytest.fixture(scope="session")
-def config(little: str) -> Callable[..., Config]:
+def config(little: str) -> Make:
     """A machine's config with a service on the page's port; what is given wins."""
 
     def make(**given: Any) -> Config:
@@ -142,6 +150,6 @@ def config(little: str) -> Callable[..., Config]:
 
 
 @pytest.fixture(scope="module")
-def running(shared_app: AppUnderTest, config: Callable[..., Config]) -> Any:
+def running(shared_app: AppUnderTest, config: Make) -> Any:
     """A started machine for tests that only look."""
     return shared_app.machine(config(metadata={"mark": "a"}))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import docker
 import pytest
 
-from tests.contract.conftest import AppUnderTest, Asker, Config, app_name
+from tests.contract.conftest import AppUnderTest, Asker, Make, app_name
 from tests.support.platform import Platform
 
 
@@ -109,30 +111,28 @@ def test_secrets_are_shown_only_when_asked_for(app: AppUnderTest, ask: Asker) ->
     assert "secret not found" in ask.refusal(404, "GET", f"{app.path}/secrets/OTHER")
 
 
-def test_secrets_reach_a_machine_that_is_made_afterwards(
-    app: AppUnderTest, ask: Asker, config: Config
-) -> None:
+def test_secrets_reach_a_machine_that_is_made_afterwards(app: AppUnderTest, ask: Asker, config: Make) -> None:
     ask.json("POST", f"{app.path}/secrets/KEY", {"value": "from the vault"}, code=201)
     machine = app.machine(config())
     assert app.run(machine["id"], "printenv", "KEY")["stdout"] == "from the vault\n"
 
 
 def test_deleting_an_app_takes_everything_along(
-    ask: Asker, config: Config, docker_client: docker.DockerClient
+    ask: Asker, config: Make, docker_client: docker.DockerClient
 ) -> None:
     name = app_name()
     ask.json("POST", "/apps", {"name": name, "network": name}, code=201)
     app = AppUnderTest(ask, name)
     volume = app.volume()
     app.machine(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
-    filters = {"label": f"my-jarvis.app={name}"}
+    filters: dict[str, Any] = {"label": f"my-jarvis.app={name}"}
     assert docker_client.containers.list(filters=filters)
     answer = ask("DELETE", f"/apps/{name}?force=true")
     assert (answer.status_code, answer.content) == (202, b"")
     assert ask.refusal(404, "GET", f"/apps/{name}") == "app not found"
     assert docker_client.containers.list(all=True, filters=filters) == []
     assert docker_client.volumes.list(filters=filters) == []
-    assert [n for n in docker_client.networks.list() if name in n.name] == []
+    assert [n for n in docker_client.networks.list() if name in str(n.name)] == []
     assert name not in str(ask.json("GET", "/orgs/personal/machines"))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import docker
 import pytest
 
-from tests.contract.conftest import AppUnderTest, Asker, Config
+from tests.contract.conftest import AppUnderTest, Asker, Make
 from tests.support.wait import wait_until
 
 
@@ -24,7 +26,7 @@ def test_a_volume_carries_labels_that_name_it(app: AppUnderTest, docker_client: 
     assert found.attrs["Labels"]["my-jarvis.app"] == app.name
 
 
-def test_a_new_volume_is_as_fly_makes_it(app: AppUnderTest, config: Config) -> None:
+def test_a_new_volume_is_as_fly_makes_it(app: AppUnderTest, config: Make) -> None:
     volume = app.volume()
     machine = app.machine(config(mounts=[{"volume": volume["id"], "path": "/srv"}]))
     seen = app.run(machine["id"], "stat", "-c", "%n %u:%g %a", "/srv", "/srv/lost+found")["stdout"]
@@ -45,7 +47,7 @@ def test_a_new_volume_is_as_fly_makes_it(app: AppUnderTest, config: Config) -> N
     ],
 )
 def test_a_volume_that_makes_no_sense_is_refused(
-    app: AppUnderTest, ask: Asker, wanted: Config, code: int
+    app: AppUnderTest, ask: Asker, wanted: dict[str, Any], code: int
 ) -> None:
     ask.refusal(code, "POST", f"{app.path}/volumes", {"name": "data", "region": "iad"} | wanted)
     assert ask.json("GET", f"{app.path}/volumes") == []
@@ -59,7 +61,7 @@ def test_a_volume_only_grows(app: AppUnderTest, ask: Asker) -> None:
     assert ask.json("PUT", path, {"snapshot_retention": 9})["snapshot_retention"] == 9
 
 
-def test_a_volume_has_one_machine_at_a_time(app: AppUnderTest, ask: Asker, config: Config) -> None:
+def test_a_volume_has_one_machine_at_a_time(app: AppUnderTest, ask: Asker, config: Make) -> None:
     volume = app.volume()
     mounted = config(mounts=[{"volume": volume["id"], "path": "/data"}])
     machine = app.machine(mounted, skip_launch=True, state="created")
@@ -71,9 +73,7 @@ def test_a_volume_has_one_machine_at_a_time(app: AppUnderTest, ask: Asker, confi
     assert bound == f"failed_precondition: volume is currently bound to machine: {machine['id']}"
 
 
-def test_a_volume_stays_bound_until_its_machine_is_gone(
-    app: AppUnderTest, ask: Asker, config: Config
-) -> None:
+def test_a_volume_stays_bound_until_its_machine_is_gone(app: AppUnderTest, ask: Asker, config: Make) -> None:
     volume = app.volume()
     machine = app.machine(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
     path = f"{app.path}/volumes/{volume['id']}"
@@ -83,7 +83,7 @@ def test_a_volume_stays_bound_until_its_machine_is_gone(
     assert ask.json("GET", f"{app.path}/volumes") == []
 
 
-def test_a_machine_is_where_its_volume_is(app: AppUnderTest, ask: Asker, config: Config) -> None:
+def test_a_machine_is_where_its_volume_is(app: AppUnderTest, ask: Asker, config: Make) -> None:
     volume = app.volume(region="fra")
     mounted = config(mounts=[{"volume": volume["id"], "path": "/data"}])
     refused = ask.refusal(400, "POST", f"{app.path}/machines", {"config": mounted, "region": "iad"})
@@ -91,11 +91,9 @@ def test_a_machine_is_where_its_volume_is(app: AppUnderTest, ask: Asker, config:
     assert app.machine(mounted, region=None, skip_launch=True, state="created")["region"] == "fra"
 
 
-def test_what_was_written_outlives_machine_and_container(
-    app: AppUnderTest, ask: Asker, config: Config
-) -> None:
+def test_what_was_written_outlives_machine_and_container(app: AppUnderTest, ask: Asker, config: Make) -> None:
     mounted = config(mounts=[{"volume": app.volume()["id"], "path": "/data"}])
-    first = app.machine(mounted)
+    first = app.serving(mounted)
     app.run(first["id"], "sh", "-c", "echo kept > /data/file; echo lost > /root-file")
     app.do(first["id"], "stop")
     app.wait(first["id"], "stopped")
@@ -110,10 +108,10 @@ def test_what_was_written_outlives_machine_and_container(
 
 
 def test_a_volume_that_was_removed_behind_our_back_is_not_made_anew(
-    app: AppUnderTest, config: Config, docker_client: docker.DockerClient
+    app: AppUnderTest, config: Make, docker_client: docker.DockerClient
 ) -> None:
     volume = app.volume()
-    machine = app.machine(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
+    machine = app.serving(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
     app.do(machine["id"], "stop")
     app.wait(machine["id"], "stopped")
     docker_client.volumes.list(filters={"label": f"my-jarvis.volume={volume['id']}"})[0].remove()

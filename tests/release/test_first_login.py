@@ -16,7 +16,7 @@ from tests.support.wait import wait_until
 Begin = Callable[[], Workspace]
 EMAIL = "lilach@example.com"
 TOKEN_PATH = "/v1/oauth/token"
-GAP = r"(?: |\x1b\[\d*C)+"
+GAP = r"(?: |\x1b\[\d*[CG])+"
 ANSWER = GAP.join(("You", "said:", "good", "morning"))
 """A full-screen program moves the cursor where it could write a space."""
 REFUSAL = re.compile(r"wasn't accepted|failed|invalid", re.IGNORECASE)

@@ -132,7 +132,7 @@ class Page:
         self.open += 1
         try:
             await self.handle(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         except Exception as error:
             self.errors.append(error)
@@ -178,10 +178,10 @@ class Client:
 
     async def _chunks(self) -> bytes:
         whole = b""
-        while size := int((await self.reader.readline()).split(b";")[0], 16):
+        while size := int((await self.reader.readuntil(b"\n")).split(b";")[0], 16):
             whole += await self.reader.readexactly(size)
             assert await self.reader.readexactly(2) == b"\r\n"
-        while (line := await self.reader.readline()) != b"\r\n":
+        while (line := await self.reader.readuntil(b"\n")) != b"\r\n":
             whole += b"[trailer]" + line.strip()
         return whole
 

@@ -18,7 +18,6 @@ BEYOND: Mapping[str, frozenset[str]] = {
     "App": frozenset({"network_cidr", "created_at"}),
     "ErrorResponse": frozenset({"status"}),
     "IPAssignment": frozenset({"type", "egress", "network", "ip_pair"}),
-    "Volume": frozenset({"host_dedication_key"}),
     "Machine": frozenset({"version", "cordoned", "lease"}),
 }
 """Fields that the live API answers with though the document does not know them."""

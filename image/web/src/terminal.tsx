@@ -7,6 +7,7 @@ import * as frames from "./frames";
 import { Icon } from "./icons";
 import { isWebLink } from "./markdown";
 import type { TerminalInfo } from "./protocol";
+import { withAdoptedStyles } from "./sheets";
 import { AuthStatus, Steps } from "./settings";
 import { attempt, auth, go, http, terminalOpen } from "./store";
 
@@ -22,6 +23,8 @@ const KEYS: [string, string][] = [
   ["↓", "\x1b[B"],
   ["→", "\x1b[C"],
 ];
+const EARLY_MAX = 64 * 1024;
+const ANSWER = new RegExp("^\\u001b[\\[\\]P]");
 const encoder = new TextEncoder();
 
 function follow(event: MouseEvent, address: string): void {
@@ -38,6 +41,7 @@ class Session {
   private drawn = 0;
   private acked = 0;
   private live = false;
+  private early = "";
   private over = false;
   private retry: number | undefined;
   private delay = 250;
@@ -66,8 +70,8 @@ class Session {
     });
     this.screen.loadAddon(this.fit);
     this.screen.loadAddon(new WebLinksAddon(follow));
-    this.screen.open(box);
-    this.screen.onData((text) => this.live && this.type(text));
+    withAdoptedStyles(() => this.screen.open(box));
+    this.screen.onData((text) => this.typed(text));
     this.screen.onBinary(
       (text) => this.live && void this.feed(Uint8Array.from(text, (letter) => letter.charCodeAt(0))),
     );
@@ -77,6 +81,12 @@ class Session {
     this.watch.observe(box);
     this.refit();
     this.connect();
+  }
+
+  /** What she types before the shell is there waits for it; what xterm answers to a replayed query is dropped. */
+  private typed(text: string): void {
+    if (this.live) this.type(text);
+    else if (!ANSWER.test(text) && this.early.length + text.length <= EARLY_MAX) this.early += text;
   }
 
   type(text: string): void {
@@ -154,6 +164,8 @@ class Session {
         this.screen.write("", () => {
           this.live = true;
           this.refit();
+          this.type(this.early);
+          this.early = "";
         });
         break;
       case "exit":

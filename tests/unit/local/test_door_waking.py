@@ -70,7 +70,8 @@ def test_a_websocket_waits_for_the_machine_too() -> None:
             hurdle = holding(one)
             client = await one.client()
             await client.send(
-                f"GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+                f"GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n"
+                "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
             )
             await asyncio.sleep(QUICK.page_s * 2)
             hurdle.set()
@@ -165,7 +166,6 @@ def test_a_failed_wake_is_told_to_all_and_not_tried_again_at_once() -> None:
             assert one.machines.wakes == 1
             one.machines.fails = ""
             client = await one.client()
-            await until(lambda: asyncio.get_running_loop().time() and True, "")
             await asyncio.sleep(QUICK.failed_wake_s)
             assert (await client.ask()).status == 200
             assert one.machines.wakes == 2

@@ -156,7 +156,9 @@ def test_no_address_leads_out_of_the_page(shared: Served, path: str) -> None:
 def test_only_files_of_a_page_are_served(served: Served, config: Config) -> None:
     (config.static / "notes.py").write_text("secret")
     with served.client() as client:
-        assert "secret" not in client.get("/notes.py").text
+        answer = client.get("/notes.py")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "secret" not in answer.text
 
 
 def test_files_beside_the_frame_are_served(served: Served, config: Config) -> None:

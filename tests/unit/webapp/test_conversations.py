@@ -412,6 +412,7 @@ def test_the_list_the_history_and_the_changes_are_there_over_http(shelf: Shelf) 
         ("DELETE", "/api/conversations/..%2f..%2fetc", None, 404),
         ("POST", "/api/conversations/{missing}/restore", None, 404),
         ("GET", "/api/conversations/{there}/items?before=nothing", None, 404),
+        ("GET", "/api/conversations/{missing}/items", None, 404),
         ("GET", "/api/conversations?limit=many", None, 400),
     ],
 )

@@ -44,6 +44,8 @@ def test_the_page_itself_may_ask(host: str, origin: str, proto: str) -> None:
         ("app.fly.dev", "https://evil.example#app.fly.dev", ""),
         ("app.fly.dev", "https://app.fly.dev@evil.example", ""),
         ("app.fly.dev", "https://evil.example/app.fly.dev", ""),
+        ("app.fly.dev", "https://evil.example@app.fly.dev", ""),
+        ("evil@app.fly.dev", "https://app.fly.dev", ""),
         ("app.fly.dev", "https://app.fly.dev:8443", "https"),
         ("app.fly.dev", "http://app.fly.dev", "https"),  # the same host, read in clear by anybody on the way
         ("app.fly.dev", "null", "https"),

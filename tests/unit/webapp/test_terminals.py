@@ -367,6 +367,17 @@ def test_the_end_is_told_with_its_code_after_the_last_byte(shells: Shells, comma
     assert not shells.listed(terminal)["running"]
 
 
+def test_what_is_printed_while_the_page_is_behind_is_not_lost_by_the_end(shells: Shells) -> None:
+    _, page = shells.ready()
+    page.acks = False
+    page.type("head -c 466000 /dev/zero | tr '\\0' x; exit 5\r")
+    page.drain()
+    page.acks = True
+    page.ack()
+    page.until_kind("x")
+    assert (page.output.count(b"x" * 1000), page.exit_code) == (466, 5)
+
+
 def test_last_words_can_be_read_later(shells: Shells) -> None:
     terminal, page = shells.ready()
     page.type("echo last words; exit 3\r")

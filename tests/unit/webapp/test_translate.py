@@ -221,6 +221,7 @@ def test_a_question_that_nobody_answered_is_cancelled_in_the_transcript() -> Non
         ("server_error", "API Error: Connection refused (ECONNREFUSED)", None, "offline"),
         ("server_error", "API Error: unable to verify the first certificate", None, "offline"),
         ("invalid_request", "API Error: 400 prompt is too long", 400, "failed"),
+        ("invalid_request", "There's an issue with the selected model (x). It may not exist", 404, "failed"),
         ("billing_error", "Credit balance is too low", None, "failed"),
     ],
 )

@@ -1,0 +1,27 @@
+// xterm writes <style> elements, which a strict content security policy refuses. What it writes goes into constructed
+// style sheets instead: those come from our own code and need no exception.
+
+/** While `work` runs, every style element made is a stand-in whose text becomes an adopted style sheet. */
+export function withAdoptedStyles<T>(work: () => T): T {
+  const create = document.createElement;
+  document.createElement = function (this: Document, name: string, options?: ElementCreationOptions) {
+    return name === "style" ? adopted() : create.call(this, name, options);
+  } as typeof document.createElement;
+  try {
+    return work();
+  } finally {
+    document.createElement = create;
+  }
+}
+
+function adopted(): HTMLElement {
+  const sheet = new CSSStyleSheet();
+  document.adoptedStyleSheets.push(sheet);
+  const element = document.createElementNS("http://www.w3.org/1999/xhtml", "template") as HTMLElement;
+  Object.defineProperty(element, "textContent", { get: () => "", set: (text: string) => sheet.replaceSync(text) });
+  element.remove = () => {
+    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet);
+    Element.prototype.remove.call(element);
+  };
+  return element;
+}
