@@ -7,9 +7,9 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 
-import fly.tasks
-import image.tasks
-import tests.tasks
+import fly.verbs
+import image.verbs
+import tests.verbs
 from docs import written
 from fly import console
 from fly.console import say, step, verb
@@ -18,7 +18,7 @@ from fly.local import process
 from fly.plan import Person
 from fly.provision import draft, page_probe, wait_for_page
 from fly.settings import VARIABLES, Settings
-from fly.tasks import Desk, desk, image_reference, make, show
+from fly.verbs import Desk, desk, image_reference, make, show
 from image.build import build_image, remove_images
 from image.engine import find_engine, stop_started_engine
 from image.leftovers import remove_labelled
@@ -154,6 +154,6 @@ def docs(context: Context) -> None:
 
 
 ns.add_task(docs)
-for module in (fly.tasks, image.tasks, tests.tasks):
+for module in (fly.verbs, image.verbs, tests.verbs):
     for task in Collection.from_module(module).tasks.values():
         ns.add_task(task)

@@ -37,7 +37,7 @@ def _tasks(collection: Collection) -> Iterator[tuple[str, Task]]:  # type: ignor
 
 def _options(task: Task) -> str:  # type: ignore[type-arg]
     arguments = task.get_arguments()
-    return " ".join(f"`--{argument.name.replace('_', '-')}`" for argument in arguments) or "–"
+    return " ".join(f"`--{str(argument.name).replace('_', '-')}`" for argument in arguments) or "–"
 
 
 def _summary(task: Task) -> str:  # type: ignore[type-arg]

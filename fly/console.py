@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
@@ -39,7 +39,7 @@ def verb(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
             except KeyboardInterrupt:
                 raise Exit("Stopped.", code=130) from None
 
-        return task(run, positional=[], **options)
+        return cast(Task[Any], task(run, positional=[], **options))
 
     return wrap
 

@@ -374,7 +374,8 @@ def _given_back(ledger: Ledger, row: Workspace) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        pass
+        if ledger.get(row.id).owner:
+            ledger.release(row.id)
         raise
 
 

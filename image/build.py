@@ -35,6 +35,7 @@ BASE_LABEL = "org.opencontainers.image.base.digest"
 CLAUDE_VERSION = "/opt/claude/version"
 
 NEEDED_BYTES = 3_000_000_000  # of a first build: its stages hold the Claude binary more than once
+KEPT_STAGES_S = 3600
 LAST_LINES = 15
 
 
@@ -84,6 +85,7 @@ def build_image(
             labels=_labels(context, base),
         )
         follow(events, report)
+        _forget_old_stages(client)
         return _describe(client, tag, context.sha256, time.monotonic() - began)
     except (DockerException, requests.RequestException) as error:
         raise BuildError(
@@ -104,6 +106,17 @@ def remove_images(client: docker.DockerClient, report: Report) -> int:
         for name in image.tags or [str(image.id)]
     ]
     return sum(_remove(client, name, report) for name in dict.fromkeys(names))
+
+
+def _forget_old_stages(client: docker.DockerClient) -> None:
+    """Removes what earlier builds kept for the next; not the last hour's, which another build may be using."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for image in client.api.images(filters={"label": STAGE_LABEL, "dangling": True}):
+        stages.setdefault(image["Labels"][STAGE_LABEL], []).append(image)
+    for images in stages.values():
+        for image in sorted(images, key=lambda image: int(image["Created"]))[:-1]:
+            if image["Created"] < time.time() - KEPT_STAGES_S:
+                _remove(client, image["Id"], lambda _line: None)
 
 
 def _remove(client: docker.DockerClient, name: str, report: Report) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -81,9 +82,15 @@ def _connect() -> tuple[docker.DockerClient | None, str]:
         client = docker.from_env(timeout=CONNECT_LIMIT_S)
         client.ping()
     except (DockerException, requests.RequestException, OSError) as error:
-        return None, str(error)
+        return None, _reason(error)
     client.api.timeout = CALL_LIMIT_S
     return client, ""
+
+
+def _reason(error: Exception) -> str:
+    """The system's own words, out of the four exceptions that libraries have wrapped around them."""
+    words = re.search(r"\[Errno -?\d+\] ([^\"')]+)|Error\(\d+, '([^']+)'\)", str(error))
+    return (words[1] or words[2]) if words else str(error)
 
 
 def _check_version(client: docker.DockerClient) -> None:
@@ -140,35 +147,39 @@ def _is_debian(release: Path = Path("/etc/os-release")) -> bool:
 # --- one that must be installed or started --------------------------------------------------------
 
 
-def install_packages(report: Report, *packages: str) -> None:
-    """Installs Debian packages.
+def install_packages(report: Report, *packages: str, if_known: Sequence[str] = ()) -> None:
+    """Installs Debian packages; of `if_known` those that this release has.
 
     Errors: EngineError.
     """
+    report("asking Debian for its list of packages")
+    _apt("update")
+    chosen = [*packages, *filter(_is_known, if_known)]
+    report(f"installing {' '.join(chosen)}")
+    _apt("install", "--yes", "--no-install-recommends", *chosen)
+
+
+def _apt(*arguments: str) -> None:
+    command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")
-    for title, command in (
-        ("asking Debian for its list of packages", (*apt, "update")),
-        (
-            f"installing {' '.join(packages)}",
-            (*apt, "install", "--yes", "--no-install-recommends", *packages),
-        ),
-    ):
-        report(title)
-        done = subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise EngineError(
+            f"{' '.join(command)} failed:\n{_last_lines(done.stdout)}",
+            hint="check the network and the disk, or install it yourself, and run this again",
         )
-        if done.returncode != 0:
-            raise EngineError(
-                f"{' '.join(packages)} could not be installed:\n{_last_lines(done.stdout)}",
-                hint="check the network and the disk, then: apt-get update && apt-get install "
-                + " ".join(packages),
-            )
+
+
+def _is_known(package: str) -> bool:
+    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
 
 
 def _install(report: Report) -> None:
     # With AppArmor in the kernel and without its parser no container starts; a pull needs certificates.
-    install_packages(report, "docker.io", "apparmor", "ca-certificates", *_cgroup_mounter())
+    packages = ("docker.io", "apparmor", "ca-certificates", *_cgroup_mounter())
+    install_packages(report, *packages, if_known=["docker-cli"])
 
 
 def _cgroup_mounter() -> list[str]:

@@ -19,7 +19,7 @@ def remove_labelled(client: docker.DockerClient, label: str) -> list[str]:
 
 
 def _labelled(client: docker.DockerClient, label: str) -> Iterator[tuple[Any, dict[str, bool]]]:
-    chosen = {"label": label}
+    chosen: dict[str, Any] = {"label": label}
     for container in client.containers.list(all=True, filters=chosen, ignore_removed=True):
         yield container, {"force": True}
     for volume in client.volumes.list(filters=chosen):

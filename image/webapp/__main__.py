@@ -1,5 +1,6 @@
 """`python -m webapp`: serves the workspace until SIGTERM or SIGINT, then ends cleanly."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -31,7 +32,9 @@ def main() -> int:
         log.error("%s", error)
         return 2
     _serve(config, listener)
-    return 0
+    # All is closed. A thread that still loads what only the chat needs would hold up the end for seconds.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _serve(config: Config, listener: socket.socket) -> None:
@@ -43,7 +46,7 @@ def _serve(config: Config, listener: socket.socket) -> None:
         # uvicorn has its own while it serves, and raises the signal once more when it has ended.
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     log.info("my-jarvis %s serves on port %d", __version__, listener.getsockname()[1])
-    server.run(sockets=[listener])
+    asyncio.new_event_loop().run_until_complete(server.serve(sockets=[listener]))
     log.info("my-jarvis has ended")
 
 

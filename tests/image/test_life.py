@@ -88,7 +88,7 @@ def test_the_log_of_a_good_day_is_quiet(workspaces: Workspaces, kept_volume: Vol
     """Starting, being looked at and ending write no warning, error or traceback to the log."""
     workspace = workspaces.start(kept_volume)
     assert workspace.get("/").status_code == 200
-    assert workspace.get("/nothing-here").status_code == 404
+    assert workspace.get("/assets/nothing.js").status_code == 404
     workspace.stop()
     workspace.start()
     workspace.stop()

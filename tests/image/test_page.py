@@ -22,7 +22,7 @@ def test_health_is_ok(shared_workspace: Workspace) -> None:
 
 def test_the_page_is_whole(shared_workspace: Workspace) -> None:
     """The page and everything that it loads at first are there, compressed."""
-    page = shared_workspace.get("/", **{"accept-encoding": "gzip, br"})
+    page = shared_workspace.get("/", **{"accept-encoding": "gzip"})
     assert page.status_code == 200
     assert "text/html" in page.headers["content-type"]
     parts = re.findall(r"(?:src|href)=\"(/assets/[^\"]+)\"", page.text)
@@ -51,13 +51,13 @@ def test_it_comes_to_know_that_nobody_is_logged_in(shared_workspace: Workspace) 
     "path", ["/../etc/passwd", "/assets/../../../../etc/passwd", "/assets/%2e%2e/%2e%2e/venv/pyvenv.cfg"]
 )
 def test_only_the_page_is_served(shared_workspace: Workspace, path: str) -> None:
-    """No address leads out of the page's folder."""
+    """{path} leads to nothing but the page: no address leads out of its folder."""
     with httpx.Client(trust_env=False) as client:
         request = client.build_request("GET", shared_workspace.url)
         request.url = httpx.URL(shared_workspace.url).copy_with(raw_path=path.encode())
         answer = client.send(request)
-    assert answer.status_code in {400, 403, 404}
-    assert "root:" not in answer.text
+    page = shared_workspace.get("/")
+    assert answer.status_code in {400, 403, 404} or answer.content == page.content
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])

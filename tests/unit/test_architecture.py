@@ -59,8 +59,8 @@ def test_the_embedded_platform_is_an_independent_witness() -> None:
 
 
 def test_nothing_imports_the_tasks() -> None:
-    library = [p for f in ("fly", "image") for p in sources(f) if p.name not in {"tasks.py", "console.py"}]
-    assert offenders(library, ("tasks", "fly.tasks", "image.tasks", "tests", "invoke", "rich")) == []
+    library = [p for f in ("fly", "image") for p in sources(f) if p.name not in {"verbs.py", "console.py"}]
+    assert offenders(library, ("tasks", "fly.verbs", "image.verbs", "tests", "invoke", "rich")) == []
 
 
 def test_errors_import_nothing_of_ours() -> None:
@@ -89,7 +89,7 @@ def test_only_settings_reads_the_environment_of_the_operator() -> None:
     readers = {
         path.relative_to(ROOT).as_posix()
         for path in sources("fly")
-        if "local" not in path.parts and path.name != "tasks.py"
+        if "local" not in path.parts and path.name != "verbs.py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
@@ -97,7 +97,7 @@ def test_only_settings_reads_the_environment_of_the_operator() -> None:
 
 
 def test_the_library_does_not_print() -> None:
-    speaking = {"tasks.py", "console.py", "__main__.py"}
+    speaking = {"verbs.py", "console.py", "__main__.py"}
     printers = [
         path.relative_to(ROOT).as_posix()
         for folder in ("fly", "image")

@@ -222,17 +222,15 @@ def test_a_denied_tool_does_not_run_and_claude_reads_why(warm: Warm) -> None:
 def test_always_is_a_rule_for_later_and_never_another_mode(world: World) -> None:
     async def story(chat: Chat) -> None:
         page = await Page(chat).follow()
-        await page.send(TOUCH)
+        await page.send(f'{TOUCH} {TOUCH} [tool Write {{"file_path": "notes.md", "content": "hi"}}]')
         card = await page.card()
         assert card["can_always"]
         await page.answer(card, "always")
-        await page.turn_over()
-        await page.ask(TOUCH)
-        assert len(page.of("ask")) == 1
-        await page.send('[tool Write {"file_path": "notes.md", "content": "hi"}]')
         assert (await page.card())["tool"] == "Write", "accept-edits would not have asked"
-        await page.say("stop")
-        await page.turn_over(3)
+        await page.answer(await page.card(), "deny")
+        await page.turn_over()
+        assert [tool["status"] for tool in page.of("tool")] == ["done", "done", "denied"]
+        assert [card["state"] for card in page.of("ask")] == ["always", "denied"]
 
     world.run(story)
     rules = json.loads((world.config.workspace / ".claude" / "settings.local.json").read_text())

@@ -304,9 +304,9 @@ def logs(context: Context, name: str = "", platform: str = "") -> None:
         while (page := here.client.logs(workspace.app, token=token)).lines:
             for line in page.lines:
                 console.plain(f"{line.timestamp}  {line.message}")
-            if not page.next_token or page.next_token == token:
+            if not page.token or page.token == token:
                 break
-            token = page.next_token
+            token = page.token
 
 
 @verb(name="open", help={"name": NAME_HELP, "platform": PLATFORM_HELP})

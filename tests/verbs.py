@@ -20,6 +20,11 @@ VENV = ROOT / ".venv"
 TEST_LOCK = ROOT / "requirements-test.lock"
 PAGE = ROOT / "image" / "web"
 TIERS = ("unit", "contract", "image", "release", "browser")
+WEBAPP = (
+    # A program of its own, in which `webapp` is the top: hence other roots than pyproject's.
+    *("--config-file=", "--strict", "--namespace-packages", "--explicit-package-bases"),
+    *("image/webapp", "tests/unit/webapp", "tests/support/webapp.py", "tests/support/chat_page.py"),
+)
 NEEDS_IMAGE = {"image", "release", "browser"}
 LOCKS = (
     ("requirements.lock", "3.11", ("pyproject.toml",)),
@@ -94,6 +99,7 @@ def _check() -> None:
         ("Format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
         ("Lint", (_tool("ruff"), "check", "--quiet", ".")),
         ("Types", (_tool("mypy"), "--no-error-summary")),
+        ("Types of the web app", (_tool("mypy"), "--no-error-summary", *WEBAPP)),
         ("Shell", (_tool("shellcheck"), "bin/invoke", ".ci/run", "image/entrypoint.sh", "image/claude")),
     ):
         with step(title):
@@ -165,7 +171,7 @@ def run(*command: str, folder: Path = ROOT, environment: dict[str, str] | None =
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment or {**os.environ, "PATH": f"{_node_folder()}{os.pathsep}{os.environ['PATH']}"},
+        env=environment or _tools_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -179,6 +185,11 @@ def run(*command: str, folder: Path = ROOT, environment: dict[str, str] | None =
 
 def _tool(name: str) -> str:
     return str(VENV / "bin" / name)
+
+
+def _tools_environment() -> dict[str, str]:
+    path = f"{_node_folder()}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "MYPYPATH": f"{ROOT}:{ROOT / 'image'}"}
 
 
 def _node_folder() -> Path:
