@@ -31,7 +31,7 @@ def up(context: Context) -> None:
     """Brings everything up on this machine, from the Docker Engine to a first user's open page."""
     settings = Settings.read(os.environ, ROOT)
     with step("Docker Engine") as report:
-        engine = find_engine(report)
+        engine = find_engine(report, settings.home / "engine")
     with step("Image") as report:
         build_image(engine, report=report)
     with step("Embedded platform"):
@@ -119,13 +119,13 @@ def _destroy(settings: Settings, *, keep_cache: bool) -> None:
     made = process.platform_id(settings.platform_dir)
     if made or not keep_cache:
         with step("Removing machines, volumes and images") as report:
-            engine = find_engine(report)
+            engine = find_engine(report, settings.home / "engine")
             if made:
                 remove_labelled(engine, f"my-jarvis.platform={made}")
             if not keep_cache:
                 remove_images(engine, report)
             engine.close()
-    if stop_started_engine():
+    if stop_started_engine(settings.home / "engine"):
         say("The Docker Engine that was started here has ended; its packages stay.")
     shutil.rmtree(settings.platform_dir, ignore_errors=True)
     _close_ledger(settings)

@@ -225,7 +225,7 @@ class Client:
         path = _path("orgs", self.platform.org, "machines")
         page = self._get(path, MachinePage.from_json)
         yield from page.machines
-        while False:
+        while page.cursor:
             page = self._get(path, MachinePage.from_json, {"cursor": page.cursor})
             yield from page.machines
 

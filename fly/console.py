@@ -97,7 +97,9 @@ def listing(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -
     if not rows:
         stdout.print(Text(empty))
         return
-    table = Table(*columns, box=ROUNDED, header_style="bold", border_style="dim")
+    table = Table(box=ROUNDED, header_style="bold", border_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     stdout.print(table)

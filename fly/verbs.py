@@ -125,7 +125,7 @@ def image_reference(settings: Settings, platform: Platform) -> str:
             hint="export JARVIS_IMAGE=registry.fly.io/<app>@sha256:<digest>",
         )
     try:
-        image = find_engine(lambda _line: None).images.get(TAG)
+        image = find_engine(lambda _line: None, settings.home / "engine").images.get(TAG)
     except ImageNotFound as error:
         raise PlanError(f"The image {TAG} has not been built.", hint="invoke build") from error
     return f"{TAG.partition(':')[0]}@{image.id}"

@@ -109,7 +109,7 @@ def remove_images(client: docker.DockerClient, report: Report) -> int:
 
 
 def _forget_old_stages(client: docker.DockerClient) -> None:
-    """Removes what earlier builds kept for the next; not the last hour's, which another build may be using."""
+    """Removes what earlier builds kept for the next; not the last hour's: another build may be using it."""
     stages: dict[str, list[dict[str, Any]]] = {}
     for image in client.api.images(filters={"label": STAGE_LABEL, "dangling": True}):
         stages.setdefault(image["Labels"][STAGE_LABEL], []).append(image)

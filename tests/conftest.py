@@ -5,7 +5,6 @@ Whatever needs Docker is imported when a test asks for it, so that the unit test
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import figures
 from tests.support.evidence import evidence_of, masked
 
 if TYPE_CHECKING:
     import docker
 
     from tests.support.containers import Workspace, Workspaces
-    from tests.support.figures import Figures
     from tests.support.internet import Internet
     from tests.support.run import Run
     from tests.support.volumes import Volume
@@ -82,11 +81,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("broken promises")
         for promise in dict.fromkeys(broken):
             terminalreporter.write_line(f"✗ {promise}")
-    if figures := _properties("figure", [one for one in reports if one.when == "call"]):
+    if measured := _properties(figures.PROPERTY, [one for one in reports if one.when == "call"]):
         terminalreporter.section("measured")
-        for figure in figures:
-            terminalreporter.write_line("  ".join(f"{value}" for value in _worded(figure)))
-        _write_figures(config.getoption("--image"), figures)
+        for figure in measured:
+            terminalreporter.write_line(figures.worded(figure))
+        figures.write(OUTPUT, config.getoption("--image"), measured)
 
 
 def _properties(name: str, reports: list[pytest.TestReport]) -> list[Any]:
@@ -95,23 +94,10 @@ def _properties(name: str, reports: list[pytest.TestReport]) -> list[Any]:
     ]
 
 
-def _worded(figure: dict[str, Any]) -> Iterator[str]:
-    yield f"{figure['what']}:"
-    yield from (f"{name} {value}" for name, value in figure.items() if name != "what")
-
-
-def _write_figures(image: str, figures: list[dict[str, Any]]) -> None:
-    OUTPUT.mkdir(exist_ok=True)
-    content = json.dumps({"image": image, "figures": figures}, indent=2)
-    (OUTPUT / "latency.json").write_text(content + "\n", encoding="utf-8")
-
-
-@pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Figures:
-    """Where a test reports what it measured."""
-    from tests.support.figures import Figures
-
-    return Figures(request.node.user_properties)
+@pytest.fixture(name="figures")
+def figures_of_the_test(request: pytest.FixtureRequest) -> figures.Figures:
+    """Where a test reports what it measured; `test_latency.py` reports to `latency.json`."""
+    return figures.Figures(request.path.stem.removeprefix("test_"), request.node.user_properties)
 
 
 # --- the image under test -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly.console import say, step, verb
+from fly.settings import Settings
 from image.build import build_image
 from image.engine import find_engine
 
@@ -48,7 +49,7 @@ def test(context: Context, tier: str = "", only: str = "", no_check: bool = Fals
         _check()
     if NEEDS_IMAGE & set(tiers):
         with step("Docker Engine") as report:
-            engine = find_engine(report)
+            engine = find_engine(report, Settings.read(os.environ, ROOT).home / "engine")
         with step("Image") as report:
             build_image(engine, report=report)
     if "browser" in tiers:

@@ -61,7 +61,7 @@ def body(machine: Machine, volume: Volume | None, network: Network, site: Site) 
         ),
         "ExposedPorts": exposed,
         "StopSignal": machineconfig.stop_signal(config),
-        # Fly does not run the image's own either; and a probe that starts while the container is paused hangs for good.
+        # Fly does not run the image's own either, and a probe that starts while we pause would hang for good.
         "Healthcheck": {"Test": ["NONE"]},
         "Tty": bool(init.get("tty", False)),
         "HostConfig": _host_config(machine, volume, network, site, exposed),

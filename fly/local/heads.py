@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 END = b"\r\n\r\n"
 CHUNKED = -1
@@ -21,8 +22,9 @@ BODILESS = frozenset({204, 304})
 
 _TEXT = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: .*)?", re.DOTALL)
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([^\x00-\x20\x7f]+) HTTP/([0-9]\.[0-9])")
+_MINOR = {b"1.0": 0, b"1.1": 1}
+_STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(rb"[A-Za-z0-9.\-_]*(?::[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
@@ -75,10 +77,31 @@ _REQUEST_ROLES = _Roles(
     _FRAMING | {b"connection", b"upgrade", b"te", b"expect", b"accept", b"sec-fetch-dest"}
 )
 _ANSWER_ROLES = _Roles(frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade"}))
-_NOT_PASSED = frozenset({b"connection", b"upgrade", b"te"})
+_NOT_PASSED = frozenset({b"connection", b"upgrade"})
+_NO_OPTIONS: frozenset[bytes] = frozenset()
+_USUAL_OPTIONS = _FRAMING | {b"", b"close", b"keep-alive", b"upgrade", b"te"}
+_REMEMBERED_BYTES = 2048
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class RequestFields:
+    """What the header lines of a request say."""
+
+    passed: bytes
+    """The lines that go on to the machine, each with its end."""
+    host: bytes
+    length: int
+    """Of the body, in bytes, or `CHUNKED`."""
+    close: bool
+    websocket: bool
+    """One is asked for, if method and version allow it."""
+    html: bool
+    """Pages are welcome as an answer."""
+    document: bool
+    """A browser would show the answer as a page."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What a visitor asks."""
 
@@ -86,29 +109,32 @@ class Request:
     target: bytes
     minor: int
     """Of its version, HTTP/1.minor."""
-    host: bytes
-    fields: list[bytes]
-    """The lines that go on to the machine."""
-    length: int
-    """Of its body, in bytes, or `CHUNKED`."""
-    keep_alive: bool
-    websocket: bool
-    html: bool
-    """Pages are welcome as an answer."""
-    navigation: bool
-    """A person looks at a browser and waits for this page."""
+    fields: RequestFields
+
+    @property
+    def keep_alive(self) -> bool:
+        return self.minor == 1 and not self.fields.close
+
+    @property
+    def websocket(self) -> bool:
+        fields = self.fields
+        return fields.websocket and self.method == b"GET" and self.minor == 1 and fields.length == 0
+
+    @property
+    def navigation(self) -> bool:
+        """A person looks at a browser and waits for this page."""
+        fields = self.fields
+        return fields.html and fields.document and self.method == b"GET" and not self.websocket
 
     @property
     def repeatable(self) -> bool:
         """Asking it twice does no harm, and all of it is at hand."""
-        return self.length == 0 and self.method in IDEMPOTENT and not self.websocket
+        return self.fields.length == 0 and self.method in IDEMPOTENT and not self.fields.websocket
 
     def onward(self, added: bytes) -> bytes:
         """The head for the machine; `added` are whole lines."""
-        fields = b"\r\n".join(self.fields)
-        return b"%b %b HTTP/1.%d\r\n%b\r\n%b%b\r\n" % (
-            self.method, self.target, self.minor, fields, added, self._connection(),
-        )  # fmt: skip
+        line = b"%b %b HTTP/1.%d\r\n" % (self.method, self.target, self.minor)
+        return b"%b%b%b%b\r\n" % (line, self.fields.passed, added, self._connection())
 
     def _connection(self) -> bytes:
         if self.websocket:
@@ -116,13 +142,13 @@ class Request:
         return b"" if self.minor else b"Connection: close\r\n"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Response:
     """What a machine answers."""
 
     status: int
-    line: bytes
-    fields: list[bytes]
+    passed: bytes
+    """The status line and the header lines that go on to the visitor, each with its end."""
     length: int
     """Of its body, in bytes, or `CHUNKED`, or `UNTIL_CLOSE`; what HEAD asked for has none all the same."""
     keep_alive: bool
@@ -131,8 +157,7 @@ class Response:
 
     def onward(self, added: bytes) -> bytes:
         """The head for the visitor; `added` are whole lines."""
-        fields = b"".join([field + b"\r\n" for field in self.fields])
-        return b"%b\r\n%b%b\r\n" % (self.line, fields, added)
+        return b"%b%b\r\n" % (self.passed, added)
 
 
 def parse_request(head: bytes) -> Request:
@@ -140,33 +165,18 @@ def parse_request(head: bytes) -> Request:
 
     *Errors*: `HeadError`.
     """
-    line, *lines = _lines(head)
+    line, _, block = head.partition(b"\r\n")
     if not (match := _REQUEST_LINE.fullmatch(line)):
         raise HeadError("the request line is malformed")
-    method, target, major, minor_text = match.groups()
-    if major != b"1" or minor_text not in b"01":
+    method, target, version = match.groups()
+    if version not in _MINOR:
         raise HeadError("only HTTP/1.0 and HTTP/1.1 are spoken here", 505)
-    minor = int(minor_text)
-    fields, noted = _fields(lines, _REQUEST_ROLES)
-    options = _options(noted)
-    length = _length(noted, minor, 0)
-    host = _host(noted, minor)
-    target = _origin_form(method, target, host)
-    accept = b",".join(noted.get(b"accept", ()))
-    websocket = _asks_for_websocket(noted, options) and method == b"GET" and minor == 1 and length == 0
-    html = b"text/html" in accept
-    return Request(
-        method=method,
-        target=target,
-        minor=minor,
-        host=host,
-        fields=_without_named(fields, options),
-        length=length,
-        keep_alive=minor == 1 and b"close" not in options,
-        websocket=websocket,
-        html=html,
-        navigation=html and method == b"GET" and not websocket and _is_document(noted),
-    )
+    minor = _MINOR[version]
+    read = _remembered_fields if len(block) <= _REMEMBERED_BYTES else _request_fields
+    fields = read(block, minor)
+    if not target.startswith(b"/"):
+        target = _origin_form(method, target, fields.host)
+    return Request(method, target, minor, fields)
 
 
 def parse_response(head: bytes) -> Response:
@@ -174,21 +184,39 @@ def parse_response(head: bytes) -> Response:
 
     *Errors*: `HeadError`.
     """
-    line, *lines = _lines(head)
+    line, _, block = head.partition(b"\r\n")
     if not (match := _STATUS_LINE.fullmatch(line)):
         raise HeadError("the status line is malformed")
-    minor, status = int(match[1]), int(match[2])
-    fields, noted = _fields(lines, _ANSWER_ROLES)
+    minor, status = _MINOR[match[1]], int(match[2])
+    passed, noted = _fields(block, _ANSWER_ROLES)
     options = _options(noted)
     length = 0 if status < 200 or status in BODILESS else _length(noted, minor, UNTIL_CLOSE)
     return Response(
-        status=status,
-        line=b"HTTP/1.1" + line[8:],
-        fields=_without_named(fields, options),
-        length=length,
-        keep_alive=minor == 1 and b"close" not in options,
-        upgrade=b",".join(noted.get(b"upgrade", ())),
+        status,
+        b"HTTP/1.1%b\r\n%b" % (line[8:], _without_named(passed, options)),
+        length,
+        minor == 1 and b"close" not in options,
+        b",".join(noted.get(b"upgrade", ())),
     )
+
+
+def _request_fields(block: bytes, minor: int) -> RequestFields:
+    passed, noted = _fields(block, _REQUEST_ROLES)
+    options = _options(noted)
+    accepts = [value for value in noted.get(b"accept", ()) if b"text/html" in value]
+    return RequestFields(
+        passed=_without_named(passed, options),
+        host=_host(noted, minor),
+        length=_length(noted, minor, 0),
+        close=b"close" in options,
+        websocket=_asks_for_websocket(noted, options),
+        html=bool(accepts),
+        document=_is_document(noted),
+    )
+
+
+_remembered_fields = lru_cache(maxsize=512)(_request_fields)
+"""A visitor sends the same lines with each request, and only asks for another target."""
 
 
 def is_trailer(line: bytes) -> bool:
@@ -202,51 +230,51 @@ def is_trailer(line: bytes) -> bool:
         return False
 
 
-def _lines(head: bytes) -> list[bytes]:
-    """Split at CRLF; a lone CR or LF and every control character is refused."""
-    lines = head.split(b"\r\n")
-    if head.translate(None, _TEXT) != b"\r\n" * (len(lines) - 1):
+def _fields(block: bytes, roles: Mapping[bytes, bytes]) -> tuple[bytes, _Noted]:
+    """The lines that go on, each with its end, and the values of those that say something to the door.
+
+    A lone CR or LF and every control character is refused.
+    """
+    lines = block.split(b"\r\n") if block else []
+    if block.translate(None, _TEXT) != b"\r\n" * (len(lines) - 1):
         raise HeadError("the head holds a control character or a lone line end")
-    return lines
-
-
-def _fields(lines: list[bytes], roles: Mapping[bytes, bytes]) -> tuple[list[bytes], _Noted]:
-    """The lines that go on, and the values of those that say something to the door."""
-    kept: list[bytes] = []
+    passed: list[bytes] = []
     noted: _Noted = {}
     for line in lines:
-        role = roles[line[: line.find(b":")]] if b":" in line else _no_field()
-        if role == KEPT:
-            kept.append(line)
-        elif role != DROPPED:
-            _note(line, role, kept, noted)
-    return kept, noted
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise HeadError("a header line has no colon")
+        role = roles[name]
+        if role is not KEPT and role is not DROPPED:
+            value = value.strip(b" \t")
+            noted.setdefault(role, []).append(value)
+        if role is KEPT or _is_passed(role, value):
+            passed.append(line)
+    passed.append(b"")
+    return b"\r\n".join(passed), noted
 
 
-def _note(line: bytes, role: bytes, kept: list[bytes], noted: _Noted) -> None:
-    value = line[len(role) + 1 :].strip(b" \t")
-    noted.setdefault(role, []).append(value)
-    if role not in _NOT_PASSED or (role == b"te" and value.lower() == b"trailers"):
-        kept.append(line)
+def _is_passed(role: bytes, value: bytes) -> bool:
+    if role == b"te":
+        return value.lower() == b"trailers"
+    return role is not DROPPED and role not in _NOT_PASSED
 
 
-def _no_field() -> bytes:
-    raise HeadError("a header line has no colon")
-
-
-def _options(noted: _Noted) -> set[bytes]:
+def _options(noted: _Noted) -> frozenset[bytes]:
     """What `Connection` lists, in small letters."""
     if not (values := noted.get(b"connection")):
-        return set()
-    return {option.strip(b" \t").lower() for option in b",".join(values).split(b",")}
+        return _NO_OPTIONS
+    return frozenset(option.strip(b" \t").lower() for option in b",".join(values).split(b","))
 
 
-def _without_named(fields: list[bytes], options: set[bytes]) -> list[bytes]:
-    """The fields without those that `Connection` declares to be for one hop only."""
-    named = options - {b"", b"close", b"keep-alive", b"upgrade", b"te"} - _FRAMING
+def _without_named(passed: bytes, options: frozenset[bytes]) -> bytes:
+    """The lines without those that `Connection` declares to be for one hop only."""
+    named = options - _USUAL_OPTIONS if options else options
     if not named:
-        return fields
-    return [field for field in fields if field.partition(b":")[0].lower() not in named]
+        return passed
+    return b"".join(
+        line for line in passed.splitlines(keepends=True) if line.partition(b":")[0].lower() not in named
+    )
 
 
 def _length(noted: _Noted, minor: int, otherwise: int) -> int:
@@ -283,7 +311,7 @@ def _host(noted: _Noted, minor: int) -> bytes:
 
 def _origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
     """The target as a path; a whole URL must name the same host as `Host` does."""
-    if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
+    if target == b"*" and method == b"OPTIONS":
         return target
     match = _ABSOLUTE.fullmatch(target)
     if method == b"CONNECT" or not match:
@@ -293,7 +321,7 @@ def _origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
     return match[2] if match[2].startswith(b"/") else b"/" + match[2]
 
 
-def _asks_for_websocket(noted: _Noted, options: set[bytes]) -> bool:
+def _asks_for_websocket(noted: _Noted, options: frozenset[bytes]) -> bool:
     return b"upgrade" in options and [value.lower() for value in noted.get(b"upgrade", ())] == [b"websocket"]
 
 

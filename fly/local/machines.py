@@ -295,6 +295,10 @@ class Machines:
             self._set(turn.machine, state="destroying")
             turn.go_on(self._destroy)
 
+    def busy(self, machine_id: str) -> bool:
+        """Whether something is being done with it."""
+        return self._of(machine_id).lock.locked()
+
     async def gone(self, machine_id: str) -> None:
         """Returns when the machine is no more."""
         while machine_id in self._state.machines:
@@ -514,7 +518,7 @@ class Machines:
     async def adopt(self) -> None:
         """Goes on from the records: takes over what runs, and finishes what was under way."""
         for machine in list(self._state.machines.values()):
-            async with self._turn(machine.id, patience_s=None) as turn:
+            async with self._turn(machine.id, patient=True) as turn:
                 turn.go_on(self._settle)
 
     async def look_again(self) -> None:
@@ -606,7 +610,7 @@ class Machines:
 
     @contextlib.asynccontextmanager
     async def _turn(
-        self, machine_id: str, verb: str = "act", patience_s: float | None = PATIENCE_S
+        self, machine_id: str, verb: str = "act", *, patient: bool = False
     ) -> AsyncIterator["Turn"]:
         """The machine to oneself; kept beyond the block by work that goes on.
 
@@ -615,7 +619,7 @@ class Machines:
         self.found(machine_id)
         live = self._of(machine_id)
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(None if patient else PATIENCE_S):
                 await live.lock.acquire()
         except TimeoutError as error:
             raise precondition(f"machine still active, refusing to {verb}") from error

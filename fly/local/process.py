@@ -104,6 +104,13 @@ def _tell(pid: int, signal_number: int) -> None:
         raise PlatformError(f"The embedded platform (process {pid}) belongs to another user.") from error
 
 
+class _Detached(subprocess.Popen[bytes]):
+    """A process that is meant to outlive us."""
+
+    def __del__(self, *_: object) -> None:
+        """Nothing is wrong with one that still runs."""
+
+
 def _spawn(state_dir: Path, api_port: int, door_port: int) -> "subprocess.Popen[bytes]":
     root = Path(__file__).resolve().parents[2]
     command = [
@@ -118,7 +125,7 @@ def _spawn(state_dir: Path, api_port: int, door_port: int) -> "subprocess.Popen[
     command += ["--api-port", str(api_port), "--door-port", str(door_port)]
     output = os.open(state_dir / "platform.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        return subprocess.Popen(
+        return _Detached(
             command, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     finally:

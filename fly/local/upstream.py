@@ -25,7 +25,8 @@ class Asker(Protocol):
     def answer_announced(self, response: Response) -> None:
         """An interim answer (1xx)."""
 
-    def answer_began(self, response: Response, body: Body) -> None: ...
+    def answer_began(self, response: Response, body: Body, data: bytes) -> None:
+        """`data`: what came of the body along with the head."""
 
     def answer_went_on(self, data: bytes) -> None: ...
 
@@ -103,9 +104,9 @@ class Upstream(asyncio.Protocol):
         if self.asker is None:
             self.transport.abort()  # it speaks though nobody asked
         elif self._body is None:
-            self._read_head(self._head + data)
+            self._read_head(self._head + data if self._head else data)
         else:
-            self._read_body(data)
+            self._read_body(self._body, self.asker, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._home.departed(self)
@@ -126,7 +127,7 @@ class Upstream(asyncio.Protocol):
             self.asker.upstream_clogged(False)
 
     def _read_head(self, data: bytes) -> None:
-        while self.asker is not None and self._body is None:
+        while self.asker is not None and self._body is None and data:
             end = data.find(END)
             if end < 0 or end > self._limits[0]:
                 return self._wait_for_head(data)
@@ -135,9 +136,9 @@ class Upstream(asyncio.Protocol):
             except HeadError:
                 return self._fail()
             self._head, data = b"", data[end + 4 :]
+            if response.status >= 200:
+                return self._begin(self.asker, response, data)
             self._announce(self.asker, response, data)
-        if self._body is not None and (data or self._body.done):
-            self._read_body(data)
         return None
 
     def _wait_for_head(self, data: bytes) -> None:
@@ -146,11 +147,7 @@ class Upstream(asyncio.Protocol):
             self._fail()
 
     def _announce(self, asker: Asker, response: Response, rest: bytes) -> None:
-        if response.status >= 200:
-            self._reusable = response.keep_alive
-            self._body = body_of(0 if asker.method == b"HEAD" else response.length)
-            asker.answer_began(response, self._body)
-        elif response.status != 101:
+        if response.status != 101:
             asker.answer_announced(response)
         elif asker.wants_socket and response.upgrade.lower() == b"websocket":
             self.asker = None
@@ -158,20 +155,28 @@ class Upstream(asyncio.Protocol):
         else:
             self._fail()
 
-    def _read_body(self, data: bytes) -> None:
-        body, asker = self._body, self.asker
-        assert body is not None
-        if asker is None:
-            return None
+    def _begin(self, asker: Asker, response: Response, data: bytes) -> None:
+        self._reusable = response.keep_alive
+        self._body = body = body_of(0 if asker.method == b"HEAD" else response.length)
+        size = self._feed(body, data)
+        if size is not None:
+            asker.answer_began(response, body, data[:size])
+            if body.done:
+                self._end(asker, clean=size == len(data))
+
+    def _read_body(self, body: Body, asker: Asker, data: bytes) -> None:
+        size = self._feed(body, data)
+        if size is not None:
+            asker.answer_went_on(data[:size])
+            if body.done:
+                self._end(asker, clean=size == len(data))
+
+    def _feed(self, body: Body, data: bytes) -> int | None:
+        """How many of these bytes belong to the body; None when that can't be told, and all is over."""
         try:
-            size = body.feed(data)
+            return body.feed(data)
         except BodyError:
             return self._fail()
-        if size:
-            asker.answer_went_on(data if size == len(data) else data[:size])
-        if body.done:
-            self._end(asker, clean=size == len(data))
-        return None
 
     def _end(self, asker: Asker, *, clean: bool) -> None:
         self.asker = self._body = None

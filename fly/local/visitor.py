@@ -167,9 +167,9 @@ class Visitor(asyncio.Protocol):
     def _begin(self, request: Request) -> None:
         now = self._time()
         self._request, self._phase, self._keep = request, _Phase.ASKING, request.keep_alive
-        self._body = None if request.length == 0 else body_of(request.length)
+        self._body = None if request.fields.length == 0 else body_of(request.fields.length)
         self._door.figures.requests += 1
-        if (found := self._door.find(request.host)) is None:
+        if (found := self._door.find(request.fields.host)) is None:
             return self._reply(answers.UNKNOWN)
         self._route, target = found
         self.visit = Visit(now, now, now)
@@ -267,7 +267,7 @@ class Visitor(asyncio.Protocol):
         if self._request is not None and self._request.minor:
             self.transport.write(response.onward(b""))
 
-    def answer_began(self, response: Response, body: Body) -> None:
+    def answer_began(self, response: Response, body: Body, data: bytes) -> None:
         self._answered, self._status = True, response.status
         self._framed = not isinstance(body, UntilClose)
         self._keep = self._keep and self._framed and self._body is None and not self._door.draining
@@ -275,7 +275,8 @@ class Visitor(asyncio.Protocol):
             self._door.figures.cold_answers.add(self._time() - self._came)
         self.visit.last_out = self._time()
         self._allow(math.inf)
-        self.transport.write(response.onward(self._id if self._keep else self._id + b"Connection: close\r\n"))
+        head = response.onward(self._id if self._keep else self._id + b"Connection: close\r\n")
+        self.transport.write(head + data)
 
     def answer_went_on(self, data: bytes) -> None:
         self.visit.last_out = self._time()
@@ -300,7 +301,7 @@ class Visitor(asyncio.Protocol):
         assert self._request is not None
         self._repeated = True
         self._door.figures.retried += 1
-        if found := self._door.find(self._request.host):
+        if found := self._door.find(self._request.fields.host):
             found[0].admit(self, found[1])
         else:
             self.turned_away(answers.UNKNOWN)
@@ -345,7 +346,7 @@ class Visitor(asyncio.Protocol):
             return self._cut()
         request = self._request
         self._keep = self._keep and request is not None and self._body is None and not self._door.draining
-        page, bodiless = request is not None and request.html, self.method == b"HEAD"
+        page, bodiless = request is not None and request.fields.html, self.method == b"HEAD"
         self._status = answer.status
         self.transport.write(answer.wire(page=page, body=not bodiless, keep_alive=self._keep))
         self._part()

@@ -124,7 +124,7 @@ class Session:
         self, tool: str, given: Json, context: sdk.ToolPermissionContext
     ) -> sdk.PermissionResultAllow | sdk.PermissionResultDeny:
         # A suggestion may also be a new mode or folder: only rules are what "always" means.
-        rules = [one for one in context.suggestions]
+        rules = [one for one in context.suggestions if one.type == "addRules"]
         reason = context.decision_reason or ""
         request = Request(tool, given, context.tool_use_id or "", reason, can_always=bool(rules))
         verdict = await self._ask(request)

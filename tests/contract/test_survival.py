@@ -36,7 +36,11 @@ class Again:
 
     @property
     def app(self) -> AppUnderTest:
-        return AppUnderTest(Asker(self.platform.client(), Measure()), self.name)
+        return AppUnderTest(Asker(self, Measure()), self.name)
+
+    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+        with self.platform.client() as client:
+            return client.request(method, url, **options)
 
     def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         return self.app.ask(method, path, body)
@@ -199,7 +203,8 @@ def test_a_second_platform_on_the_same_folder_is_refused(new_platform: Platform)
     assert told.returncode == 2
     assert "Another embedded platform already runs" in told.stderr
     assert "Traceback" not in told.stderr
-    assert new_platform.client().get("/v1/apps").status_code == 200
+    with new_platform.client() as client:
+        assert client.get("/v1/apps").status_code == 200
 
 
 @pytest.mark.parametrize("which", ["api", "door"])

@@ -130,7 +130,7 @@ class AppState:
     """How often it is still shown, once it is deleted; None while it is not."""
 
 
-class Refused(Exception):
+class Refusal(Exception):  # noqa: N818
     def __init__(self, status: int, error: str, code: str = "") -> None:
         super().__init__(error)
         self.answer = httpx.Response(status, json={"error": error} | ({"status": code} if code else {}))
@@ -211,7 +211,7 @@ class FakeFly:
 
     def page(self, url: str) -> str:
         """What a browser finds at an app's address: what is wrong, or nothing."""
-        app = url.split("//")[1].split(".")[0]
+        app = httpx.URL(url).host.partition(".")[0]
         if app in self.broken_pages:
             return "502 Bad Gateway"
         types = (
@@ -251,21 +251,21 @@ class FakeFly:
         with self._lock:
             try:
                 done = handler(self, request, names)
-            except Refused as refused:
+            except Refusal as refused:
                 return refused.answer
         return done if isinstance(done, httpx.Response) else httpx.Response(200, json=done)
 
     def app_called(self, name: str) -> AppState:
         app = self.apps.get(name)
         if app is None:
-            raise Refused(404, "app not found")
+            raise Refusal(404, "app not found")
         return app
 
     def machine_called(self, names: dict[str, str]) -> dict[str, Any]:
         self.app_called(names["app"])
         machine = self.machines.get(names["machine"])
         if machine is None or machine["app"] != names["app"]:
-            raise Refused(404, "machine not found")
+            raise Refusal(404, "machine not found")
         return machine
 
     def new_number(self) -> int:
@@ -314,7 +314,7 @@ def list_apps(fly: FakeFly, request: httpx.Request, _names: dict[str, str]) -> A
 def create_app(fly: FakeFly, request: httpx.Request, _names: dict[str, str]) -> Any:
     body = _body_of(request)
     if body["name"] in fly.apps or body["name"] in fly.taken:
-        raise Refused(422, "Validation failed: Name has already been taken", "name_taken")
+        raise Refusal(422, "Validation failed: Name has already been taken", "name_taken")
     fly.apps[body["name"]] = AppState(body["name"], body["org_slug"], body["network"])
     return httpx.Response(201, json={"id": body["name"], "created_at": 1})
 
@@ -322,13 +322,13 @@ def create_app(fly: FakeFly, request: httpx.Request, _names: dict[str, str]) -> 
 @route("GET", "/v1/apps/{app}")
 def get_app(fly: FakeFly, _request: httpx.Request, names: dict[str, str]) -> Any:
     if names["app"] in fly.taken:
-        raise Refused(403, "unauthorized")
+        raise Refusal(403, "unauthorized")
     app = fly.app_called(names["app"])
     if app.seen_while_going is not None:
         app.seen_while_going -= 1
         if app.seen_while_going < 0:
             del fly.apps[app.name]
-            raise Refused(404, "app not found")
+            raise Refusal(404, "app not found")
     return _shown_app(fly, app)
 
 
@@ -382,9 +382,9 @@ def create_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) 
     for mount in body["config"]["mounts"]:
         volume = fly.volumes[mount["volume"]]
         if volume["attached_machine_id"]:
-            raise Refused(412, f"volume already claimed by machine {volume['attached_machine_id']}")
+            raise Refusal(412, f"volume already claimed by machine {volume['attached_machine_id']}")
         if volume["region"] != body["region"]:
-            raise Refused(412, "the volume is in another region")
+            raise Refusal(412, "the volume is in another region")
     id_ = f"{fly.new_number():014x}"
     for mount in body["config"]["mounts"]:
         fly.volumes[mount["volume"]]["attached_machine_id"] = id_
@@ -405,7 +405,7 @@ def wait_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) ->
         machine["state"] = "started"
     wanted = request.url.params["state"]
     if machine["state"] != wanted:
-        raise Refused(
+        raise Refusal(
             408,
             "deadline_exceeded: machine failed to reach desired state, "
             f"{wanted}, currently {machine['state']}",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -56,6 +56,12 @@ class World:
     def rows(self) -> list[Workspace]:
         return self.ledger.workspaces(everything=True)
 
+    def provision_or_find(self) -> Workspace:
+        try:
+            return self.provision()
+        except AlreadyThere as error:
+            return cast(Workspace, error.workspace)
+
     # --- the truth
 
     def assert_nothing_of_strangers_was_touched(self) -> None:
@@ -89,11 +95,7 @@ class World:
         self.fly.heal()
         repair(self.client, self.ledger, probe=self.fly.page)
         self.assert_the_ledger_tells_the_truth()
-        try:
-            workspace = self.provision()
-        except AlreadyThere as error:
-            assert isinstance(error.workspace, Workspace)
-            workspace = error.workspace
+        workspace = self.provision_or_find()
         assert workspace.state == READY
         self.assert_whole(workspace)
         assert [app.name for app in self.fly.ours] == [workspace.app]

@@ -196,6 +196,7 @@ function Questions({ item }: { item: AskItem }) {
 }
 
 function Notice({ item }: { item: NoticeItem }) {
+  if (item.resolved) return null;
   const login = item.code === "not_connected" || item.code === "login_expired";
   return (
     <section class={`item card notice ${item.code}`} role="note">

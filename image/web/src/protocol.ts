@@ -85,6 +85,7 @@ export type NoticeItem = Base & {
   code: "not_connected" | "login_expired" | "rate_limited" | "overloaded" | "offline" | "crashed" | "failed";
   text: string;
   until: string | null;
+  resolved?: boolean;
 };
 export type EndItem = Base & {
   kind: "end";
@@ -98,7 +99,7 @@ export type Item = UserItem | AssistantItem | ThinkingItem | ToolItem | AskItem 
 export type Op =
   | { op: "add"; item: Item }
   | { op: "append"; id: string; field: "text" | "output"; text: string }
-  | { op: "set"; id: string; patch: Partial<Item> }
+  | { op: "set"; id: string; patch: Partial<Item> & { dropped?: boolean } }
   | { op: "turn"; turn: TurnState; queued: number };
 
 export type Snapshot = {

@@ -50,3 +50,12 @@ test("an item is never there twice", () => {
     { ...said, text: "new" },
   ]);
 });
+
+test("a queued message that was dropped is gone", () => {
+  expect(take(start, event(5, { op: "set", id: "a", patch: { dropped: true } })).items).toEqual([]);
+});
+
+test("an item that is added again moves to the end", () => {
+  const now = take(start, event(5, { op: "add", item: { ...said, id: "b" } }), event(6, { op: "add", item: said }));
+  expect(now.items.map((item) => item.id)).toEqual(["b", "a"]);
+});

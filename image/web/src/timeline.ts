@@ -33,6 +33,7 @@ function applied(timeline: Timeline, op: Op): Timeline {
     case "append":
       return changed(timeline, op.id, (item) => ({ ...item, [op.field]: text(item, op.field) + op.text }) as Item);
     case "set":
+      if (op.patch.dropped) return { ...timeline, items: timeline.items.filter((item) => item.id !== op.id) };
       return changed(timeline, op.id, (item) => ({ ...item, ...op.patch }) as Item);
     case "turn":
       return { ...timeline, turn: op.turn, queued: op.queued };

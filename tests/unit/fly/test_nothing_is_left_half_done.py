@@ -1,18 +1,20 @@
-"""Every call that is made, times every way in which it can fail: what is left, what does the ledger say, what next?
+"""Every call that is made, times every way in which it can fail: what is left, what does the ledger say, and then?
 
-The calls are those that a good run makes, recorded when the tests are collected: a new one is covered the day that
-it is written.
+The calls are those that a good run makes, recorded when the tests are collected: a new one is covered the day
+that it is written.
 """
 
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fly.client import Client
 from fly.errors import JarvisError
 from fly.ledger import READY, Workspace
 from fly.owner import Owner
@@ -90,17 +92,20 @@ def make_until(world: World, plan: Plan, where: Callable[[Call], bool]) -> None:
             raise Killed
 
     world.fly.before = strike
-    client = world.client
     with pytest.raises(Killed):
-        client.create_app(plan.app_request)
-        for kind in ADDRESS_TYPES:
-            client.assign_ip(plan.app, kind)
-        volume = client.create_volume(plan.app, plan.volume_request)
-        client.create_machine(plan.app, plan.machine_request(volume.id, volume.region))
-        client.wait(plan.app, "any", "started", timeout_s=10)
+        make(world.client, plan)
     world.fly.before = lambda _number, _call: None
     for machine in world.fly.of_app(world.fly.machines, plan.app):
         machine["state"] = "started"
+
+
+def make(client: Client, plan: Plan) -> None:
+    client.create_app(plan.app_request)
+    for kind in ADDRESS_TYPES:
+        client.assign_ip(plan.app, kind)
+    volume = client.create_volume(plan.app, plan.volume_request)
+    client.create_machine(plan.app, plan.machine_request(volume.id, volume.region))
+    client.wait(plan.app, "any", "started", timeout_s=10)
 
 
 def as_if_dead(world: World, row: Workspace) -> Workspace:
@@ -168,10 +173,8 @@ def test_a_call_that_fails_leaves_nothing_half_done(
 ) -> None:
     made = story.before(world)
     world.fly.inject(number, fault, lasting)
-    try:
+    with suppress(JarvisError, KeyboardInterrupt):
         story.act(world, made)
-    except (JarvisError, KeyboardInterrupt):
-        pass
     assert world.fly.injection is not None
     assert world.fly.injection.title == call.title, "the fault met another call than was recorded"
     # A platform that for good denies what it has can be found out only when it stops.

@@ -254,7 +254,8 @@ def test_no_bytes_can_break_the_reading_of_heads(head: bytes) -> None:
         status = error.status
     else:
         again = parse_request(request.onward(b"")[:-4])
-        assert (again.method, again.target, again.length) == (request.method, request.target, request.length)
+        assert (again.method, again.target) == (request.method, request.target)
+        assert again.fields.length == request.fields.length
         status = 0
     assert status in {0, 400, 501, 505}
 

@@ -134,13 +134,13 @@ def _title(url: str) -> str:
 
 def test_what_it_starts_cannot_inherit_its_environment() -> None:
     code = (
-        "import os, uvicorn, webapp.__main__ as program; "
-        "uvicorn.Server.run = lambda server, sockets: print(*os.environ); program.main()"
+        "import os, uvicorn, webapp.__main__ as program\n"
+        "async def shown(server, sockets): print(*os.environ, flush=True)\n"
+        "uvicorn.Server.serve = shown; program.main()"
     )
     environment = {**os.environ, "PYTHONPATH": IMAGE, "JARVIS_PORT": "0", "JARVIS_SECRET": "hidden-value"}
-    ran = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert {"HOME", "PATH", "CLAUDE_CONFIG_DIR"} <= set(ran.stdout.split())
     assert not {name for name in ran.stdout.split() if name.startswith(("JARVIS", "PYTHON"))}
 

@@ -1,0 +1,109 @@
+"""The operator's line: everything up, users made and unmade, the platform killed, everything down."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.support.operator import Operator
+
+OLDEST = "lilach@example.com"
+
+
+@pytest.fixture
+def operator(tmp_path: Path, image: str) -> Iterator[Operator]:
+    operator = Operator(tmp_path / "home")
+    yield operator
+    if operator.home.exists():
+        operator.runs("down", "--destroy", "--keep-cache", "--yes")
+
+
+def made_by(docker_client: docker.DockerClient, operator: Operator) -> list[Any]:
+    about = operator.reads("platform")
+    label = {"label": f"my-jarvis.platform={platform_id(about)}"}
+    return [
+        *docker_client.containers.list(all=True, filters=label),
+        *docker_client.volumes.list(filters=label),
+    ]
+
+
+def platform_id(about: dict[str, Any]) -> str:
+    from fly.local.process import platform_id
+
+    return platform_id(Path(about["state_dir"]))
+
+
+def test_one_command_leads_to_an_open_page_and_one_takes_it_all_away(
+    operator: Operator, docker_client: docker.DockerClient
+) -> None:
+    """`up` ends with a first user's answering page, and `down --destroy` leaves nothing of it in the engine."""
+    assert "Workspace ready" in operator.runs("up")
+    first = operator.reads("users")[0]
+    assert first["email"] == OLDEST
+    assert operator.visits(first["url"]).json()["status"] == "ok"
+    assert "<!doctype html>" in operator.visits(first["url"], "/").text.lower()
+
+    label = f"my-jarvis.platform={platform_id(operator.reads('platform'))}"
+    child = operator.types("down", "--destroy", "--keep-cache")
+    child.expect_exact("[y/N]")
+    child.sendline("n")
+    child.expect_exact("Nothing was changed")
+    child.close()
+    assert len(made_by(docker_client, operator)) == 2
+
+    operator.runs("down", "--destroy", "--keep-cache", "--yes")
+    left = {"label": label}
+    assert docker_client.containers.list(all=True, filters=left) == []
+    assert docker_client.volumes.list(filters=left) == []
+    assert docker_client.networks.list(filters=left) == []
+    assert not operator.home.exists()
+
+
+def test_a_killed_platform_adopts_what_runs(operator: Operator) -> None:
+    """After kill -9 of the embedded platform `up` brings the same workspace back, its machine untouched."""
+    operator.runs("up")
+    before = operator.reads("status", "--name", OLDEST)
+    os.kill(operator.reads("platform")["pid"], signal.SIGKILL)
+    operator.runs("up")
+    after = operator.reads("status", "--name", OLDEST)
+    assert [after[key] for key in ("app", "machine_id", "volume_id")] == [
+        before[key] for key in ("app", "machine_id", "volume_id")
+    ]
+    assert operator.visits(after["url"]).status_code == 200
+
+
+def test_down_keeps_all_data_and_up_finds_it_again(operator: Operator) -> None:
+    """`down` stops the machines, and what was in them is there after the next `up`."""
+    operator.runs("up")
+    url = operator.reads("users")[0]["url"]
+    host = {"host": url.removeprefix("http://"), "origin": url}
+    door = operator.visits(url).url.copy_with(path="/api/settings")
+    import httpx
+
+    assert httpx.put(door, json={"display_name": "Lily"}, headers=host).status_code == 200
+    operator.runs("down")
+    operator.runs("platform", status=1)
+    operator.runs("up")
+    assert operator.visits(url, "/api/boot").json()["settings"]["display_name"] == "Lily"
+
+
+def test_users_come_and_go(operator: Operator) -> None:
+    """A second user gets a page of her own, the same e-mail is refused, and a destroyed workspace is gone."""
+    operator.runs("up")
+    made = operator.reads("provision", "--name", "Zoë Ångström", "--email", "zoe@example.com")
+    assert set(made) == set("name email app url machine_id volume_id region state image created_at".split())
+    assert made["app"].startswith("zoe-angstrom-myjarvis-")
+    assert operator.visits(made["url"]).status_code == 200
+    refused = operator.runs("provision", "--name", "Zoë", "--email", "zoe@example.com", status=1)
+    assert made["app"] in refused
+    assert made["app"] in operator.runs("destroy", "--name", made["app"], "--dry-run")
+    operator.runs("destroy", "--name", made["app"], "--yes")
+    assert operator.visits(made["url"]).status_code == 404
+    assert [user["email"] for user in operator.reads("users")] == [OLDEST]
+    assert "agree" in operator.runs("repair")

@@ -1,0 +1,81 @@
+"""An operator at a terminal of her own: her verbs, her state, her ports; nothing of the checkout's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pexpect
+
+ROOT = Path(__file__).resolve().parents[2]
+INVOKE = Path(sys.executable).with_name("invoke")
+_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+class Operator:
+    """Types verbs; `home` holds her ledger and the embedded platform's state."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("FLY_")
+        } | {
+            "JARVIS_HOME": str(home),
+            "JARVIS_API_PORT": str(_free_port()),
+            "JARVIS_DOOR_PORT": str(_free_port()),
+            "COLUMNS": "160",
+            "TERM": "xterm-256color",
+        }
+        self._said: list[str] = []
+
+    def types(self, *words: str) -> pexpect.spawn[str]:
+        """A verb, started at a terminal."""
+        child: pexpect.spawn[str] = pexpect.spawn(
+            str(INVOKE), list(words), cwd=str(ROOT), env=self._environment, encoding="utf-8", timeout=120,
+            dimensions=(50, 160),
+        )  # fmt: skip
+        return child
+
+    def runs(self, *words: str, status: int = 0) -> str:
+        """What a verb said to its end, without colours; it ends with `status`."""
+        child = self.types(*words)
+        child.expect(pexpect.EOF)
+        return self.ended(child, status=status)
+
+    def ended(self, child: pexpect.spawn[str], *, status: int = 0) -> str:
+        child.close()
+        said = _COLOURS.sub("", child.before or "")
+        self._said.append(f"$ invoke\n{said}")
+        assert child.exitstatus == status, said
+        return said
+
+    def reads(self, *words: str) -> Any:
+        """What a verb's `--json` prints: all from its first bracket on."""
+        said = self.runs(*words, "--json")
+        return json.loads(said[re.search(r"^[\[{]", said, re.MULTILINE).start() :])  # type: ignore[union-attr]
+
+    def visits(self, url: str, path: str = "/health") -> httpx.Response:
+        """A page, asked for through the door."""
+        door = f"http://127.0.0.1:{self._environment['JARVIS_DOOR_PORT']}"
+        return httpx.get(f"{door}{path}", headers={"host": httpx.URL(url).netloc.decode()}, timeout=30)
+
+    def evidence(self) -> list[tuple[str, str]]:
+        log = self.home / "platform" / "platform.log"
+        platform = (
+            [("log of the embedded platform", log.read_text(errors="replace")[-4000:])]
+            if log.exists()
+            else []
+        )
+        return [("what the operator saw", "\n".join(self._said)[-6000:]), *platform]
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
