@@ -2,11 +2,11 @@
 
     python benchmarks/door.py [--json] [--seconds 3]
 
-Everything runs on loopback, each part in a process of its own: a small page on uvloop (the origin), the door before
-it, and, where they are installed, nginx with one worker and configurable-http-proxy. Latencies are measured with one
-plain socket per way, asked in turn, so that noise hits all alike; rates with `wrk` if it is installed, else with a
-generator of our own (slower, therefore lower figures for all). The wake freezes the page by SIGSTOP and lets the
-door thaw it: the engine's own time to unpause a container is not in it.
+Everything runs on loopback, each part in a process of its own: a small page on uvloop (the origin), the door
+before it, and, where they are installed, nginx with one worker and configurable-http-proxy. Latencies are
+measured with one plain socket for each way, asked in turn, so that noise hits all alike; rates with `wrk` if
+it is installed, else with a generator of our own (slower, therefore lower figures for all). The wake freezes the
+page by SIGSTOP and lets the door thaw it: the engine's own time to unpause a container is not in it.
 """
 
 from __future__ import annotations

@@ -121,5 +121,5 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Exit(f"{question}\n  Try: add --yes (there is no terminal to ask on)", code=2)
-    if stderr.input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+    if stderr.input(f"{question} [y/N] ", markup=False).strip().lower() not in {"y", "yes"}:
         raise Exit("Nothing was changed.", code=1)

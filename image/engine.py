@@ -293,7 +293,7 @@ class _Process:
     def is_running(self) -> bool:
         with suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)  # if it is our own child and has ended, it shall be gone
-        return _began(self.pid) == self.began
+        return self.began == _began(self.pid) != _NEVER
 
     def end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -315,7 +315,7 @@ class _Record:
         try:
             content = json.loads(self._file.read_text())
             return _Process(int(content["pid"]), int(content["began"]))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def forget(self) -> None:
@@ -337,13 +337,16 @@ def _spawn(command: Sequence[str], environment: dict[str, str], log: Path) -> _P
     return _Process(pid, _began(pid))
 
 
+_NEVER = -1
+
+
 def _began(pid: int) -> int:
-    """When a process began; -1 if there is none."""
+    """When a process began; `_NEVER` if there is none, or it has ended."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return -1
-    return -1 if after_name[0] == "Z" else int(after_name[19])
+        return _NEVER
+    return _NEVER if after_name[0] == "Z" else int(after_name[19])
 
 
 def _name_of(pid: int) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import re
+import resource
 import ssl
 import time
 from functools import lru_cache, partial
@@ -72,6 +73,7 @@ class Door:
     async def start(self) -> None:
         """*Errors*: OSError, when it can not listen."""
         loop = asyncio.get_running_loop()
+        _make_room(2 * self.limits.connections + 256)
         self._server = await loop.create_server(
             partial(Visitor, self), self._host, self.port, ssl=self._tls, backlog=1024
         )
@@ -275,6 +277,14 @@ class Door:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _make_room(descriptors: int) -> None:
+    """Lets this process have so many, if it may: each visitor needs two, and the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = descriptors if hard == resource.RLIM_INFINITY else min(descriptors, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @lru_cache(maxsize=4096)

@@ -81,65 +81,44 @@ _NOT_PASSED = frozenset({b"connection", b"upgrade"})
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 _USUAL_OPTIONS = _FRAMING | {b"", b"close", b"keep-alive", b"upgrade", b"te"}
 _REMEMBERED_BYTES = 2048
+_HOST_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFields:
-    """What the header lines of a request say."""
+class Manner:
+    """All of a request but its target: what a visitor repeats with each of them."""
 
+    method: bytes
     passed: bytes
     """The lines that go on to the machine, each with its end."""
     host: bytes
     length: int
     """Of the body, in bytes, or `CHUNKED`."""
-    close: bool
+    minor: int
+    """Of the version, HTTP/1.minor."""
+    keep_alive: bool
     websocket: bool
-    """One is asked for, if method and version allow it."""
+    """One is asked for."""
     html: bool
     """Pages are welcome as an answer."""
-    document: bool
-    """A browser would show the answer as a page."""
+    navigation: bool
+    """A person looks at a browser and waits for this page."""
+    repeatable: bool
+    """Asking twice does no harm, and all that is asked is at hand."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """What a visitor asks."""
 
-    method: bytes
     target: bytes
-    minor: int
-    """Of its version, HTTP/1.minor."""
-    fields: RequestFields
-
-    @property
-    def keep_alive(self) -> bool:
-        return self.minor == 1 and not self.fields.close
-
-    @property
-    def websocket(self) -> bool:
-        fields = self.fields
-        return fields.websocket and self.method == b"GET" and self.minor == 1 and fields.length == 0
-
-    @property
-    def navigation(self) -> bool:
-        """A person looks at a browser and waits for this page."""
-        fields = self.fields
-        return fields.html and fields.document and self.method == b"GET" and not self.websocket
-
-    @property
-    def repeatable(self) -> bool:
-        """Asking it twice does no harm, and all of it is at hand."""
-        return self.fields.length == 0 and self.method in IDEMPOTENT and not self.fields.websocket
+    manner: Manner
 
     def onward(self, added: bytes) -> bytes:
         """The head for the machine; `added` are whole lines."""
-        line = b"%b %b HTTP/1.%d\r\n" % (self.method, self.target, self.minor)
-        return b"%b%b%b%b\r\n" % (line, self.fields.passed, added, self._connection())
-
-    def _connection(self) -> bytes:
-        if self.websocket:
-            return b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-        return b"" if self.minor else b"Connection: close\r\n"
+        manner = self.manner
+        line = b"%b %b HTTP/1.%d" % (manner.method, self.target, manner.minor)
+        return b"%b\r\n%b%b%b\r\n" % (line, manner.passed, added, _connection(manner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +148,11 @@ def parse_request(head: bytes) -> Request:
     if not (match := _REQUEST_LINE.fullmatch(line)):
         raise HeadError("the request line is malformed")
     method, target, version = match.groups()
-    if version not in _MINOR:
-        raise HeadError("only HTTP/1.0 and HTTP/1.1 are spoken here", 505)
-    minor = _MINOR[version]
-    read = _remembered_fields if len(block) <= _REMEMBERED_BYTES else _request_fields
-    fields = read(block, minor)
+    read = _remembered_manner if len(block) <= _REMEMBERED_BYTES else _manner
+    manner = read(method, version, block)
     if not target.startswith(b"/"):
-        target = _origin_form(method, target, fields.host)
-    return Request(method, target, minor, fields)
+        target = _origin_form(method, target, manner.host)
+    return Request(target, manner)
 
 
 def parse_response(head: bytes) -> Response:
@@ -184,6 +160,10 @@ def parse_response(head: bytes) -> Response:
 
     *Errors*: `HeadError`.
     """
+    return (_remembered_response if len(head) <= _REMEMBERED_BYTES else _response)(head)
+
+
+def _response(head: bytes) -> Response:
     line, _, block = head.partition(b"\r\n")
     if not (match := _STATUS_LINE.fullmatch(line)):
         raise HeadError("the status line is malformed")
@@ -200,23 +180,38 @@ def parse_response(head: bytes) -> Response:
     )
 
 
-def _request_fields(block: bytes, minor: int) -> RequestFields:
+def _manner(method: bytes, version: bytes, block: bytes) -> Manner:
+    if version not in _MINOR:
+        raise HeadError("only HTTP/1.0 and HTTP/1.1 are spoken here", 505)
+    minor = _MINOR[version]
     passed, noted = _fields(block, _REQUEST_ROLES)
     options = _options(noted)
-    accepts = [value for value in noted.get(b"accept", ()) if b"text/html" in value]
-    return RequestFields(
+    length = _length(noted, minor, 0)
+    plain_get = method == b"GET" and length == 0
+    websocket = plain_get and minor == 1 and _asks_for_websocket(noted, options)
+    html = any(b"text/html" in value for value in noted.get(b"accept", ()))
+    return Manner(
+        method=method,
         passed=_without_named(passed, options),
         host=_host(noted, minor),
-        length=_length(noted, minor, 0),
-        close=b"close" in options,
-        websocket=_asks_for_websocket(noted, options),
-        html=bool(accepts),
-        document=_is_document(noted),
+        length=length,
+        minor=minor,
+        keep_alive=minor == 1 and b"close" not in options,
+        websocket=websocket,
+        html=html,
+        navigation=html and plain_get and not websocket and _is_document(noted),
+        repeatable=length == 0 and method in IDEMPOTENT and not websocket,
     )
 
 
-_remembered_fields = lru_cache(maxsize=512)(_request_fields)
-"""A visitor sends the same lines with each request, and only asks for another target."""
+_remembered_manner = lru_cache(maxsize=512)(_manner)
+_remembered_response = lru_cache(maxsize=512)(_response)
+
+
+def _connection(manner: Manner) -> bytes:
+    if manner.websocket:
+        return b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    return b"" if manner.minor else b"Connection: close\r\n"
 
 
 def is_trailer(line: bytes) -> bool:
@@ -304,7 +299,7 @@ def _host(noted: _Noted, minor: int) -> bytes:
     if len(hosts) != 1 and not (minor == 0 and not hosts):
         raise HeadError("exactly one Host is needed")
     host = hosts[0] if hosts else b""
-    if not _HOST.fullmatch(host):
+    if len(host) > _HOST_BYTES or not _HOST.fullmatch(host):
         raise HeadError("Host is malformed")
     return host
 

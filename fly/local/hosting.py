@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -232,15 +232,33 @@ class Host:
             known = next((n for n in self._state.networks.values() if (n.org, n.name) == (org, name)), None)
             if known:
                 return known
-            network = Network(ulid().lower()[-12:], org, name, await self._free_subnet(name))
+            network = await self._new_network(org, name)
             self._state.save(network)
+            self._networks_present.add(network.id)
             return network
 
-    async def _free_subnet(self, name: str) -> str:
+    async def _new_network(self, org: str, name: str) -> Network:
+        """Made in the engine at once: only there do platforms beside us see that its addresses are taken."""
+        lost: list[IPv4Network] = []
+        while True:
+            network = Network(ulid().lower()[-12:], org, name, await self._free_subnet(name, lost))
+            try:
+                await self._create_network(network)
+                return network
+            except DockerError as error:
+                if "overlaps" not in str(error):
+                    raise
+                lost.append(IPv4Network(network.subnet))  # another platform was quicker
+
+    async def _create_network(self, network: Network) -> None:
+        labels = container.labels(self.site, network=network.name)
+        await self.engine.create_network(container.network_name(network), network.subnet, labels)
+
+    async def _free_subnet(self, name: str, lost: Iterable[IPv4Network]) -> str:
         ours = [IPv4Network(n.subnet) for n in self._state.networks.values()]
         engines = list(networks.subnets_in(await self.engine.networks()))
         return networks.free_subnet(
-            networks.POOL, [*ours, *engines, *networks.routed()], default=name == "default"
+            networks.POOL, [*ours, *engines, *lost, *networks.routed()], default=name == "default"
         )
 
     def free_address(self, network: Network) -> str:
@@ -251,10 +269,8 @@ class Host:
         if network.id in self._networks_present:
             return
         async with self._network_lock:
-            name = container.network_name(network)
-            if await self.engine.network(name) is None:
-                labels = container.labels(self.site, network=network.name)
-                await self.engine.create_network(name, network.subnet, labels)
+            if await self.engine.network(container.network_name(network)) is None:
+                await self._create_network(network)
             self._networks_present.add(network.id)
 
     async def leave(self, app: App) -> None:

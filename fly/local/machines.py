@@ -159,6 +159,7 @@ class Machines:
     async def _wake(self, machine_id: str) -> Address:
         live = self._of(machine_id)
         live.wanted = True
+        self._wake_waiters(live)
         try:
             async with asyncio.timeout(WAKE_DEADLINE_S):
                 return await self._until_ready(machine_id, live)

@@ -20,11 +20,14 @@ def free_subnet(pool: ipaddress.IPv4Network, taken: Iterable[ipaddress.IPv4Netwo
 
     *Errors*: Refusal 409 when none is left.
     """
-    avoid = [network for network in taken if network.overlaps(pool)]
-    for subnet in pool.subnets(new_prefix=max(DEFAULT_PREFIX if default else PREFIX, pool.prefixlen)):
-        if not any(subnet.overlaps(network) for network in avoid):
-            return str(subnet)
-    raise aborted(NO_ROOM)
+    size = 1 << 32 - max(DEFAULT_PREFIX if default else PREFIX, pool.prefixlen)
+    first = int(pool.network_address)
+    for begin, end in sorted((int(net.network_address), int(net.broadcast_address)) for net in taken):
+        if begin < first + size and end >= first:
+            first = (end // size + 1) * size
+    if first + size - 1 > int(pool.broadcast_address):
+        raise aborted(NO_ROOM)
+    return str(ipaddress.IPv4Network((first, 32 - (size.bit_length() - 1))))
 
 
 def free_address(subnet: str, taken: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ def stop(state_dir: Path) -> bool:
 
 
 def platform_id(state_dir: Path) -> str:
-    """What its containers, volumes and networks are labelled with, running or not; empty if none ever ran here."""
+    """What its containers, volumes and networks are labelled with; empty if none ever ran here."""
     records = state_dir / "platform.sqlite"
     if not records.exists():
         return ""

@@ -95,7 +95,8 @@ class Route:
     def admit(self, guest: Guest, target: Target) -> None:
         """Brings the guest to the machine, which is woken if need be."""
         if target.awake and target.address is not None and not self.falling_asleep and self._waking is None:
-            self.noticed_awake(self._loop.time())
+            if not self._known_awake:
+                self.noticed_awake(self._loop.time())
             self._connect(guest, target.address)
         else:
             self.hold(guest, target)
@@ -169,8 +170,10 @@ class Route:
 
     def _take_rested(self, guest: Guest) -> Upstream | None:
         """The one used last. What can't be asked twice goes over one that is not about to be closed."""
+        if not self._rested:
+            return None
         age_s = self._limits.pooled_s if guest.repeatable else min(1.0, self._limits.pooled_s)
-        if not self._rested or self._rested[-1].since < self._loop.time() - age_s:
+        if self._rested[-1].since < self._loop.time() - age_s:
             return None
         upstream = self._rested.pop()
         return None if upstream.transport.is_closing() else upstream

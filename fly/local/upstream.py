@@ -176,12 +176,14 @@ class Upstream(asyncio.Protocol):
         try:
             return body.feed(data)
         except BodyError:
-            return self._fail()
+            self._fail()
+            return None
 
     def _end(self, asker: Asker, *, clean: bool) -> None:
         self.asker = self._body = None
         if clean and self._reusable and asker.has_asked_all and not self.transport.is_closing():
-            self.halt(False)
+            if self._halted:
+                self.halt(False)
             self._home.rested(self)
         else:
             self.transport.abort()

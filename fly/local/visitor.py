@@ -92,7 +92,7 @@ class Visitor(asyncio.Protocol):
         """A visitor that has asked all and closed its half may still wait for the answer."""
         if self._phase is not _Phase.ASKING or self._body is not None or not self.transport.can_write_eof():
             return False
-        self._half_closed, self._keep = True, False
+        self._half_closed = True
         self._allow(self._limits.half_close_s)
         return True
 
@@ -122,7 +122,8 @@ class Visitor(asyncio.Protocol):
         while self._ahead and self._step():
             pass
         self._turning = False
-        self._listen()
+        if self._ahead or self._pending or self._deaf:
+            self._listen()
 
     def _step(self) -> bool:
         """Whether something was done."""
@@ -166,10 +167,11 @@ class Visitor(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         now = self._time()
-        self._request, self._phase, self._keep = request, _Phase.ASKING, request.keep_alive
-        self._body = None if request.fields.length == 0 else body_of(request.fields.length)
+        manner = request.manner
+        self._request, self._phase, self._keep = request, _Phase.ASKING, manner.keep_alive
+        self._body = None if manner.length == 0 else body_of(manner.length)
         self._door.figures.requests += 1
-        if (found := self._door.find(request.fields.host)) is None:
+        if (found := self._door.find(manner.host)) is None:
             return self._reply(answers.UNKNOWN)
         self._route, target = found
         self.visit = Visit(now, now, now)
@@ -213,15 +215,15 @@ class Visitor(asyncio.Protocol):
 
     @property
     def method(self) -> bytes:
-        return self._request.method if self._request else b""
+        return self._request.manner.method if self._request else b""
 
     @property
     def wants_socket(self) -> bool:
-        return self._request is not None and self._request.websocket
+        return self._request is not None and self._request.manner.websocket
 
     @property
     def repeatable(self) -> bool:
-        return self._request is not None and self._request.repeatable
+        return self._request is not None and self._request.manner.repeatable
 
     @property
     def has_asked_all(self) -> bool:
@@ -231,7 +233,7 @@ class Visitor(asyncio.Protocol):
         assert self._request is not None
         self._waits = True
         self._came = self._came or now
-        self._allow(self._limits.page_s if self._request.navigation else self._limits.hold_s)
+        self._allow(self._limits.page_s if self._request.manner.navigation else self._limits.hold_s)
 
     def released(self) -> None:
         self._waits = False
@@ -240,12 +242,14 @@ class Visitor(asyncio.Protocol):
     def reached(self, upstream: Upstream) -> None:
         assert self._request is not None
         self._upstream = upstream
-        upstream.halt(self._clogged)
         self._id = self._door.request_id()
         head = self._request.onward(self._stamp + self._id)
-        upstream.ask(self, b"".join((head, *self._pending)))
+        upstream.ask(self, b"".join((head, *self._pending)) if self._pending else head)
         self._pending.clear()
-        self._listen()
+        if self._clogged:
+            upstream.halt(True)
+        if self._deaf:
+            self._listen()
 
     def missed(self) -> bool:
         first, self._missed = not self._missed, True
@@ -264,13 +268,13 @@ class Visitor(asyncio.Protocol):
     # The machine's answer.
 
     def answer_announced(self, response: Response) -> None:
-        if self._request is not None and self._request.minor:
+        if self._request is not None and self._request.manner.minor:
             self.transport.write(response.onward(b""))
 
     def answer_began(self, response: Response, body: Body, data: bytes) -> None:
         self._answered, self._status = True, response.status
         self._framed = not isinstance(body, UntilClose)
-        self._keep = self._keep and self._framed and self._body is None and not self._door.draining
+        self._keep = self._keep and self._framed and self._body is None and not self._is_last
         if self._came:
             self._door.figures.cold_answers.add(self._time() - self._came)
         self.visit.last_out = self._time()
@@ -301,7 +305,7 @@ class Visitor(asyncio.Protocol):
         assert self._request is not None
         self._repeated = True
         self._door.figures.retried += 1
-        if found := self._door.find(self._request.fields.host):
+        if found := self._door.find(self._request.manner.host):
             found[0].admit(self, found[1])
         else:
             self.turned_away(answers.UNKNOWN)
@@ -345,17 +349,22 @@ class Visitor(asyncio.Protocol):
         if self._answered:
             return self._cut()
         request = self._request
-        self._keep = self._keep and request is not None and self._body is None and not self._door.draining
-        page, bodiless = request is not None and request.fields.html, self.method == b"HEAD"
+        self._keep = self._keep and request is not None and self._body is None and not self._is_last
+        page, bodiless = request is not None and request.manner.html, self.method == b"HEAD"
         self._status = answer.status
         self.transport.write(answer.wire(page=page, body=not bodiless, keep_alive=self._keep))
         self._part()
         return None
 
+    @property
+    def _is_last(self) -> bool:
+        """No request can follow this one."""
+        return self._door.draining or (self._half_closed and not self._ahead)
+
     def _part(self) -> None:
         """The answer is complete."""
         self._log_visit()
-        keep = self._keep and self._body is None
+        keep = self._keep and self._body is None and not self._is_last
         self._leave()
         if not keep:
             return self._end()
@@ -441,7 +450,11 @@ class Visitor(asyncio.Protocol):
 
     def _lateness(self) -> Answer:
         if self._waits:
-            return answers.WAKING if self._request and self._request.navigation else answers.TOO_SLOW_TO_WAKE
+            return (
+                answers.WAKING
+                if self._request and self._request.manner.navigation
+                else answers.TOO_SLOW_TO_WAKE
+            )
         if self._body is not None and not self._deaf:
             return answers.TOO_SLOW
         return answers.NO_ANSWER

@@ -2,6 +2,7 @@
 
 import mmap
 import re
+from collections import deque
 
 CAPACITY = 8 << 20
 # Private modes that are on from the start, and those that must not outlive a cut (2026 freezes the picture).
@@ -10,6 +11,8 @@ NOT_RESTORED = frozenset({b"2026"})
 
 MODE = re.compile(rb"\x1b\[\?([\d;]{1,64})([hl])")
 LONGEST_MODE = 68
+NOTED_EVERY = 128 << 10
+LARGEST_PIECE = 128 << 10
 # What begins with an ESC, up to its end, to the next ESC, or to where the bytes end: a control sequence,
 # a string (title, link, picture), or a short sequence.
 SEQUENCE = re.compile(
@@ -32,8 +35,11 @@ class Ring:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._memory = mmap.mmap(-1, capacity)
-        self._dropped_modes: dict[bytes, bool] = {}
+        # A little more than it shows, so that modes can be followed from before the start.
+        self._size = capacity + NOTED_EVERY + LARGEST_PIECE + LONGEST_MODE
+        self._memory = mmap.mmap(-1, self._size)
+        self._modes: dict[bytes, bool] = {}
+        self._modes_at: deque[tuple[int, dict[bytes, bool]]] = deque([(0, {})])  # oldest first
         self.end = 0
 
     @property
@@ -42,21 +48,21 @@ class Ring:
         return max(0, self.end - self._capacity)
 
     def append(self, data: bytes) -> None:
-        assert len(data) <= self._capacity // 2
-        self._note_modes_of_what_goes(self.end + len(data) - self._capacity)
-        at = self.end % self._capacity
-        head = data[: self._capacity - at]
+        assert len(data) <= LARGEST_PIECE
+        at = self.end % self._size
+        head = data[: self._size - at]
         self._memory[at : at + len(head)] = head
         if len(head) < len(data):
             self._memory[: len(data) - len(head)] = data[len(head) :]
         self.end += len(data)
+        self._note_modes(len(data))
 
     def read(self, position: int, size: int) -> bytes:
         """Up to `size` bytes from this position on."""
-        assert self.start <= position <= self.end
+        assert max(0, self.end - self._size) <= position <= self.end
         size = min(size, self.end - position)
-        at = position % self._capacity
-        head = self._memory[at : min(at + size, self._capacity)]
+        at = position % self._size
+        head = self._memory[at : min(at + size, self._size)]
         return head + self._memory[: size - len(head)] if len(head) < size else head
 
     def safe_position(self, wanted: int) -> int:
@@ -74,8 +80,10 @@ class Ring:
 
     def modes_at(self, position: int) -> bytes:
         """What brings a fresh screen into the private modes that hold there: full screen, mouse, …"""
-        modes = dict(self._dropped_modes)
-        _note(modes, self.read(self.start, position - self.start))
+        noted, known = next(one for one in reversed(self._modes_at) if one[0] <= position)
+        modes = dict(known)
+        begin = max(0, noted - LONGEST_MODE)
+        _note(modes, self.read(begin, position - begin))
         return b"".join(
             b"\x1b[?%s%s" % (mode, b"h" if is_on else b"l")
             for mode, is_on in modes.items()
@@ -85,10 +93,14 @@ class Ring:
     def close(self) -> None:
         self._memory.close()
 
-    def _note_modes_of_what_goes(self, new_start: int) -> None:
-        if new_start > self.start:
-            # A little more, for the sequence that straddles the new start.
-            _note(self._dropped_modes, self.read(self.start, new_start - self.start + LONGEST_MODE))
+    def _note_modes(self, size: int) -> None:
+        """Follows the modes through the newest bytes, and a few older ones: a sequence may come in parts."""
+        begin = max(0, self.end - size - LONGEST_MODE)
+        _note(self._modes, self.read(begin, self.end - begin))
+        if self.end - self._modes_at[-1][0] >= NOTED_EVERY:
+            self._modes_at.append((self.end, dict(self._modes)))
+        while len(self._modes_at) > 1 and self._modes_at[1][0] <= self.start:
+            self._modes_at.popleft()
 
 
 def _note(modes: dict[bytes, bool], data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import docker
 import httpx
@@ -19,20 +19,14 @@ Config = dict[str, Any]
 Make = Callable[..., Config]
 
 
-class Client(Protocol):
-    """Sends requests: httpx's own, or what finds the platform anew each time."""
-
-    def request(self, method: str, url: str, **options: Any) -> httpx.Response: ...
-
-
 class Asker:
     """Asks a platform and holds each answer against the document."""
 
-    def __init__(self, client: Client, measure: Measure) -> None:
-        self._client, self._measure = client, measure
+    def __init__(self, send: Callable[..., httpx.Response], measure: Measure) -> None:
+        self._send, self._measure = send, measure
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
-        answer = self._client.request(method, f"/v1{path}", json=body, **options)
+        answer = self._send(method, f"/v1{path}", json=body, **options)
         self._measure.check(answer)
         return answer
 
@@ -105,7 +99,7 @@ def platform(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
 @pytest.fixture(scope="module")
 def ask(platform: Platform) -> Iterator[Asker]:
     with platform.client() as client:
-        yield Asker(client, Measure())
+        yield Asker(client.request, Measure())
 
 
 @pytest.fixture

@@ -465,9 +465,12 @@ def test_what_a_machine_wrote_is_kept_beyond_its_container(
 def test_users_on_networks_of_their_own_can_not_reach_each_other(
     app: AppUnderTest, shared_app: AppUnderTest, running: Any, config: Make
 ) -> None:
-    mine, neighbour = app.machine(config()), app.machine(config())
-    dial = "use IO::Socket::INET; print IO::Socket::INET->new(PeerAddr => shift, PeerPort => 3000, Timeout => 1) ? 'in' : 'out'"
-    reach = lambda host: app.run(mine["id"], "perl", "-e", dial, host)["stdout"]  # noqa: E731
+    mine, neighbour = app.serving(config()), app.serving(config())
+
+    def reach(host: str) -> str:
+        dial = "print IO::Socket::INET->new(PeerAddr => shift, PeerPort => 3000, Timeout => 1) ? 'in' : 'out'"
+        return str(app.run(mine["id"], "perl", "-MIO::Socket::INET", "-e", dial, host)["stdout"])
+
     assert reach(neighbour["private_ip"]) == "in"
     assert reach(f"{neighbour['id']}.vm.{app.name}.internal") == "in"
     assert reach(running["private_ip"]) == "out"

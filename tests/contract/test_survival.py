@@ -36,7 +36,7 @@ class Again:
 
     @property
     def app(self) -> AppUnderTest:
-        return AppUnderTest(Asker(self, Measure()), self.name)
+        return AppUnderTest(Asker(self.request, Measure()), self.name)
 
     def request(self, method: str, url: str, **options: Any) -> httpx.Response:
         with self.platform.client() as client:
@@ -92,10 +92,9 @@ def test_what_happened_while_it_was_away_is_noticed(
     again.app.do(thawed["id"], "suspend")
     again.app.wait(thawed["id"], "suspended")
     again.platform.kill()
-    container = lambda machine: docker_client.containers.get(f"jarvis-{again.name}-{machine['id']}")  # noqa: E731
-    container(ended).kill()
-    container(paused).pause()
-    container(thawed).unpause()
+    docker_client.containers.get(f"jarvis-{again.name}-{ended['id']}").kill()
+    docker_client.containers.get(f"jarvis-{again.name}-{paused['id']}").pause()
+    docker_client.containers.get(f"jarvis-{again.name}-{thawed['id']}").unpause()
     again.platform.start()
     again.app.wait(ended["id"], "stopped")
     assert again.app.get(ended["id"])["events"][0]["request"]["exit_event"]["exit_code"] == 137

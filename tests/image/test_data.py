@@ -10,6 +10,13 @@ from tests.support.volumes import Volume, differences, file, folder
 
 FOLDERS = ("home", "claude", "workspace", "app")
 JARVIS = 1000
+HERS = (
+    "home/.netrc",
+    "claude/.credentials.json",
+    "claude/projects/-data-workspace/1.jsonl",
+    "workspace/a",
+    "app/b",
+)
 MANY = 100_000
 
 
@@ -44,6 +51,7 @@ def test_jarvis_can_write_where_a_person_writes(workspaces: Workspaces, kept_vol
 def test_a_second_start_changes_nothing(workspaces: Workspaces, kept_volume: Volume) -> None:
     """A start on a used volume leaves every byte, owner and mode as it was."""
     workspaces.remove(workspaces.start(kept_volume))
+    kept_volume.put([file(path, b"hers", mode=0o600, owner=JARVIS) for path in HERS])
     before = kept_volume.at_rest()
     workspaces.remove(workspaces.start(kept_volume))
     assert differences(before, kept_volume.at_rest()) == []

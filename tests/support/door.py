@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from fly.local.door import Door, Limits
 from fly.local.idle import Rule
@@ -231,13 +238,14 @@ async def scene(
     autostart: bool = True,
     autostop: str = "suspend",
     health_path: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Scene]:
     """A page behind a door, both running."""
     page = Page(handle)
     await page.start()
     address = Address("127.0.0.1", page.port)
     machines = Sleepers(Target(MACHINE, "app", address, awake, autostart, autostop, health_path))  # type: ignore[arg-type]
-    door = Door(machines, port=0, limits=limits)
+    door = Door(machines, port=0, limits=limits, tls=tls)
     await door.start()
     one = Scene(door, machines, page)
     try:
@@ -300,3 +308,27 @@ def answering(*answers: bytes, seen: list[Asked] | None = None) -> Handler:
             await writer.drain()
 
     return handle
+
+
+def certificate(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For a server of this name, and for a client that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(pem + secret)
+        file.flush()
+        server.load_cert_chain(file.name)
+    return server, ssl.create_default_context(cadata=pem.decode())

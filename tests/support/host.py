@@ -1,4 +1,4 @@
-"""A host for machines without an engine: it does what it is told, fails where it is told to, and keeps a list."""
+"""A host for machines without an engine: does what it is told, fails when told to, and keeps a list."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class FakeHost:
         self.exit = Exit(0, False, now())
         self.fails: dict[str, list[Exception]] = defaultdict(list)
         self.gates: dict[str, Gate] = {}
+        self.launched = "running"
         self.page_port = 0
+        self._visits: set[asyncio.StreamWriter] = set()
         self.page_answers = asyncio.Event()
         self.page_answers.set()
 
@@ -62,7 +64,7 @@ class FakeHost:
         return Place("127.0.0.1", ((PORT, self.page_port),))
 
     async def launch(self, machine: Machine) -> Place:
-        await self._do("launch", machine, "running")
+        await self._do("launch", machine, self.launched)
         return self.place
 
     async def look(self, machine: Machine) -> Seen:
@@ -111,11 +113,18 @@ class FakeHost:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The page of every machine."""
-        with suppress(asyncio.IncompleteReadError):
+        self._visits.add(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
             await self.page_answers.wait()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
         writer.close()
+        self._visits.discard(writer)
+
+    async def close(self) -> None:
+        """Answers those who still wait for a page."""
+        self.page_answers.set()
+        await until(lambda: not self._visits, "the last visitor to leave")
 
 
 @dataclass
@@ -186,6 +195,7 @@ async def scene() -> AsyncIterator[Scene]:
         yield made
     finally:
         await made.machines.close()
+        await host.close()
         server.close()
         state.close()
 

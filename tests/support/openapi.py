@@ -27,7 +27,7 @@ CODES = frozenset({400, 401, 403, 404, 408, 409, 412, 413, 422, 429, 503})
 """Codes that the live API uses for errors at any operation."""
 UPPER_CASE = {"/platform/regions", "/platform/placements"}
 """Operations whose fields begin with upper case, live."""
-EMPTY_OR_OK = ({}, {"ok": True})
+EMPTY_OR_OK: tuple[dict[str, bool], ...] = ({}, {"ok": True})
 STATUSES = frozenset({"name_taken", "volume_placement_capacity"})
 
 
@@ -117,7 +117,7 @@ class Measure:
         found = [template for template, pattern in self._paths if pattern.fullmatch(path)]
         if not found:
             raise Complaint(f"{path} is no path of the document")
-        return min(found, key=lambda template: template.count("{"))
+        return str(min(found, key=lambda template: template.count("{")))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
+import re
 import resource
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fly.local.figures import Times
 from tests.support.door import (
     QUICK,
     Asked,
+    Client,
     answer,
     answering,
+    certificate,
     read_request,
     run,
     scene,
@@ -247,6 +252,19 @@ def test_a_visitor_who_closes_his_half_still_gets_the_answer() -> None:
             client.writer.write(b"GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n")
             client.writer.write_eof()
             assert (await client.reply()).body == b"hello"
+            assert await client.is_closed()
+
+    run(work())
+
+
+def test_all_that_was_asked_before_the_half_was_closed_is_answered() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client = await one.client()
+            client.writer.write(b"GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n" * 3)
+            client.writer.write_eof()
+            for _ in range(3):
+                assert (await client.reply()).body == b"hello"
             assert await client.is_closed()
 
     run(work())
@@ -542,11 +560,11 @@ def test_headers_that_only_the_door_may_set_are_replaced() -> None:
     async def work() -> None:
         async with scene(answering(answer(), seen=seen)) as one:
             spoofed = [
-                "Fly-Client-IP: 6.6.6.6", "fly-region: mars", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https",
-                "Forwarded: for=6.6.6.6", "Fly_Client_IP: 6.6.6.6", "X_Forwarded_For: 6.6.6.6",
-                "Fly-Prefer-Region: x", "Fly-Request-Id: mine", "Connection: x-secret-hop, keep-alive, host",
-                "X-Secret-Hop: 1", "Keep-Alive: timeout=5", "Proxy-Authorization: x", "Proxy: evil", "TE: gzip",
-                "Upgrade: h2c",
+                "Fly-Client-IP: 6.6.6.6", "fly-region: mars", "X-Forwarded-For: 6.6.6.6",
+                "X-Forwarded-Proto: https", "Forwarded: for=6.6.6.6", "Fly_Client_IP: 6.6.6.6",
+                "X_Forwarded_For: 6.6.6.6", "Fly-Prefer-Region: x", "Fly-Request-Id: mine",
+                "Connection: x-secret-hop, keep-alive, host", "X-Secret-Hop: 1",
+                "Keep-Alive: timeout=5", "Proxy-Authorization: x", "Proxy: evil", "TE: gzip", "Upgrade: h2c",
             ]  # fmt: skip
             reply = await (await one.client()).ask("/", *spoofed)
             asked = seen[0].headers
@@ -640,6 +658,66 @@ def test_the_door_leaves_no_file_descriptor_behind() -> None:
                 client.leave()
             await until(lambda: one.door.metrics()["visitor_connections"] == 0, "the door to notice")
         await until(lambda: descriptors() <= before, "the last to close")
+
+    run(work())
+
+
+def test_the_door_counts_what_it_does() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client = await one.client()
+            await client.ask()
+            told = one.door.metrics()
+            assert (told["requests"], told["open"], told["visitor_connections"]) == (1, 0, 1)
+            assert told["machine_connections"] == 1
+            assert told["wakes"] == {
+                "count": 0,
+                "p50_ms": None,
+                "p99_ms": None,
+                "max_ms": None,
+                "up_to_ms": {},
+            }
+            assert json.loads(json.dumps(told)) == told
+
+    run(work())
+
+
+def test_percentiles_are_of_what_was_measured() -> None:
+    times = Times()
+    for number in range(1, 101):
+        times.add(number / 1000)
+    told = times.report()
+    assert (told["count"], told["p50_ms"], told["p99_ms"], told["max_ms"]) == (100, 51.0, 100.0, 100.0)
+    assert told["up_to_ms"] == {"5": 5, "10": 5, "15": 5, "20": 5, "30": 10, "50": 20, "100": 50}
+
+
+def test_a_request_that_woke_a_machine_is_logged_without_what_must_stay_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False) as one:
+            await (await one.client()).ask("/path?token=secret")
+
+    with caplog.at_level(logging.INFO, "fly.local.visitor"):
+        run(work())
+    assert re.fullmatch(r"m1 GET /path 200 [0-9.]+ ms cold", caplog.messages[-1])
+
+
+def test_tls_is_an_option() -> None:
+    seen: list[Asked] = []
+
+    async def work() -> None:
+        server, trusted = certificate("app.localhost")
+        async with scene(answering(answer(), seen=seen), tls=server) as one:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", one.door.port, ssl=trusted, server_hostname="app.localhost"
+            )
+            assert (await Client(reader, writer).ask()).body == b"hello"
+            assert (seen[0].headers["x-forwarded-proto"], seen[0].headers["fly-forwarded-ssl"]) == (
+                "https",
+                "on",
+            )
+            writer.transport.abort()
 
     run(work())
 

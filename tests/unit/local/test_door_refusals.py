@@ -254,8 +254,8 @@ def test_no_bytes_can_break_the_reading_of_heads(head: bytes) -> None:
         status = error.status
     else:
         again = parse_request(request.onward(b"")[:-4])
-        assert (again.method, again.target) == (request.method, request.target)
-        assert again.fields.length == request.fields.length
+        assert (again.target, again.manner.method) == (request.target, request.manner.method)
+        assert again.manner.length == request.manner.length
         status = 0
     assert status in {0, 400, 501, 505}
 
@@ -302,4 +302,4 @@ def parsed(*lines: str) -> Request:
     ],
 )
 def test_a_person_at_a_browser_is_told_from_a_program(lines: list[str], expected: bool) -> None:
-    assert parsed(*lines).navigation is expected
+    assert parsed(*lines).manner.navigation is expected

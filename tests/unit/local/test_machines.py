@@ -208,7 +208,7 @@ def test_who_wants_it_awake_stops_a_suspend_that_has_not_happened() -> None:
             running = asyncio.create_task(one.machines.exec(machine.id, ["sleep", "9"], b"", 5))
             await gate.reached.wait()
             await one.machines.suspend(machine.id)
-            await one.reach(machine, "suspending")
+            assert one.now(machine).state == "suspending"
             address = await one.machines.wake(machine.id)
             assert address.port == one.host.page_port
             assert "freeze" not in one.host.calls
@@ -353,13 +353,11 @@ def test_an_end_that_nobody_saw_because_it_was_busy_is_seen_afterwards() -> None
     async def work() -> None:
         async with scene() as one:
             machine = one.machine(restart={"policy": "no"})
-            gate = one.host.gate("launch")
+            gate, one.host.launched = one.host.gate("launch"), "exited"
             await one.machines.start(machine.id)
             await gate.reached.wait()
             await one.machines.ended(machine.id)
             gate.opened.set()
-            await one.reach(machine, "started")
-            one.host.seen[machine.id], one.host.exit = "exited", Exit(0, False, now())
             await one.reach(machine, "stopped")
 
     run(work())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -125,20 +126,24 @@ def modes(ring: Ring, before: bytes) -> set[bytes]:
     return set(re.findall(rb"\x1b\[\?([^\x1b]+)", ring.modes_at(ring.start + position)))
 
 
-@given(
-    st.lists(
-        st.sampled_from([b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?2004h", b"\x1b[?2004l", b"x" * 37]),
-        max_size=60,
-    )
-)
-@settings(max_examples=200)
-def test_modes_outlive_the_bytes_that_switched_them(pieces: list[bytes]) -> None:
-    ring = Ring(256)
-    on = set()
-    for piece in pieces:
-        ring.append(piece)
-        if piece.endswith(b"h"):
-            on.add(piece[3:])
-        elif piece.endswith(b"l"):
-            on.discard(piece[3:-1] + b"h")
-    assert set(re.findall(rb"\x1b\[\?([^\x1b]+)", ring.modes_at(ring.end))) == on
+SWITCHES = [b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?2004h", b"\x1b[?2004l", b"\x1b[?1000;1006h", b"x" * 37]
+
+
+@given(st.lists(st.sampled_from(SWITCHES), max_size=80).map(b"".join), st.integers(1, 90))
+@settings(max_examples=300)
+def test_modes_outlive_the_bytes_that_switched_them(data: bytes, piece: int) -> None:
+    with mock.patch.multiple("webapp.ring", NOTED_EVERY=100, LARGEST_PIECE=100):
+        ring = Ring(256)
+        for begin in range(0, len(data), piece):
+            ring.append(data[begin : begin + piece])
+        for position in range(ring.start, ring.end + 1, 13):
+            assert set(re.findall(rb"\?(\d+h)", ring.modes_at(position))) == on_at(data[:position])
+
+
+def on_at(data: bytes) -> set[bytes]:
+    """What is on at the end of these bytes, by the letter."""
+    on: set[bytes] = set()
+    for modes, switch in re.findall(rb"\x1b\[\?([\d;]+)([hl])", data):
+        for mode in modes.split(b";"):
+            on = on | {mode + b"h"} if switch == b"h" else on - {mode + b"h"}
+    return on

@@ -1,0 +1,136 @@
+"""A Docker Engine that only remembers images: what a build and a base image need of docker-py's client."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, ImageNotFound
+
+BUILT = "sha256:built"
+SUCCESS: list[dict[str, Any]] = [
+    {"stream": "Step 1/3 : ARG BASE_IMAGE=debian:trixie-slim\n"},
+    {"stream": "Step 2/3 : FROM ${BASE_IMAGE}\n"},
+    {"stream": "Step 3/3 : RUN apt-get    update\n"},
+    {"stream": "done\n"},
+    {"aux": {"ID": BUILT}},
+]
+
+
+@dataclass
+class FakeImage:
+    id: str
+    tags: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    created: float = field(default_factory=time.time)
+    used: bool = False
+
+    @property
+    def attrs(self) -> dict[str, int]:
+        return {"Size": 700}
+
+
+@dataclass
+class FakeEngine:
+    """`events` is what a build says; `registry` what a registry has, None if there is no network."""
+
+    root: Path
+    events: list[dict[str, Any]] = field(default_factory=lambda: list(SUCCESS))
+    registry: set[str] | None = None
+    kept: list[FakeImage] = field(default_factory=list)
+    builds: list[dict[str, Any]] = field(default_factory=list)
+    containers: int = 0
+    timeout: int = 600
+    asked_with_timeout: list[int] = field(default_factory=list)
+
+    @property
+    def api(self) -> FakeEngine:
+        return self
+
+    @property
+    def images(self) -> _Images:
+        return _Images(self)
+
+    def info(self) -> dict[str, str]:
+        return {"DockerRootDir": str(self.root)}
+
+    # --- docker-py's low level --------------------------------------------------------------------
+
+    def build(self, **options: Any) -> Iterator[dict[str, Any]]:
+        self.builds.append(options)
+        yield from self.events
+        for image in self.kept:
+            image.tags = [tag for tag in image.tags if tag != options["tag"]]
+        if any("ID" in event.get("aux", {}) for event in self.events):
+            self.kept.append(FakeImage(BUILT, [options["tag"]], options["labels"]))
+
+    def pull(self, ref: str, **_options: Any) -> Iterator[dict[str, Any]]:
+        yield {"status": "Pulling"}
+        if "broken" in ref:
+            yield {"errorDetail": {"message": "toomanyrequests"}}
+        else:
+            self.kept.append(FakeImage(f"sha256:pulled-{ref}", [ref]))
+
+    def import_image(self, *, src: str, repository: str, tag: str, changes: list[str]) -> None:
+        assert Path(src).read_bytes()
+        self.kept.append(FakeImage("sha256:imported", [f"{repository}:{tag}"]))
+
+    def create_container(self, _image: str, **_options: Any) -> dict[str, str]:
+        self.containers += 1
+        return {"Id": "c"}
+
+    def remove_container(self, _container: str, **_options: Any) -> None:
+        self.containers -= 1
+
+    def get_archive(self, _container: str, path: str) -> tuple[list[bytes], dict[str, str]]:
+        whole, content = io.BytesIO(), b"2.1.330 (Claude Code)\n"
+        with tarfile.open(fileobj=whole, mode="w") as archive:
+            entry = tarfile.TarInfo(Path(path).name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        return [whole.getvalue()], {}
+
+
+class _Images:
+    """Callable as the low level's list, and with the methods of the high level."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+
+    def __call__(self, *, filters: dict[str, Any]) -> list[dict[str, Any]]:
+        found = self.list(filters={"label": filters["label"]})
+        return [
+            {"Id": image.id, "Labels": image.labels, "Created": image.created}
+            for image in found
+            if not image.tags
+        ]
+
+    def list(self, *, filters: dict[str, str]) -> list[FakeImage]:
+        return [image for image in self._engine.kept if filters["label"] in image.labels]
+
+    def get(self, ref: str) -> FakeImage:
+        return self._find(lambda image: ref == image.id or ref in image.tags)
+
+    def get_registry_data(self, ref: str) -> None:
+        self._engine.asked_with_timeout.append(self._engine.timeout)
+        if self._engine.registry is None:
+            raise APIError("no route to host")
+        if ref not in self._engine.registry:
+            raise APIError("denied", explanation=f"{ref} is unknown")
+
+    def remove(self, ref: str) -> None:
+        image = self.get(ref)
+        if image.used:
+            raise APIError("conflict", explanation="a container uses it")
+        self._engine.kept.remove(image)
+
+    def _find(self, wanted: Callable[[FakeImage], bool]) -> FakeImage:
+        found = next(filter(wanted, self._engine.kept), None)
+        if found is None:
+            raise ImageNotFound("no such image")
+        return found
