@@ -131,9 +131,7 @@ def image(docker_client: docker.DockerClient, request: pytest.FixtureRequest) ->
     try:
         docker_client.images.get(reference)
     except docker.errors.ImageNotFound:
-        pytest.exit(
-            f"There is no image {reference}.\n  Try: invoke build, or --image with another reference", 4
-        )
+        pytest.fail(f"There is no image {reference}: invoke build, or another --image", pytrace=False)
     return reference
 
 

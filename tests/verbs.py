@@ -59,6 +59,19 @@ def test(context: Context, tier: str = "", only: str = "", no_check: bool = Fals
         raise Exit(f"Failed: {', '.join(broken)}.", code=1)
 
 
+@verb(help={"only": "only the benchmark of this name"})
+def bench(context: Context, only: str = "") -> None:
+    """Measures what is fast, each figure beside a reference of the same run."""
+    found = sorted(path for path in (ROOT / "benchmarks").glob("*.py") if only in ("", path.stem))
+    if not found:
+        raise Exit(f"There is no benchmark {only!r}.\n  Try: invoke bench without --only", code=2)
+    install_test_packages()
+    for path in found:
+        say(f"Benchmark: {path.stem}")
+        if subprocess.run((sys.executable, str(path)), cwd=ROOT, check=False).returncode != 0:
+            raise Exit(f"The benchmark {path.stem} failed.", code=1)
+
+
 @verb()
 def check(context: Context) -> None:
     """Format, lint and types of everything; changes nothing."""

@@ -15,10 +15,13 @@ from fly.local.docker import DockerError, Engine, ExecResult
 from fly.local.logbook import Line, Logbook, parse
 from fly.local.names import ulid
 from fly.local.probe import Address
+from fly.local.refusal import aborted
 from fly.local.state import App, Machine, Network, Snapshot, State, Volume, now
 
 log = logging.getLogger(__name__)
 PAUSE_LIMIT_S = 10.0
+MOVES = 8
+OVERLAP = "overlaps with other one"
 EXEC_START_LIMIT_S = 5.0
 KILLED_LIMIT_S = 15.0
 HARVESTED_LINES = "2000"
@@ -69,7 +72,20 @@ class Host:
     # -- a machine's run
 
     async def launch(self, machine: Machine) -> Place:
-        """Runs it on a fresh root file system, as every start on Fly does."""
+        """Runs it on a fresh root file system, as every start on Fly does.
+
+        Where somebody else has taken the addresses of its network meanwhile, the network moves.
+        """
+        for _ in range(MOVES):
+            try:
+                return await self._launch(machine)
+            except DockerError as error:
+                if OVERLAP not in str(error):
+                    raise
+                machine = await self._move(machine)
+        raise aborted(networks.NO_ROOM)
+
+    async def _launch(self, machine: Machine) -> Place:
         network = self._network_of(machine)
         volume = self._volume_of(machine)
         if volume:
@@ -272,6 +288,16 @@ class Host:
             if await self.engine.network(container.network_name(network)) is None:
                 await self._create_network(network)
             self._networks_present.add(network.id)
+
+    async def _move(self, machine: Machine) -> Machine:
+        """Gives the network other addresses; none of its machines runs, since it does not exist yet."""
+        async with self._network_lock:
+            network = self._network_of(machine)
+            moved = self._state.change(network, subnet=await self._free_subnet(network.name))
+            log.warning("network %s moves from %s to %s", network.name, network.subnet, moved.subnet)
+            for mine in [m for m in self._state.machines.values() if self._network_of(m).id == moved.id]:
+                self._state.change(mine, private_ip=self.free_address(moved))
+            return self._state.machines[machine.id]
 
     async def leave(self, app: App) -> None:
         """Removes the app's network once no app is in it."""

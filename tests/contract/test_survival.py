@@ -10,10 +10,13 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
+import docker.types
 import httpx
 import pytest
 
@@ -284,3 +287,19 @@ def test_a_platform_that_can_not_start_says_why(tmp_path: Path) -> None:
         with pytest.raises(PlatformError, match=f"can not listen on 127.0.0.1:{port}"):
             process.ensure_running(tmp_path, port, 0)
     assert not process.is_running(tmp_path)
+
+
+def test_a_network_whose_addresses_somebody_else_took_moves(
+    again: Again, config: Make, docker_client: docker.DockerClient, run: Run
+) -> None:
+    """Two platforms on one engine may choose the same ones before either has made its network."""
+    subnet = again.ask("GET", again.app.path).json()["network_cidr"]
+    pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
+    with ExitStack() as stack:
+        with suppress(docker.errors.APIError):  # then somebody else on this host took them, which is as good
+            taken = docker_client.networks.create(run.name("taken"), ipam=pool, labels=run.labels)
+            stack.callback(taken.remove)
+        made = again.app.machine(config())
+        assert again.ask("GET", again.app.path).json()["network_cidr"] != subnet
+        assert again.app.run(made["id"], "printenv", "FLY_PRIVATE_IP")["stdout"].strip() == made["private_ip"]
+        assert again.page() == 200

@@ -167,7 +167,7 @@ class FakeFly:
         self.volume_region = ""
         """Where volumes come to lie, when not where they were asked for."""
         self.shows_networks = True
-        self.slow_waits = 1
+        self.slow_boots = 1
         self.taken: set[str] = set()
         """Names that another organisation has."""
         self._lock = threading.RLock()
@@ -214,9 +214,10 @@ class FakeFly:
         app = httpx.URL(url).host.partition(".")[0]
         if app in self.broken_pages:
             return "502 Bad Gateway"
-        types = (
-            {"v6" if ":" in ip["ip"] else "v4" for ip in self.apps[app].ips} if app in self.apps else set()
-        )
+        for machine in self.of_app(self.machines, app):
+            self.let_boot(machine)
+        ips = self.apps[app].ips if app in self.apps else []
+        types = {"v6" if ":" in ip["ip"] else "v4" for ip in ips}
         running = [one for one in self.of_app(self.machines, app) if one["state"] in ("started", "suspended")]
         return "" if running and types == {"v4", "v6"} else "connection refused"
 
@@ -267,6 +268,12 @@ class FakeFly:
         if machine is None or machine["app"] != names["app"]:
             raise Refusal(404, "machine not found")
         return machine
+
+    def let_boot(self, machine: dict[str, Any]) -> None:
+        """Each look at a new machine finds it a little further."""
+        machine["looks"] = machine.get("looks", 0) + 1
+        if self.boots and machine["state"] == "created" and machine["looks"] > self.slow_boots:
+            machine["state"] = "started"
 
     def new_number(self) -> int:
         return next(self._numbers)
@@ -388,7 +395,7 @@ def create_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) 
     id_ = f"{fly.new_number():014x}"
     for mount in body["config"]["mounts"]:
         fly.volumes[mount["volume"]]["attached_machine_id"] = id_
-    fly.machines[id_] = _machine(id_, names["app"], body) | {"waits": 0}
+    fly.machines[id_] = _machine(id_, names["app"], body)
     return fly.machines[id_]
 
 
@@ -400,9 +407,7 @@ def get_machine(fly: FakeFly, _request: httpx.Request, names: dict[str, str]) ->
 @route("GET", "/v1/apps/{app}/machines/{machine}/wait")
 def wait_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
     machine = fly.machine_called(names)
-    machine["waits"] += 1
-    if fly.boots and machine["waits"] > fly.slow_waits:
-        machine["state"] = "started"
+    fly.let_boot(machine)
     wanted = request.url.params["state"]
     if machine["state"] != wanted:
         raise Refusal(

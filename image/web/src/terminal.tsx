@@ -85,8 +85,10 @@ class Session {
 
   /** What she types before the shell is there waits for it; what xterm answers to a replayed query is dropped. */
   private typed(text: string): void {
-    if (this.live) this.type(text);
-    else if (!ANSWER.test(text) && this.early.length + text.length <= EARLY_MAX) this.early += text;
+    if (this.live) {
+      this.claimSize();
+      this.type(text);
+    } else if (!ANSWER.test(text) && this.early.length + text.length <= EARLY_MAX) this.early += text;
   }
 
   type(text: string): void {
@@ -108,6 +110,12 @@ class Session {
     event.preventDefault();
     void navigator.clipboard.writeText(this.screen.getSelection());
     return false;
+  }
+
+  /** Whoever types owns the size: another device may have had it. */
+  private claimSize(): void {
+    const fitting = this.fit.proposeDimensions();
+    if (fitting && (fitting.cols !== this.screen.cols || fitting.rows !== this.screen.rows)) this.refit();
   }
 
   private refit(): void {
@@ -157,7 +165,8 @@ class Session {
         this.drawn = this.acked = frame.offset;
         break;
       case "size":
-        if (!this.live) this.screen.write("", () => this.screen.resize(frame.cols, frame.rows));
+        // During replay the size of then, later that of the device that typed last: programs draw for it.
+        this.screen.write("", () => this.screen.resize(frame.cols, frame.rows));
         break;
       case "live":
         // What xterm answers to queries during replay must not land in the shell as typing.

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -43,6 +44,10 @@ def destroy_there(url: str, ledger_path: str) -> None:
 
 
 Run = Callable[[str, str], None]
+
+
+def briefly(seconds: float) -> None:
+    time.sleep(seconds / 50)
 
 
 @dataclass
@@ -118,7 +123,7 @@ def moments(titles: list[str]) -> list[object]:
 def check_that_it_converges(theatre: Theatre) -> None:
     """The next run of the same person ends with one workspace and nothing else."""
     platform = platform_at(theatre.url)
-    with Client(platform) as client, Ledger(theatre.ledger_path) as ledger:
+    with Client(platform, sleep=briefly) as client, Ledger(theatre.ledger_path) as ledger:
         world = World(theatre.fly, ledger, client, clock=None)  # type: ignore[arg-type]
         probe = page_probe(platform)
         [row] = ledger.workspaces()
@@ -146,7 +151,7 @@ def test_a_destroy_that_is_killed_is_ended_by_repair(theatre: Theatre, number: i
     provision_there(theatre.url, str(theatre.ledger_path))
     theatre.run_killed(destroy_there, number, moment)
     platform = platform_at(theatre.url)
-    with Client(platform) as client, Ledger(theatre.ledger_path) as ledger:
+    with Client(platform, sleep=briefly) as client, Ledger(theatre.ledger_path) as ledger:
         [finding] = repair(client, ledger)
         assert (finding.ok, finding.outcome) == (True, "destroyed")
         assert ledger.workspaces() == []

@@ -95,8 +95,6 @@ def make_until(world: World, plan: Plan, where: Callable[[Call], bool]) -> None:
     with pytest.raises(Killed):
         make(world.client, plan)
     world.fly.before = lambda _number, _call: None
-    for machine in world.fly.of_app(world.fly.machines, plan.app):
-        machine["state"] = "started"
 
 
 def make(client: Client, plan: Plan) -> None:
