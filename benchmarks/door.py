@@ -2,12 +2,13 @@
 
     python benchmarks/door.py [--json] [--seconds 6]
 
-Everything runs on loopback, each part in a process of its own: a small page on uvloop (the origin), the
-door before it, and, where they are installed, nginx with one worker and configurable-http-proxy. Latencies are
-taken with one plain socket for each way, asked in turn, so that noise hits all alike; rates with `wrk` if it
-is installed, else with a generator of our own (slower, so lower figures for all), best of three rounds. The
-processor time that a request costs is the figure that a busy machine disturbs least. The wake freezes the page
-by SIGSTOP and lets the door thaw it: the engine's own time to unpause a container is not in it.
+Everything runs on loopback, each part in a process of its own: a small page on uvloop (the origin),
+the door before it, and, where they are installed, nginx with one worker and configurable-http-proxy.
+Latencies are taken with one plain socket for each way, asked in turn, so that noise hits all alike;
+rates with `wrk` if it is installed, else with a generator of our own (slower, so lower figures for
+all), best of three rounds. The processor time that a request costs is the figure that a busy machine
+disturbs least. The wake freezes the page by SIGSTOP and lets the door thaw it: the engine's own time
+to unpause a container is not in it.
 """
 
 from __future__ import annotations

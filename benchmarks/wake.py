@@ -3,7 +3,7 @@
     python benchmarks/wake.py [--cycles 50] [--json]
 
 Everything is real: the embedded platform as a process of its own, containers of the image, requests through
-the door. Beside each figure stands its floor, measured in the same run with the engine alone: `docker unpause`
+the door. Beside each figure stands its floor, of the same run, with the engine alone: `docker unpause`
 and `docker start` up to the page's own answer, without the platform.
 """
 
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,28 +49,27 @@ def summary(samples: list[float]) -> dict[str, float]:
     return {"n": len(ordered), "p50": statistics.median(ordered), "p99": p99, "max": ordered[-1]}
 
 
-def until_answered(url: str) -> None:
+def answered(url: str) -> httpx.Response:
     while True:
         try:
-            httpx.get(f"{url}/health", timeout=1).raise_for_status()
-            return
+            return httpx.get(f"{url}/health", timeout=1).raise_for_status()
         except httpx.HTTPError:
             time.sleep(0.002)
 
 
 def floors(cycles: int) -> dict[str, dict[str, float]]:
     """The engine alone: one container of the image, on a published port."""
-    client = docker.from_env(timeout=60)
-    container: Any = client.containers.run(IMAGE, detach=True, ports={"3000/tcp": ("127.0.0.1", None)})
+    client: Any = docker.from_env(timeout=60)
+    container = client.containers.run(IMAGE, detach=True, ports={"3000/tcp": ("127.0.0.1", None)})
     try:
         suspended, stopped = [], []
         for _ in range(cycles):
-            until_answered(_address(container))
+            answered(_address(container))
             container.pause()
-            suspended.append(milliseconds(lambda: (container.unpause(), until_answered(_address(container)))))
+            suspended.append(milliseconds(lambda: (container.unpause(), answered(_address(container)))))
         for _ in range(max(3, cycles // 5)):
             container.stop()
-            stopped.append(milliseconds(lambda: (container.start(), until_answered(_address(container)))))
+            stopped.append(milliseconds(lambda: (container.start(), answered(_address(container)))))
         return {"suspended": summary(suspended), "stopped": summary(stopped)}
     finally:
         container.remove(force=True, v=True)
@@ -123,7 +123,7 @@ def provisioning(operator: Operator) -> dict[str, float]:
     with Ledger(settings.ledger) as ledger, Client(platform) as client:
         for number in range(5):
             plan = draft(platform, Person(f"User {number}", f"user{number}@example.com"), image=image)
-            samples.append(milliseconds(lambda plan=plan: provision(client, ledger, plan)))
+            samples.append(milliseconds(partial(provision, client, ledger, plan)))
     return summary(samples)
 
 

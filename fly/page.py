@@ -1,7 +1,5 @@
 """Whether a workspace's page answers, asked the way that its user's browser would ask."""
 
-from urllib.parse import urlsplit
-
 import httpx
 
 from fly.plan import HEALTH_PATH
@@ -13,9 +11,9 @@ def trouble_at(url: str, door_url: str = "", *, timeout_s: float = 20) -> str:
     With `door_url` the connection goes there, and the Host header names the page: then the embedded
     platform's names need no resolver.
     """
-    host = urlsplit(url).netloc
     base = door_url or url
     try:
+        host = httpx.URL(url).netloc.decode("ascii")
         # A connection of its own for every probe: what is asked is what a stranger would see.
         with httpx.Client(trust_env=not door_url, timeout=httpx.Timeout(timeout_s, connect=5)) as http:
             answer = http.get(base.rstrip("/") + HEALTH_PATH, headers={"host": host})

@@ -654,6 +654,8 @@ async def _engine_failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, DockerError)
     if error.status == 408:
         return JSONResponse({"error": f"deadline_exceeded: {error}"}, 408)
+    if error.status in {404, 409}:  # the machine ended in the middle of what was asked
+        return JSONResponse(precondition(str(error)).body(), 412)
     log.error("%s %s: %s", request.method, request.url.path, error)
     return JSONResponse({"error": f"unavailable: {error}"}, 503)
 

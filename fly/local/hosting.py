@@ -248,29 +248,30 @@ class Host:
             known = next((n for n in self._state.networks.values() if (n.org, n.name) == (org, name)), None)
             if known:
                 return known
-            network = await self._new_network(org, name)
-            self._state.save(network)
-            self._networks_present.add(network.id)
-            return network
+            return await self._new_network(org, name)
 
     async def _new_network(self, org: str, name: str) -> Network:
         """Made in the engine at once: only there do platforms beside us see that its addresses are taken."""
         lost: list[IPv4Network] = []
         while True:
             network = Network(ulid().lower()[-12:], org, name, await self._free_subnet(name, lost))
+            self._state.save(network)
             try:
                 await self._create_network(network)
-                return network
             except DockerError as error:
-                if "overlaps" not in str(error):
+                self._state.drop(network)
+                if OVERLAP not in str(error):
                     raise
                 lost.append(IPv4Network(network.subnet))  # another platform was quicker
+            else:
+                self._networks_present.add(network.id)
+                return network
 
     async def _create_network(self, network: Network) -> None:
         labels = container.labels(self.site, network=network.name)
         await self.engine.create_network(container.network_name(network), network.subnet, labels)
 
-    async def _free_subnet(self, name: str, lost: Iterable[IPv4Network]) -> str:
+    async def _free_subnet(self, name: str, lost: Iterable[IPv4Network] = ()) -> str:
         ours = [IPv4Network(n.subnet) for n in self._state.networks.values()]
         engines = list(networks.subnets_in(await self.engine.networks()))
         return networks.free_subnet(
@@ -290,7 +291,7 @@ class Host:
             self._networks_present.add(network.id)
 
     async def _move(self, machine: Machine) -> Machine:
-        """Gives the network other addresses; none of its machines runs, since it does not exist yet."""
+        """Gives the network other addresses; none of its machines runs, since the engine does not have it."""
         async with self._network_lock:
             network = self._network_of(machine)
             moved = self._state.change(network, subnet=await self._free_subnet(network.name))

@@ -289,10 +289,11 @@ def test_a_platform_that_can_not_start_says_why(tmp_path: Path) -> None:
     assert not process.is_running(tmp_path)
 
 
-def test_a_network_whose_addresses_somebody_else_took_moves(
+def test_a_network_that_was_removed_and_whose_addresses_were_taken_moves(
     again: Again, config: Make, docker_client: docker.DockerClient, run: Run
 ) -> None:
-    """Two platforms on one engine may choose the same ones before either has made its network."""
+    (ours,) = docker_client.networks.list(names=[f"jarvis-{again.name}-"])
+    ours.remove()
     subnet = again.ask("GET", again.app.path).json()["network_cidr"]
     pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
     with ExitStack() as stack:

@@ -26,13 +26,13 @@ HOST = "app.localhost"
 MACHINE = "m1"
 QUICK = Limits(
     idle=Rule(),
-    head_s=0.4,
+    head_s=5.0,
     keep_alive_s=5.0,
-    body_s=0.4,
+    body_s=5.0,
     connect_s=0.5,
     first_byte_s=5.0,
-    half_close_s=0.4,
-    linger_s=0.3,
+    half_close_s=3.0,
+    linger_s=1.0,
     drain_s=1.0,
     hold_s=5.0,
     page_s=0.15,
@@ -43,6 +43,8 @@ QUICK = Limits(
     tick_s=0.01,
     pass_s=0.02,
 )
+
+IMPATIENT = replace(QUICK, head_s=0.3, body_s=0.3, half_close_s=0.3, linger_s=0.3)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

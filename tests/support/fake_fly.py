@@ -163,6 +163,7 @@ class FakeFly:
         self.before: Callable[[int, Call], None] = lambda _number, _call: None
         self.after: Callable[[int, Call], None] = lambda _number, _call: None
         self.broken_pages: set[str] = set()
+        self.page_body = b'{"status": "ok", "busy": false}'
         self.boots = True
         self.volume_region = ""
         """Where volumes come to lie, when not where they were asked for."""
@@ -485,7 +486,7 @@ def _handler_of(fly: FakeFly) -> type[BaseHTTPRequestHandler]:
             trouble = fly.page(f"http://{host}")
             if trouble or self.path != "/health":
                 return httpx.Response(502, text=trouble)
-            return httpx.Response(200, json={"status": "ok", "busy": False})
+            return httpx.Response(200, content=fly.page_body)
 
         do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
 

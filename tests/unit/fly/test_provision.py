@@ -355,9 +355,7 @@ def test_two_operators_at_once_make_one_workspace_each_as_asked(
             start.wait(10)
             try:
                 plan = world.draft()
-                outcomes.append(
-                    provision(world.client, ledger, plan, again=again, probe=world.fly.page)
-                )
+                outcomes.append(provision(world.client, ledger, plan, again=again, probe=world.fly.page))
             except AlreadyThere as refusal:
                 outcomes.append(refusal)
 

@@ -23,9 +23,7 @@ def mended(world: World, orphans: str = LIST, *, dry_run: bool = False) -> list[
 
 def made_by_another_operator(world: World, folder: Path, email: str = "far@example.com") -> Workspace:
     with Ledger(folder / "other.sqlite") as other:
-        return provision(
-            world.client, other, world.draft(Person("Far", email)), probe=world.fly.page
-        )
+        return provision(world.client, other, world.draft(Person("Far", email)), probe=world.fly.page)
 
 
 def test_where_all_is_well_there_is_nothing_to_find(world: World) -> None:

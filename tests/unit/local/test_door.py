@@ -15,6 +15,7 @@ import pytest
 
 from fly.local.figures import Times
 from tests.support.door import (
+    IMPATIENT,
     QUICK,
     Asked,
     Client,
@@ -277,7 +278,7 @@ def test_a_visitor_who_left_a_silent_stream_is_noticed() -> None:
         await reader.read()
 
     async def work() -> None:
-        async with scene(handle) as one:
+        async with scene(handle, limits=IMPATIENT) as one:
             client = await one.client()
             await client.send("GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n")
             await client.head()

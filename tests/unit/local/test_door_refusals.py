@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fly.local.bodies import BodyError, Chunked
 from fly.local.heads import HeadError, Request, parse_request, parse_response
-from tests.support.door import QUICK, Asked, answer, answering, run, scene, until
+from tests.support.door import IMPATIENT, QUICK, Asked, answer, answering, run, scene, until
 
 GET = b"GET / HTTP/1.1\r\nHost: app.localhost\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: app.localhost\r\n"
@@ -182,7 +182,7 @@ def test_an_answer_whose_head_never_ends_is_a_502() -> None:
 
 def test_who_sends_a_head_drop_by_drop_is_cut_off() -> None:
     async def work() -> None:
-        async with scene(answering(answer())) as one:
+        async with scene(answering(answer()), limits=IMPATIENT) as one:
             client = await one.client()
             began = time.monotonic()
             with contextlib.suppress(ConnectionError):
@@ -200,7 +200,7 @@ def test_who_sends_a_head_drop_by_drop_is_cut_off() -> None:
 
 def test_who_says_nothing_at_all_is_let_go() -> None:
     async def work() -> None:
-        async with scene(answering(answer()), limits=replace(QUICK, keep_alive_s=0.1)) as one:
+        async with scene(answering(answer()), limits=replace(IMPATIENT, keep_alive_s=0.1)) as one:
             assert await (await one.client()).is_closed()
             client = await one.client()
             await client.ask()
@@ -211,7 +211,7 @@ def test_who_says_nothing_at_all_is_let_go() -> None:
 
 def test_who_stops_in_the_middle_of_a_body_is_cut_off() -> None:
     async def work() -> None:
-        async with scene(answering(answer())) as one:
+        async with scene(answering(answer()), limits=IMPATIENT) as one:
             client = await one.client()
             await client.send(POST + b"Content-Length: 10\r\n\r\nhalf")
             assert (await client.reply()).status == 408
@@ -233,7 +233,7 @@ def test_a_page_that_never_answers_is_a_504() -> None:
 
 def test_a_visitor_who_never_reads_a_refusal_is_cut_off() -> None:
     async def work() -> None:
-        async with scene(answering(answer())) as one:
+        async with scene(answering(answer()), limits=IMPATIENT) as one:
             client = await one.client()
             await client.send(POST + b"Content-Length: nonsense\r\n\r\n")
             await until(lambda: one.door.metrics()["visitor_connections"] == 0, "the door to lose patience")

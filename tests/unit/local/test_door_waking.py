@@ -12,6 +12,7 @@ from fly.local.idle import Rule
 from fly.local.probe import Address
 from tests.support.door import (
     HOST,
+    IMPATIENT,
     MACHINE,
     QUICK,
     Asked,
@@ -107,7 +108,7 @@ def test_a_visitor_who_leaves_while_he_waits_is_forgotten() -> None:
     seen: list[Asked] = []
 
     async def work() -> None:
-        async with scene(answering(answer(), seen=seen), awake=False) as one:
+        async with scene(answering(answer(), seen=seen), awake=False, limits=IMPATIENT) as one:
             hurdle = holding(one)
             leaves, closes, stays = [await one.client() for _ in range(3)]
             asking = asyncio.create_task(stays.ask("/stays"))

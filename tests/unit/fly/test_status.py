@@ -1,0 +1,42 @@
+"""Workspaces beside what their machines do."""
+
+from fly.plan import Person
+from fly.status import status, statuses
+from tests.support.world import World
+
+
+def test_one_workspace_is_told_with_its_machine(world: World) -> None:
+    workspace = world.provision()
+    world.fly.machines[workspace.machine_id]["checks"] = [{"name": "health", "status": "passing"}]
+    found = status(world.client, workspace)
+    assert found.state == "started"
+    told = found.to_json()
+    assert told["machine_state"] == "started"
+    assert told["checks"] == [{"name": "health", "status": "passing", "output": ""}]
+    assert told.items() >= workspace.to_json().items()
+
+
+def test_a_machine_that_should_be_there_and_is_not_is_gone(world: World) -> None:
+    workspace = world.provision()
+    del world.fly.machines[workspace.machine_id]
+    assert status(world.client, workspace).state == "gone"
+    assert statuses(world.client, [workspace])[0].state == "gone"
+
+
+def test_a_workspace_that_is_gone_needs_no_machine(world: World) -> None:
+    closed = world.destroy(world.provision())
+    assert status(world.client, closed).state == ""
+
+
+def test_many_are_told_with_one_list(world: World) -> None:
+    rows = [world.provision(Person("U", f"u{number}@example.com")) for number in range(4)]
+    world.fly.machines[rows[2].machine_id]["state"] = "suspended"
+    world.fly.calls.clear()
+    states = [found.state for found in statuses(world.client, rows)]
+    assert states == ["started", "started", "suspended", "started"]
+    assert {call.route for call in world.fly.calls} == {"/v1/orgs/{org}/machines"}
+
+
+def test_nobody_costs_no_request(world: World) -> None:
+    assert statuses(world.client, []) == []
+    assert world.fly.calls == []

@@ -1,0 +1,61 @@
+"""A page that lies is a defect: what documents say is read against what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs import written
+from fly.settings import VARIABLES
+from tasks import ns
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGUMENTS = {name: ns[name].get_arguments() for name in ns.task_names}
+"""Asked for once: Invoke gives an option its help only the first time."""
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_readmes_tables_are_what_the_code_says() -> None:
+    said = written.README.read_text(encoding="utf-8")
+    assert said == written.readme(ns, VARIABLES), "run: invoke docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_verb_that_a_page_names_exists(page: Path) -> None:
+    code = re.findall(r"`[^`\n]*`|^    .*$|^\./bin/invoke.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    named = {verb for text in code for verb in re.findall(r"(?:^|[`/ ])invoke ([a-z]+)", text)}
+    assert named - set(ns.task_names) == set()
+
+
+def test_the_design_names_files_that_exist() -> None:
+    layout = (ROOT / "docs/design.md").read_text(encoding="utf-8").split("## Layout")[1].split("```")[1]
+    missing, folders = [], {0: ROOT}
+    for line in layout.strip().splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.split(r"\s{3,}| …", line.strip())[0].split()
+        for name in names:
+            place = folders[depth] / name
+            if name.endswith("/"):
+                folders[depth + 1] = place
+            if not any(candidate.exists() for candidate in (place, place.parent / f"{place.name}.py")):
+                missing.append(f"{place.relative_to(ROOT)}")
+    assert missing == []
+
+
+def test_every_task_says_what_it_does_and_what_its_options_mean() -> None:
+    silent = [
+        f"{name} {argument.name}"
+        for name, arguments in ARGUMENTS.items()
+        for argument in arguments
+        if not argument.help
+    ]
+    assert silent == []
+    assert [name for name in ns.task_names if not (ns[name].__doc__ or "").strip()] == []
