@@ -507,4 +507,4 @@ def _kind_of(status: int, code: str, said: str) -> tuple[type[ApiError], str]:
         return TooMany, "wait a minute, then try again"
     if status >= 500 or status < 400:
         return PlatformBroken, "try again; `invoke repair` puts in order what is half done"
-    return ApiError, ""
+    return ApiError, "look at JARVIS_IMAGE, or build and push the image first" if "manifest" in said else ""

@@ -9,7 +9,7 @@ from fly.errors import JarvisError, LedgerError, NotFound
 from fly.ledger import DESTROYING, LEFT_BEHIND, LIVE, PROVISIONING, READY, Ledger, Workspace, as_workspace
 from fly.model import Machine
 from fly.plan import EMAIL_MARK, NAME_MARK, WORKSPACE_MARK, network_of, workspace_of
-from fly.provision import Probe, Report, mend, page_probe
+from fly.provision import SERVING_S, Probe, Report, mend, page_probe, wait_for_page
 from fly.remains import remove_app
 
 UNFINISHED, VANISHED, LEFTOVER, ORPHAN = "unfinished", "vanished", "leftover", "orphan"
@@ -84,7 +84,7 @@ def repair(
         LEFTOVER: lambda found: _remove(client, found, report),
         ORPHAN: {
             LIST: lambda _found: "left as it is",
-            ADOPT: lambda found: _adopt(client, ledger, found),
+            ADOPT: lambda found: _adopt(client, ledger, found, asked),
             REMOVE: lambda found: _remove(client, found, report),
         }[orphans],
     }
@@ -159,9 +159,12 @@ def _remove(client: Client, finding: Finding, report: Report) -> str:
     return "removed"
 
 
-def _adopt(client: Client, ledger: Ledger, finding: Finding) -> str:
+def _adopt(client: Client, ledger: Ledger, finding: Finding, probe: Probe) -> str:
     if finding.machine is None:
         raise LedgerError(f"{finding.app} has no machine that says whose it is; it can only be removed.")
+    url = client.platform.url_of(finding.app)
+    # A row that says "ready" has to be true; and what does not answer today may hold somebody's files all the same.
+    wait_for_page(client, probe, url, SERVING_S)
     machine = client.machine(finding.app, finding.machine.id)
     facts = {
         "id": finding.workspace_id,
@@ -169,7 +172,7 @@ def _adopt(client: Client, ledger: Ledger, finding: Finding) -> str:
         "email": machine.metadata.get(EMAIL_MARK, ""),
         "platform": client.platform.key,
         "app": finding.app,
-        "url": client.platform.url_of(finding.app),
+        "url": url,
         "machine_id": machine.id,
         "volume_id": next(iter(machine.volumes), ""),
         "region": machine.region,

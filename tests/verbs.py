@@ -31,6 +31,7 @@ LOCKS = (
     ("requirements.lock", "3.11", ("pyproject.toml",)),
     ("requirements-test.lock", "3.11", ("pyproject.toml", "--group", "test", "--group", "webapp")),
     ("image/requirements.lock", "3.13", ("--group", "webapp")),
+    ("image/node.lock", "3.13", ("--group", "node")),
 )
 
 

@@ -98,6 +98,7 @@ class Api:
             ("DELETE", volume, self.delete_volume),
             ("PUT", f"{volume}/extend", self.extend_volume),
             ("GET", f"{volume}/snapshots", self.list_snapshots),
+            ("POST", f"{volume}/snapshots", self.take_snapshot),
             ("GET", f"{app}/machines", self.list_machines),
             ("POST", f"{app}/machines", self.create_machine),
             ("GET", machine, self.get_machine),
@@ -230,6 +231,10 @@ class Api:
             raise invalid("body.size_gb is required")
         volume = self._volumes.extend(self._volume(request), size_gb)
         return JSONResponse({"volume": views.volume(volume), "needs_restart": False})
+
+    async def take_snapshot(self, request: Request) -> Response:
+        taken = self._volumes.snapshot(self._volume(request))
+        return JSONResponse({"Msg": {"backup": {"id": taken.id, "created_at": taken.created_at}}})
 
     async def list_snapshots(self, request: Request) -> Response:
         return JSONResponse([views.snapshot(s) for s in self._volumes.snapshots(self._volume(request))])

@@ -101,6 +101,7 @@ class Apps:
             await self._machines.gone(machine.id)
         for volume in self._state.volumes_of(app.name):
             await self._volumes.remove(volume)
+        self._volumes.forget_snapshots(app)
         await self._host.leave(app)
         remembered = [machine for machine in self._state.destroyed.values() if machine.app == app.name]
         self._state.drop(*remembered, *self._state.ips_of(app.name), app)

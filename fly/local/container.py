@@ -15,6 +15,7 @@ from fly.local.state import Machine, Network, Volume
 PLATFORM, APP, MACHINE, VOLUME, NETWORK = (
     f"my-jarvis.{what}" for what in ("platform", "app", "machine", "volume", "network")
 )
+CARRIED = "/volume"
 LOG_LIMITS = {"max-size": "5m", "max-file": "2"}
 
 
@@ -171,6 +172,22 @@ def _tar(entries: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
         for entry, data in entries:
             tar.addfile(entry, io.BytesIO(data))
     return packed.getvalue()
+
+
+def carrier(volume: Volume, image: str, site: Site) -> dict[str, Any]:
+    """A container that never runs: the engine copies into and out of volumes through containers alone."""
+    mount = {
+        "Type": "volume",
+        "Source": volume_name(volume),
+        "Target": CARRIED,
+        "VolumeOptions": {"NoCopy": True},
+    }
+    return {
+        "Image": image,
+        "Cmd": ["none"],
+        "Labels": labels(site, volume=volume.id),
+        "HostConfig": {"NetworkMode": "none", "Mounts": [mount]},
+    }
 
 
 def image_ref(reference: str, seen: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from fly.errors import EngineError
 Json = Any
 HEAD_LIMIT = 1 << 20
 QUICK_S = 30.0
+COPY_S = 3600.0
+PIECE_BYTES = 1 << 20
 
 
 class DockerError(EngineError):
@@ -93,7 +95,7 @@ class Engine:
         self,
         method: str,
         path: str,
-        body: Json | bytes = None,
+        body: Json | bytes | Path = None,
         /,
         *,
         timeout_s: float = QUICK_S,
@@ -109,11 +111,13 @@ class Engine:
 
     @asynccontextmanager
     async def _send(
-        self, method: str, path: str, body: Json | bytes, query: Mapping[str, object]
+        self, method: str, path: str, body: Json | bytes | Path, query: Mapping[str, object]
     ) -> AsyncIterator[Reply]:
         reader, writer = await self._connect()
         try:
             writer.write(_request(method, f"{self._prefix}{path}", body, query))
+            if isinstance(body, Path):
+                await _send_file(body, writer)
             reply = await _read_head(reader)
             if reply.status >= 400:
                 raise DockerError(reply.status, _complaint(await reply.body()))
@@ -145,10 +149,12 @@ class Engine:
                 raise
             return await self.call("GET", f"/images/{quote(digest, safe=':')}/json")
 
-    async def import_image(self, reference: str, tar: bytes) -> None:
-        """An image with one layer: the files of `tar`."""
-        repo, _, tag = reference.partition(":")
-        await self.call("POST", "/images/create", tar, fromSrc="-", repo=repo, tag=tag or "latest")
+    async def any_image(self) -> str:
+        """The id of some image."""
+        images = await self.call("GET", "/images/json")
+        if not images:
+            raise DockerError(404, "the engine has no image at all")
+        return str(images[0]["Id"])
 
     # -- containers
 
@@ -218,9 +224,8 @@ class Engine:
         return b"\n".join(sorted((out + err).splitlines()))
 
     async def put_archive(self, container: str, path: str, tar: bytes | Path) -> None:
-        """Unpacks `tar` at `path`; the container need not run."""
-        data = tar if isinstance(tar, bytes) else await asyncio.to_thread(tar.read_bytes)
-        await self.call("PUT", f"/containers/{container}/archive", data, path=path, timeout_s=600)
+        """Unpacks `tar` at `path`, owners and modes included; the container need not run."""
+        await self.call("PUT", f"/containers/{container}/archive", tar, path=path, timeout_s=COPY_S)
 
     async def get_archive(self, container: str, path: str, sink: Callable[[bytes], object]) -> None:
         """Packs `path` and hands the tar over piece by piece."""
@@ -345,13 +350,22 @@ class Engine:
             raise
 
 
-def _request(method: str, path: str, body: Json | bytes, query: Mapping[str, object]) -> bytes:
-    is_tar = isinstance(body, bytes)
-    payload = body if is_tar else b"" if body is None else json.dumps(body).encode()
+def _request(method: str, path: str, body: Json | bytes | Path, query: Mapping[str, object]) -> bytes:
+    """The head, and the body unless that is a file, which is sent piece by piece."""
+    is_tar = isinstance(body, bytes | Path)
+    payload = b"" if body is None or isinstance(body, Path) else body if is_tar else json.dumps(body).encode()
+    length = body.stat().st_size if isinstance(body, Path) else len(payload)
     kind = "application/x-tar" if is_tar else "application/json"
     target = f"{path}?{urlencode(query)}" if query else path
     head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: {kind}\r\n"
-    return f"{head}Content-Length: {len(payload)}\r\n\r\n".encode() + payload
+    return f"{head}Content-Length: {length}\r\n\r\n".encode() + payload
+
+
+async def _send_file(path: Path, writer: asyncio.StreamWriter) -> None:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()
 
 
 async def _read_head(reader: asyncio.StreamReader) -> Reply:

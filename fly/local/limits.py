@@ -49,6 +49,8 @@ class Limits:
     """Unused connections kept to one machine."""
     pooled_s: float = 4.0
     """Less than the 5 s after which common servers close an unused connection."""
+    fresh_s: float = 1.0
+    """What can't be asked twice goes over a connection that is unused for no longer, or over a new one."""
 
     busy_s: float = 3.0
     """For the answer to: are you busy?"""

@@ -172,7 +172,7 @@ class Route:
         """The one used last. What can't be asked twice goes over one that is not about to be closed."""
         if not self._rested:
             return None
-        age_s = self._limits.pooled_s if guest.repeatable else min(1.0, self._limits.pooled_s)
+        age_s = self._limits.pooled_s if guest.repeatable else self._limits.fresh_s
         if self._rested[-1].since < self._loop.time() - age_s:
             return None
         upstream = self._rested.pop()

@@ -68,6 +68,8 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         stack.push_async_callback(machines.close)
         apps = Apps(state, host, machines, volumes)
         stack.push_async_callback(apps.close)
+        stack.push_async_callback(volumes.close)
+        volumes.tidy()
         limits = Limits(idle=Rule(idle_after_s=options.idle_after_s), drain_s=FAREWELL_S)
         door = Door(machines, LOOPBACK, options.door_port, limits)
         machines.load()

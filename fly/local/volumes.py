@@ -1,21 +1,28 @@
 """Volumes: what may be done with them, and to whom they belong."""
 
+import asyncio
+import logging
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fly.local import names, regions
+from fly.local.docker import DockerError
 from fly.local.hosting import Host
 from fly.local.refusal import invalid, missing, precondition, unprocessable
 from fly.local.state import App, Snapshot, State, Volume, now
 
+log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_]{1,30}")
 SIZE_GB, RETENTION_DAYS = 3, 5
+DONE = "created"
 
 
 class Volumes:
     def __init__(self, state: State, host: Host) -> None:
         self._state, self._host = state, host
+        self._copies: set[asyncio.Task[None]] = set()
 
     def found(self, app: App, volume_id: str) -> Volume:
         """*Errors*: Refusal 404."""
@@ -74,7 +81,10 @@ class Volumes:
         return self.change(volume, size_gb=size_gb)
 
     async def delete(self, volume: Volume) -> Volume:
-        """*Errors*: Refusal 412 while a machine has it."""
+        """Its snapshots stay, for as long as they would have.
+
+        *Errors*: Refusal 412 while a machine has it.
+        """
         if volume.machine:
             raise precondition(f"volume is currently bound to machine: {volume.machine}")
         return await self.remove(volume)
@@ -82,14 +92,64 @@ class Volumes:
     async def remove(self, volume: Volume) -> Volume:
         gone = self.change(volume, state="destroying")
         await self._host.remove_volume(volume)
-        for snapshot in self.snapshots(volume):
-            self._state.drop(snapshot)
-            self._host.remove_snapshot(snapshot)
         self._state.drop(gone)
         return self._destroyed(gone)
 
     def _destroyed(self, volume: Volume) -> Volume:
         return Volume(**vars(volume) | {"state": "destroyed"})
+
+    def snapshot(self, volume: Volume) -> Snapshot:
+        """Begins to copy the volume; the snapshot is listed, and can be used once its status is `created`.
+
+        *Errors*: Refusal 412 while another copy of it is under way.
+        """
+        under_way = [s for s in self.snapshots(volume) if s.status != DONE]
+        if under_way:
+            raise precondition(f"snapshot is already scheduled at {under_way[0].created_at}")
+        made = Snapshot(
+            id=names.snapshot_id(),
+            app=volume.app,
+            volume=volume.id,
+            status="creating",
+            size=0,
+            volume_size=volume.size_gb,
+            digest="",
+            retention_days=volume.snapshot_retention,
+            created_at=now(),
+        )
+        self._state.save(made)
+        task = asyncio.create_task(self._copy(volume, made))
+        self._copies.add(task)
+        task.add_done_callback(self._copies.discard)
+        return made
+
+    async def _copy(self, volume: Volume, snapshot: Snapshot) -> None:
+        try:
+            size, digest = await self._host.take_snapshot(volume, snapshot)
+        except (DockerError, OSError) as error:
+            log.error("snapshot %s of volume %s failed: %s", snapshot.id, volume.id, error)
+            self._forget(snapshot)
+        else:
+            self._state.change(snapshot, status=DONE, size=size, digest=digest)
+
+    def tidy(self) -> None:
+        """Forgets copies that were cut off, and those whose days are over."""
+        for snapshot in list(self._state.snapshots.values()):
+            if snapshot.status != DONE or _is_over(snapshot):
+                self._forget(snapshot)
+
+    def forget_snapshots(self, app: App) -> None:
+        for snapshot in [s for s in self._state.snapshots.values() if s.app == app.name]:
+            self._forget(snapshot)
+
+    def _forget(self, snapshot: Snapshot) -> None:
+        self._state.drop(snapshot)
+        self._host.remove_snapshot(snapshot)
+
+    async def close(self) -> None:
+        for task in list(self._copies):
+            task.cancel()
+        await asyncio.gather(*self._copies, return_exceptions=True)
 
     def snapshots(self, volume: Volume) -> list[Snapshot]:
         """Newest first."""
@@ -99,6 +159,12 @@ class Volumes:
     def _snapshot(self, snapshot_id: str | None) -> Snapshot | None:
         if not snapshot_id:
             return None
-        if snapshot_id not in self._state.snapshots:
+        snapshot = self._state.snapshots.get(snapshot_id)
+        if snapshot is None or snapshot.status != DONE:
             raise missing("snapshot")
-        return self._state.snapshots[snapshot_id]
+        return snapshot
+
+
+def _is_over(snapshot: Snapshot) -> bool:
+    taken = datetime.fromisoformat(snapshot.created_at)
+    return datetime.now(UTC) - taken > timedelta(days=snapshot.retention_days)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def ask(platform: Platform) -> Iterator[Asker]:
 
 @pytest.fixture
 def new_platform(run: Run, tmp_path: Path) -> Iterator[Platform]:
-    """A platform of the test's own, which it may kill."""
+    """A platform of the test's own."""
     with running_platform(tmp_path, run) as platform:
         yield platform
 
@@ -113,21 +114,33 @@ def app_name() -> str:
     return f"contract-{secrets.token_hex(5)}"
 
 
-@pytest.fixture
-def app(ask: Asker) -> Iterator[AppUnderTest]:
+@contextmanager
+def new_app(ask: Asker, network: str) -> Iterator[AppUnderTest]:
     """An app that is gone after the test, with everything in it."""
     name = app_name()
-    ask.json("POST", "/apps", {"name": name, "org_slug": "personal", "network": name}, code=201)
+    ask.json("POST", "/apps", {"name": name, "org_slug": "personal", "network": network}, code=201)
     yield AppUnderTest(ask, name)
     ask("DELETE", f"/apps/{name}")
 
 
 @pytest.fixture(scope="module")
 def shared_app(ask: Asker) -> Iterator[AppUnderTest]:
-    name = app_name()
-    ask.json("POST", "/apps", {"name": name, "org_slug": "personal", "network": name}, code=201)
-    yield AppUnderTest(ask, name)
-    ask("DELETE", f"/apps/{name}")
+    """An app that lasts, and keeps the network of the others there: to make one costs as much as a start."""
+    with new_app(ask, "shared") as app:
+        yield app
+
+
+@pytest.fixture
+def app(ask: Asker, shared_app: AppUnderTest) -> Iterator[AppUnderTest]:
+    with new_app(ask, "shared") as app:
+        yield app
+
+
+@pytest.fixture
+def lone_app(ask: Asker) -> Iterator[AppUnderTest]:
+    """An app on a network of its own, as users have them."""
+    with new_app(ask, app_name()) as app:
+        yield app
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.support.platform import Platform
 
 def test_an_app_says_what_it_is(app: AppUnderTest, ask: Asker) -> None:
     seen = ask.json("GET", app.path)
-    assert (seen["name"], seen["network"]) == (app.name, app.name)
+    assert (seen["name"], seen["network"]) == (app.name, "shared")
     assert seen["organization"]["slug"] == "personal"
     assert isinstance(seen["internal_numeric_id"], int)
     assert len(seen["id"]) == 16
@@ -87,9 +87,9 @@ def test_addresses_are_assigned_listed_and_released(app: AppUnderTest, ask: Aske
 
 def test_a_private_address_names_the_network_that_callers_come_from(app: AppUnderTest, ask: Asker) -> None:
     path = f"{app.path}/ip_assignments"
-    made = ask.json("POST", path, {"type": "private_v6", "network": app.name})
+    made = ask.json("POST", path, {"type": "private_v6", "network": "shared"})
     assert made["ip"].startswith("fdaa:")
-    assert made["network"] == {"name": app.name, "org_slug": "personal"}
+    assert made["network"] == {"name": "shared", "org_slug": "personal"}
     assert ask.refusal(400, "POST", path, {"type": "private_v6", "network": "nowhere"}) == "network not found"
     assert "type must be one of" in ask.refusal(400, "POST", path, {"type": "v5"})
 

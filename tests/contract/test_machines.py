@@ -463,8 +463,9 @@ def test_what_a_machine_wrote_is_kept_beyond_its_container(
 
 
 def test_users_on_networks_of_their_own_can_not_reach_each_other(
-    app: AppUnderTest, shared_app: AppUnderTest, running: Any, config: Make
+    lone_app: AppUnderTest, running: Any, config: Make
 ) -> None:
+    app = lone_app
     mine, neighbour = app.serving(config()), app.serving(config())
 
     def reach(host: str) -> str:

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from fly.errors import PlatformError
 from fly.local import process
 from tests.contract.conftest import AppUnderTest, Asker, Make, app_name
 from tests.support.openapi import Measure
-from tests.support.platform import ROOT, Platform
+from tests.support.platform import ROOT, Platform, running_platform
 from tests.support.run import Run
 from tests.support.wait import wait_until
 
@@ -50,15 +51,26 @@ class Again:
 
     def page(self) -> int:
         """The code with which the machine's page answers at the door."""
-        host = f"{self.name}.localhost"
+        host = {"Host": f"{self.name}.localhost"}
         return httpx.get(
-            self.platform.about["door_url"], headers={"Host": host}, trust_env=False, timeout=30
+            self.platform.about["door_url"], headers=host, trust_env=False, timeout=30
         ).status_code
 
 
+@pytest.fixture(scope="module")
+def mortal(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform that is killed a lot."""
+    with running_platform(tmp_path_factory.mktemp("mortal"), run) as platform:
+        yield platform
+
+
 @pytest.fixture
-def again(new_platform: Platform) -> Again:
-    return Again(new_platform)
+def again(mortal: Platform) -> Iterator[Again]:
+    again = Again(mortal)
+    yield again
+    if not mortal.is_running:
+        mortal.start()
+    again.ask("DELETE", again.app.path)
 
 
 def kill_and_start(again: Again) -> None:
@@ -166,7 +178,7 @@ def test_a_machine_that_was_removed_behind_our_back_starts_anew(
 def test_what_lost_its_record_is_listed_and_left_alone(
     again: Again, docker_client: docker.DockerClient, run: Run
 ) -> None:
-    labels = {"my-jarvis.platform": again.platform.about["platform_id"], **run.labels}
+    labels: dict[str, str] = {"my-jarvis.platform": again.platform.about["platform_id"], **run.labels}
     volume = docker_client.volumes.create(run.name("orphan"), labels=labels)
     with again.platform.client() as client:
         listed = client.get("/_local/orphans").json()

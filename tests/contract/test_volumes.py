@@ -119,3 +119,62 @@ def test_a_volume_that_was_removed_behind_our_back_is_not_made_anew(
     app.wait(machine["id"], "failed")
     last = app.get(machine["id"])["events"][0]
     assert "its data is lost" in last["request"]["exit_event"]["error"]
+
+
+def test_a_snapshot_holds_what_was_there_and_outlives_its_volume(
+    app: AppUnderTest, ask: Asker, config: Make
+) -> None:
+    volume = app.volume(size_gb=2)
+    machine = app.serving(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
+    write = "cd /data; mkdir -m 700 mine; echo before > mine/file; ln -s mine/file link; chown 1000:1000 mine"
+    assert app.run(machine["id"], "sh", "-c", write)["exit_code"] == 0
+    taken = snapshot(app, ask, volume)
+    assert (taken["volume_size"], taken["retention_days"]) == (2, 5)
+    assert taken["size"] > 0
+    app.run(machine["id"], "sh", "-c", "echo after > /data/mine/file")
+    ask.json("DELETE", app.at(machine["id"]), params={"force": "true"})
+    wait_until(
+        lambda: ask("DELETE", f"{app.path}/volumes/{volume['id']}").status_code == 200,
+        "the volume to be gone",
+    )
+    restored = app.volume(name="restored", snapshot_id=taken["id"], size_gb=None)
+    assert restored["size_gb"] == 2
+    other = app.machine(config(mounts=[{"volume": restored["id"], "path": "/elsewhere"}]))
+    look = (
+        "cat /elsewhere/link; stat -c '%n %a %u:%g %F' /elsewhere/mine /elsewhere/link /elsewhere/lost+found"
+    )
+    assert app.run(other["id"], "sh", "-c", look)["stdout"].splitlines() == [
+        "before",
+        "/elsewhere/mine 700 1000:1000 directory",
+        "/elsewhere/link 777 0:0 symbolic link",
+        "/elsewhere/lost+found 700 0:0 directory",
+    ]
+
+
+def snapshot(app: AppUnderTest, ask: Asker, volume: Any) -> Any:
+    """A new snapshot of the volume, once it is done."""
+    path = f"{app.path}/volumes/{volume['id']}/snapshots"
+    ask.json("POST", path)
+    wait_until(lambda: ask.json("GET", path)[0]["status"] == "created", "the snapshot")
+    return ask.json("GET", path)[0]
+
+
+def test_a_volume_that_was_never_used_can_be_copied_too(app: AppUnderTest, ask: Asker, config: Make) -> None:
+    taken = snapshot(app, ask, app.volume())
+    refused = ask.refusal(
+        400, "POST", f"{app.path}/volumes", {"name": "less", "snapshot_id": taken["id"], "size_gb": 0}
+    )
+    assert "size_gb" in refused
+    restored = app.volume(snapshot_id=taken["id"])
+    app.machine(config(mounts=[{"volume": restored["id"], "path": "/data"}]))
+
+
+def test_one_snapshot_of_a_volume_is_taken_at_a_time(app: AppUnderTest, ask: Asker, config: Make) -> None:
+    volume = app.volume()
+    machine = app.machine(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
+    app.run(machine["id"], "sh", "-c", "head -c 50000000 /dev/urandom > /data/much")
+    path = f"{app.path}/volumes/{volume['id']}/snapshots"
+    ask.json("POST", path)
+    assert "snapshot is already scheduled at 20" in ask.refusal(412, "POST", path)
+    wait_until(lambda: ask.json("GET", path)[0]["status"] == "created", "the snapshot")
+    assert ask.json("GET", path)[0]["size"] > 50_000_000

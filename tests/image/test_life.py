@@ -12,22 +12,15 @@ from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 
 OFTEN_NS = 200_000_000
-ORPHAN = "sleep 0.731"
+ORPHAN = "sleep 1.731"
 INIT = re.compile(r"\b(tini|docker-init|dumb-init)\b")
 
 
-def test_the_server_never_runs_as_root(shared_workspace: Workspace) -> None:
-    """Everything but the init runs as the plain user jarvis."""
-    rights = shared_workspace.run("sh", "-c", "grep -H ^Uid: /proc/[0-9]*/status", user="root")
-    uids = {line.split(":", 1)[0]: line.split()[1:] for line in rights.splitlines()}
-    asking = {name for name in uids if _comm(shared_workspace, name) in {"timeout", "sh", "grep", ""}}
-    others = {name: uid for name, uid in uids.items() if name not in asking and name != "/proc/1/status"}
-    assert others, "no server is running"
-    assert all(set(uid) == {"1000"} for uid in others.values()), others
-
-
-def _comm(workspace: Workspace, status_file: str) -> str:
-    return workspace.attempt("cat", status_file.replace("status", "comm"), user="root").output.strip()
+def test_nothing_runs_as_root(shared_workspace: Workspace) -> None:
+    """Everything in it runs as the plain user jarvis, the init too."""
+    uids = {one["CMD"]: one["UID"] for one in shared_workspace.processes()}
+    assert any("webapp" in command for command in uids)
+    assert set(uids.values()) == {"1000"}, uids
 
 
 def test_jarvis_is_who_a_person_is_inside(shared_workspace: Workspace) -> None:
@@ -48,16 +41,18 @@ def test_the_first_process_is_an_init(shared_workspace: Workspace) -> None:
 def test_orphans_are_reaped(shared_workspace: Workspace) -> None:
     """Processes whose parents are gone leave no zombies."""
     shared_workspace.run("bash", "-c", f"for i in $(seq 50); do {ORPHAN} >/dev/null 2>&1 & done")
-    assert len(_named(shared_workspace, ORPHAN)) == 50
-    wait_until(lambda: not _zombies(shared_workspace) and not _named(shared_workspace, ORPHAN), "no zombie")
+    assert _named(shared_workspace, ORPHAN)
+    wait_until(lambda: not _named(shared_workspace, ORPHAN), "the end of the orphans")
+    wait_until(lambda: not _zombies(shared_workspace), "no zombie", timeout_s=5, interval_s=0.2)
 
 
 def _named(workspace: Workspace, name: str) -> list[str]:
     return [one["CMD"] for one in workspace.processes() if name in one["CMD"]]
 
 
-def _zombies(workspace: Workspace) -> list[str]:
-    return [one["CMD"] for one in workspace.processes() if one["STAT"].startswith("Z")]
+def _zombies(workspace: Workspace) -> str:
+    """From inside: the engine's own list of processes leaves zombies out."""
+    return workspace.run("sh", "-c", "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || true")
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])

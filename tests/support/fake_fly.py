@@ -102,7 +102,7 @@ class Call:
 
 @dataclass
 class Injection:
-    """A fault at call number `at`: `once`, at all later calls of that route too (`same`), or at `all` later ones."""
+    """A fault at call number `at`: `once`, at later ones of that route too (`same`), or at `all` of them."""
 
     at: int
     fault: Fault

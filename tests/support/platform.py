@@ -105,6 +105,10 @@ class Platform:
             self._process.wait(timeout=10)
             self._process = None
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def client(self) -> httpx.Client:
         """Speaks to its API with its token."""
         about = self.about

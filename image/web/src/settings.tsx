@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { AuthStatus, Steps } from "./connection";
 import { Icon } from "./icons";
 import { auth, boot, change, go, logOut, type Section, settings, terminalOpen } from "./store";
 
@@ -8,13 +9,6 @@ const SECTIONS: Record<Section, string> = {
   appearance: "Appearance",
   authentication: "Claude Code Authentication",
 };
-export const STEPS = [
-  "Open the terminal.",
-  "Type claude authenticate and press Enter.",
-  "Click the link, log in with your own Anthropic account, and copy the code that you get.",
-  "Paste the code into the terminal and press Enter.",
-];
-
 export function SettingsPage({ section }: { section: Section }) {
   return (
     <main class="settings" id="main">
@@ -133,23 +127,6 @@ function Appearance() {
   );
 }
 
-export function authWords(): string {
-  const now = auth.value;
-  if (!now || now.state === "checking") return "Checking …";
-  if (now.state === "signed_out") return "Not connected";
-  const who = now.email ? ` as ${now.email}` : now.method === "api_key" ? " with an API key" : "";
-  return `Connected${who}${now.plan ? ` · ${now.plan} plan` : ""}`;
-}
-
-export function AuthStatus() {
-  return (
-    <p class={`status ${auth.value?.state ?? "checking"}`} data-testid="auth-status" role="status">
-      <span class="dot" aria-hidden="true" />
-      {authWords()}
-    </p>
-  );
-}
-
 function Authentication() {
   const signedIn = auth.value?.state === "signed_in";
   const [asking, setAsking] = useState(false);
@@ -197,24 +174,6 @@ function Authentication() {
         </div>
       )}
     </>
-  );
-}
-
-export function Steps() {
-  return (
-    <ol class="steps">
-      {STEPS.map((step) => (
-        <li key={step}>
-          {step.includes("claude authenticate") ? (
-            <>
-              Type <code>claude authenticate</code> and press Enter.
-            </>
-          ) : (
-            step
-          )}
-        </li>
-      ))}
-    </ol>
   );
 }
 

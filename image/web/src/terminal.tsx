@@ -8,7 +8,7 @@ import { Icon } from "./icons";
 import { isWebLink } from "./markdown";
 import type { TerminalInfo } from "./protocol";
 import { withAdoptedStyles } from "./sheets";
-import { AuthStatus, Steps } from "./settings";
+import { AuthStatus, Steps } from "./connection";
 import { attempt, auth, go, http, terminalOpen } from "./store";
 
 const ACK_EVERY = 64 * 1024;

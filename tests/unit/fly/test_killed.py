@@ -65,7 +65,7 @@ class Theatre:
         return process
 
     def run_killed(self, target: Run, number: int, moment: str) -> None:
-        """Runs `target` until its request of that number, and kills it before or after that is carried out."""
+        """Runs `target` until its request of that number; kills it before or after that is carried out."""
         started: Future[int | None] = Future()
 
         def strike(at: int, _call: Call) -> None:
@@ -83,7 +83,7 @@ class Theatre:
 
 @pytest.fixture(scope="module")
 def processes() -> ForkServerContext:
-    """Processes that start in milliseconds: forked from one that has imported everything and has no threads."""
+    """Processes that start in milliseconds: forked from one that has imported everything, without threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "fly.provision"])
     return context

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -387,7 +388,7 @@ def test_a_failed_row_stays_in_the_record(ledger: Ledger) -> None:
 def test_ids_sort_by_the_time_at_which_they_were_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     for moment in range(10, 60, 10):
-        monkeypatch.setattr(ledger_module.time, "time_ns", lambda moment=moment: moment * 10**15)
+        monkeypatch.setattr(time, "time_ns", lambda moment=moment: moment * 10**15)
         drawn.append(new_id())
     assert drawn == sorted(drawn)
     assert all(len(one) == 26 for one in drawn)

@@ -139,6 +139,9 @@ def test_a_failed_command_is_read_not_raised() -> None:
 def test_lists_may_be_bare_wrapped_capitalised_or_null() -> None:
     assert many([1]) == many({"apps": [1]}, "apps") == many({"Apps": [1]}, "apps") == [1]
     assert many({"apps": None}, "apps") == []
-    for junk in ({}, {"apps": 3}, []):
-        with pytest.raises(ValueError, match="without|something else"):
-            many(junk, "apps")
+
+
+@pytest.mark.parametrize("junk", [{}, {"apps": 3}, []])
+def test_a_list_that_is_none_makes_no_sense(junk: Any) -> None:
+    with pytest.raises(ValueError, match=r"without|something else"):
+        many(junk, "apps")

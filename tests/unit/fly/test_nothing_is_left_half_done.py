@@ -1,4 +1,4 @@
-"""Every call that is made, times every way in which it can fail: what is left, what does the ledger say, and then?
+"""Every call that is made, times every way in which it can fail: what is left, what does the ledger say?
 
 The calls are those that a good run makes, recorded when the tests are collected: a new one is covered the day
 that it is written.

@@ -108,6 +108,16 @@ def test_an_orphan_can_be_adopted_with_all_that_its_marks_tell(world: World, fol
     assert world.destroy(adopted).state == DESTROYED
 
 
+def test_an_orphan_that_does_not_answer_is_neither_adopted_nor_touched(world: World, folder: Path) -> None:
+    other = made_by_another_operator(world, folder)
+    world.fly.broken_pages.add(other.app)
+    [finding] = mended(world, ADOPT)
+    assert not finding.ok
+    assert "did not answer" in finding.outcome
+    assert world.rows() == []
+    assert [app.name for app in world.fly.ours] == [other.app]
+
+
 def test_an_orphan_can_be_removed(world: World, folder: Path) -> None:
     made_by_another_operator(world, folder)
     [finding] = mended(world, REMOVE)

@@ -371,6 +371,20 @@ def test_a_pooled_connection_that_died_costs_nobody_an_answer() -> None:
     run(work())
 
 
+def test_what_may_not_be_repeated_goes_over_no_connection_that_may_be_about_to_die() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), limits=replace(QUICK, fresh_s=-1.0)) as one:
+            client = await one.client()
+            await client.ask()
+            await client.ask()
+            assert one.page.connections == 1
+            await client.send("POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 1\r\n\r\nx")
+            assert (await client.reply()).status == 200
+            assert one.page.connections == 2
+
+    run(work())
+
+
 def test_a_request_that_was_sent_over_a_connection_as_it_died_is_repeated() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await read_request(reader)
@@ -490,6 +504,43 @@ def test_a_websocket_is_joined_byte_for_byte_whatever_the_size_of_its_frames() -
             client.writer.close()
             await until(lambda: one.door.metrics()["visitor_connections"] == 0, "the tunnel to end")
             assert one.door.metrics()["machine_connections"] == 0
+
+    run(work())
+
+
+@pytest.mark.parametrize("reads", ["visitor", "page"])
+def test_a_websocket_whose_reader_rests_makes_its_writer_rest(reads: str) -> None:
+    rested = asyncio.Event()
+    flood = b"x" * (32 << 20)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        if reads == "visitor":
+            writer.write(flood)
+            await writer.drain()
+        else:
+            await rested.wait()
+            writer.write(b"%d" % len(await reader.readexactly(len(flood))))
+        await reader.read()
+
+    async def work() -> None:
+        async with scene(handle) as one:
+            client = await one.client()
+            await client.send(
+                "GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )
+            assert (await client.head()).status == 101
+            if reads == "page":
+                client.writer.write(flood)
+            before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            await asyncio.sleep(0.2)  # long enough for the door to take it all, if it did
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 20_000
+            rested.set()
+            if reads == "page":
+                assert await client.reader.readexactly(8) == b"%d" % len(flood)
+            else:
+                assert await client.reader.readexactly(len(flood)) == flood
 
     run(work())
 

@@ -383,6 +383,18 @@ def test_a_request_between_the_decision_and_the_sleep_is_served() -> None:
     run(work())
 
 
+def test_a_machine_that_slept_and_woke_is_reached_without_being_woken_again() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), limits=SLEEPY) as one:
+            await until(lambda: one.machines.sleeps == 1, "it to sleep")
+            client = await one.client()
+            for _ in range(5):
+                assert (await client.ask()).status == 200
+            assert one.machines.wakes == 1
+
+    run(work())
+
+
 def test_requests_never_get_lost_while_a_machine_falls_asleep_and_wakes_all_the_time() -> None:
     hectic = replace(QUICK, idle=Rule(idle_after_s=0.0), tick_s=0.001, pass_s=0.001, reconsider_s=0.0)
 

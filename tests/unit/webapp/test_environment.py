@@ -7,6 +7,7 @@ from webapp.environment import environment
 CONFIG = read_config({"JARVIS_DATA": "/data"})
 ALWAYS = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "CLAUDE_CONFIG_DIR", "COLORTERM", "DISABLE_AUTOUPDATER",
+    "DISABLE_INSTALLATION_CHECKS",
     "DISABLE_TELEMETRY", "HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "USER",
 }  # fmt: skip
 
