@@ -163,7 +163,7 @@ def _adopt(client: Client, ledger: Ledger, finding: Finding, probe: Probe) -> st
     if finding.machine is None:
         raise LedgerError(f"{finding.app} has no machine that says whose it is; it can only be removed.")
     url = client.platform.url_of(finding.app)
-    # A row that says "ready" has to be true; and what does not answer today may hold somebody's files all the same.
+    # A row that says "ready" has to be true; what does not answer today may hold files all the same.
     wait_for_page(client, probe, url, SERVING_S)
     machine = client.machine(finding.app, finding.machine.id)
     facts = {

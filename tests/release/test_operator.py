@@ -30,7 +30,7 @@ def operator(tmp_path: Path, image: str) -> Iterator[Operator]:
 
 def made_by(docker_client: docker.DockerClient, operator: Operator) -> list[Any]:
     about = operator.reads("platform")
-    label = {"label": f"my-jarvis.platform={platform_id(about)}"}
+    label: dict[str, Any] = {"label": f"my-jarvis.platform={platform_id(about)}"}
     return [
         *docker_client.containers.list(all=True, filters=label),
         *docker_client.volumes.list(filters=label),
@@ -62,7 +62,7 @@ def test_one_command_leads_to_an_open_page_and_one_takes_it_all_away(
     assert len(made_by(docker_client, operator)) == 2
 
     operator.runs("down", "--destroy", "--keep-cache", "--yes")
-    left = {"label": label}
+    left: dict[str, Any] = {"label": label}
     assert docker_client.containers.list(all=True, filters=left) == []
     assert docker_client.volumes.list(filters=left) == []
     assert docker_client.networks.list(filters=left) == []
