@@ -21,6 +21,7 @@ VENV = ROOT / ".venv"
 TEST_LOCK = ROOT / "requirements-test.lock"
 PAGE = ROOT / "image" / "web"
 TIERS = ("unit", "contract", "image", "release", "browser")
+WEBAPP_ROOTS = f"MYPYPATH={ROOT}{os.pathsep}{ROOT / 'image'}"
 WEBAPP = (
     # A program of its own, in which `webapp` is the top: hence other roots than pyproject's.
     *("--config-file=", "--strict", "--namespace-packages", "--explicit-package-bases"),
@@ -114,7 +115,7 @@ def _check() -> None:
         ("Format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
         ("Lint", (_tool("ruff"), "check", "--quiet", ".")),
         ("Types", (_tool("mypy"), "--no-error-summary")),
-        ("Types of the web app", (_tool("mypy"), "--no-error-summary", *WEBAPP)),
+        ("Types of the web app", ("env", WEBAPP_ROOTS, _tool("mypy"), "--no-error-summary", *WEBAPP)),
         ("Shell", (_tool("shellcheck"), "bin/invoke", ".ci/run", "image/entrypoint.sh", "image/claude")),
     ):
         with step(title):
@@ -204,7 +205,7 @@ def _tool(name: str) -> str:
 
 def _tools_environment() -> dict[str, str]:
     path = f"{_node_folder()}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "MYPYPATH": f"{ROOT}:{ROOT / 'image'}"}
+    return {**os.environ, "PATH": path}
 
 
 def _node_folder() -> Path:
