@@ -21,6 +21,9 @@ from fly.local.state import App, Machine, Network, Snapshot, State, Volume, now
 
 log = logging.getLogger(__name__)
 PAUSE_LIMIT_S = 10.0
+FREEZE_ATTEMPTS = 5
+NOT_FROZEN = "unable to freeze"
+"""What the runtime says when processes come and go faster than it can freeze them (cgroup v1); it thaws them again."""
 MOVES = 8
 OVERLAP = "overlaps with other one"
 EXEC_START_LIMIT_S = 5.0
@@ -171,7 +174,14 @@ class Host:
             async with asyncio.timeout(EXEC_START_LIMIT_S):
                 while await self.engine.execs_starting(name):  # noqa: ASYNC110 — the engine tells nobody
                     await asyncio.sleep(0.02)
-        await self.engine.pause(name, PAUSE_LIMIT_S)
+        for attempt in range(FREEZE_ATTEMPTS):
+            try:
+                await self.engine.pause(name, PAUSE_LIMIT_S)
+                return
+            except DockerError as error:
+                if NOT_FROZEN not in str(error) or attempt == FREEZE_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.05)
 
     async def thaw(self, machine: Machine) -> None:
         await self.engine.unpause(container.container_name(machine), PAUSE_LIMIT_S)

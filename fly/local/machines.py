@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 10.0
 """How long a call waits for its turn at a machine that is busy."""
 WAKE_DEADLINE_S = 60.0
+WAKE_STARTS = 3
+"""So often a machine that falls asleep again while it is being woken is started."""
 DRAIN_S = 10.0
 DIAL_EVERY_S = 0.01
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.25, 10.0
@@ -37,6 +39,7 @@ STEADY_S = 300.0
 """A run as long as this clears the count of restarts."""
 ASLEEP = frozenset({"created", "stopped", "suspended", "failed", "restarting"})
 AT_REST = frozenset({"created", "stopped", "suspended", "failed"})
+UP = frozenset({"starting", "started"})
 
 
 class WakeFailed(Exception):  # noqa: N818 — an outcome that the door has to expect
@@ -171,16 +174,16 @@ class Machines:
             live.wanted = False
 
     async def _until_ready(self, machine_id: str, live: Live) -> Address:
-        asked_to_start = False
+        starts = 0
         while True:
             machine, changed = self.found(machine_id), live.changed
             if machine.state in ASLEEP and not live.lock.locked():
-                if asked_to_start and machine.state != "restarting":
+                if starts and (machine.state in {"stopped", "failed"} or starts == WAKE_STARTS):
                     raise WakeFailed(f"machine {machine_id} did not stay up: {self._last_words(machine_id)}")
                 self._leases.guard(machine, None)
-                asked_to_start = True
+                starts += 1
                 await self.start(machine_id)
-            elif machine.state in {"starting", "started"} and live.place:
+            elif machine.state in UP and live.place:
                 if address := await self._answers(machine, live):
                     return address
             else:
@@ -191,15 +194,28 @@ class Machines:
         assert live.place is not None
         check = readiness(machine)
         address = live.place.address(check.port)
-        if not live.ready and not (await probe.ask(address, check)).passed:
-            await asyncio.sleep(DIAL_EVERY_S)
-            return None
-        machine = self.found(machine.id)
-        if machine.state not in {"starting", "started"}:
+        if not live.ready and not await self._passes(machine.id, live, address, check):
             return None
         live.ready = True
         self._refresh(machine.app)
         return address
+
+    async def _passes(self, machine_id: str, live: Live, address: Address, check: Check) -> bool:
+        """Whether the check passes; given up when the machine is not up any more."""
+        asking = self._spawn(probe.ask(address, check))
+        try:
+            while not asking.done():
+                changing = self._spawn(live.changed.wait())
+                await asyncio.wait([asking, changing], return_when=asyncio.FIRST_COMPLETED)
+                changing.cancel()
+                if self.found(machine_id).state not in UP:
+                    return False
+        finally:
+            asking.cancel()
+        if not asking.result().passed:
+            await asyncio.sleep(DIAL_EVERY_S)
+            return False
+        return True
 
     def _last_words(self, machine_id: str) -> str:
         events = self._state.events_of(machine_id)
@@ -701,7 +717,7 @@ class Machines:
             machine_id=machine.id,
             app=machine.app,
             address=live.place.address(port) if live.place and port else None,
-            awake=live.ready and machine.state in {"starting", "started"},
+            awake=live.ready and machine.state in UP,
             autostart=machineconfig.autostart(machine.config),
             autostop=machineconfig.autostop(machine.config),
             health_path=machineconfig.health_path(machine.config),
