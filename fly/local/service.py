@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,54 +57,75 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
     folder = options.state_dir
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_alone(folder))
-        api_socket = stack.enter_context(contextlib.closing(_listening(options.api_port)))
-        state = State(folder / "platform.sqlite")
-        stack.callback(state.close)
-        engine = await _engine()
-        site = Site(
-            state.fact("platform_id", app_id()), engine.cpus, await _is_direct(engine), options.labels
-        )
-        host, leases = Host(state, engine, site, folder), Leases(state, site.platform_id)
-        machines, volumes = Machines(state, host, leases), Volumes(state, host)
-        stack.push_async_callback(machines.close)
-        apps = Apps(state, host, machines, volumes)
-        stack.push_async_callback(apps.close)
-        stack.push_async_callback(volumes.close)
-        volumes.tidy()
-        limits = Limits(idle=Rule(idle_after_s=options.idle_after_s), drain_s=FAREWELL_S)
-        door = Door(machines, LOOPBACK, options.door_port, limits)
-        machines.load()
-        await _start_door(door, options.door_port)
-        stack.push_async_callback(door.stop)
+        listening = stack.enter_context(contextlib.closing(_listening(options.api_port)))
+        parts = await _parts(options, stack)
+        door = await _open_door(parts.machines, options, stack)
         about = {
-            "api_url": f"http://{LOOPBACK}:{api_socket.getsockname()[1]}",
+            "api_url": f"http://{LOOPBACK}:{listening.getsockname()[1]}",
             "door_url": f"http://{LOOPBACK}:{door.port}",
             "token": token(folder),
             "state_dir": str(folder),
             "pid": os.getpid(),
-            "platform_id": site.platform_id,
+            "platform_id": parts.host.site.platform_id,
             "version": VERSION,
         }
-        await machines.adopt()
-        apps.resume_deletions()
-        stack.push_async_callback(_cancel, asyncio.create_task(_watch(engine, site, machines)))
-        told = {key: value for key, value in about.items() if key != "token"}
-        served = api.Platform(
-            state,
-            host,
-            leases,
-            machines,
-            volumes,
-            apps,
-            token(folder),
-            about=lambda: told,
-            activity=door.activity,
-        )
-        await stack.enter_async_context(_serving(api.build(served), api_socket))
-        announce = folder / "platform.json"
-        stack.callback(announce.unlink, missing_ok=True)
-        write_privately(announce, json.dumps(about, indent=2) + "\n")
+        await parts.machines.adopt()
+        parts.apps.resume_deletions()
+        watching = asyncio.create_task(_watch(parts.host.engine, parts.host.site, parts.machines))
+        stack.push_async_callback(_cancel, watching)
+        served = api.build(_served(parts, door, about))
+        await stack.enter_async_context(_serving(served, listening))
+        announcement = folder / "platform.json"
+        stack.callback(announcement.unlink, missing_ok=True)
+        write_privately(announcement, json.dumps(about, indent=2) + "\n")
         yield about
+
+
+@dataclass(frozen=True)
+class Parts:
+    state: State
+    host: Host
+    leases: Leases
+    machines: Machines
+    volumes: Volumes
+    apps: Apps
+
+
+async def _parts(options: Options, stack: contextlib.AsyncExitStack) -> Parts:
+    """Everything behind API and door, closed with the stack."""
+    state = _records(options.state_dir)
+    stack.callback(state.close)
+    engine = await _engine()
+    platform_id = state.fact("platform_id", app_id())
+    site = Site(platform_id, engine.cpus, await _is_direct(engine), options.labels)
+    host, leases = Host(state, engine, site, options.state_dir), Leases(state, platform_id)
+    machines, volumes = Machines(state, host, leases), Volumes(state, host)
+    apps = Apps(state, host, machines, volumes)
+    for part in (machines, volumes, apps):
+        stack.push_async_callback(part.close)
+    volumes.tidy()
+    machines.load()
+    return Parts(state, host, leases, machines, volumes, apps)
+
+
+def _served(parts: Parts, door: Door, about: Mapping[str, Any]) -> api.Platform:
+    told = {key: value for key, value in about.items() if key != "token"}
+    return api.Platform(
+        **vars(parts),
+        token=about["token"],
+        about=lambda: told | {"door": door.metrics()},
+        activity=door.activity,
+    )
+
+
+def _records(folder: Path) -> State:
+    try:
+        return State(folder / "platform.sqlite")
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        raise PlatformError(
+            f"The embedded platform's records in {folder} can not be read: {error}.",
+            hint="put platform.sqlite of a backup there, or remove it to begin anew",
+        ) from error
 
 
 def token(folder: Path) -> str:
@@ -129,8 +151,12 @@ def write_privately(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """The folder to oneself; the kernel frees it when we end, however we end."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        what = f"The embedded platform can not use {folder}: {error.strerror}."
+        raise PlatformError(what, hint="choose a folder that can be written to") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.truncate(descriptor, 0)
@@ -157,16 +183,20 @@ def _listening(port: int) -> socket.socket:
     return found
 
 
-async def _start_door(door: Door, port: int) -> None:
+async def _open_door(machines: Machines, options: Options, stack: contextlib.AsyncExitStack) -> Door:
+    limits = Limits(idle=Rule(idle_after_s=options.idle_after_s), drain_s=FAREWELL_S)
+    door = Door(machines, LOOPBACK, options.door_port, limits)
     try:
         await door.start()
     except OSError as error:
-        raise _port_taken(port, "door", error) from error
+        raise _port_taken(options.door_port, "door", error) from error
+    stack.push_async_callback(door.stop)
+    return door
 
 
 def _port_taken(port: int, whose: str, error: OSError) -> PlatformError:
     what = f"The embedded platform's {whose} can not listen on {LOOPBACK}:{port}: {error.strerror or error}."
-    return PlatformError(what, hint=f"free port {port}, or choose another one with --{whose.lower()}-port")
+    return PlatformError(what, hint=f"free port {port}, or choose another one: JARVIS_{whose.upper()}_PORT=…")
 
 
 async def _engine() -> Engine:
