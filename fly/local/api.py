@@ -63,7 +63,12 @@ def build(platform: Platform) -> ASGIApp:
     api = Api(platform)
     app = Starlette(
         routes=api.routes(),
-        exception_handlers={Refusal: _refused, DockerError: _engine_failed, HTTPException: _not_served},
+        exception_handlers={
+            Refusal: _refused,
+            DockerError: _engine_failed,
+            HTTPException: _not_served,
+            Exception: _broken,
+        },
     )
     return Guarded(app, platform.token)
 
@@ -663,6 +668,12 @@ async def _engine_failed(request: Request, error: Exception) -> Response:
         return JSONResponse(precondition(str(error)).body(), 412)
     log.error("%s %s: %s", request.method, request.url.path, error)
     return JSONResponse({"error": f"unavailable: {error}"}, 503)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """A fault of ours; the server's log has its trace."""
+    log.error("%s %s: %r", request.method, request.url.path, error)
+    return JSONResponse({"error": "internal: the platform's log tells more", "status": "unknown"}, 500)
 
 
 async def _not_served(request: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ PLATFORM, APP, MACHINE, VOLUME, NETWORK = (
     f"my-jarvis.{what}" for what in ("platform", "app", "machine", "volume", "network")
 )
 CARRIED = "/volume"
+LOST_AND_FOUND = "lost+found"
 LOG_LIMITS = {"max-size": "5m", "max-file": "2"}
 
 
@@ -137,7 +138,7 @@ def _fly_environment(machine: Machine) -> dict[str, str]:
 
 def new_file_system() -> bytes:
     """What a fresh volume of Fly's holds: a root-only lost+found, as ext4 is made with."""
-    entry = tarfile.TarInfo("lost+found")
+    entry = tarfile.TarInfo(LOST_AND_FOUND)
     entry.type, entry.mode = tarfile.DIRTYPE, 0o700
     return _tar([(entry, b"")])
 

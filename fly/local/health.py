@@ -32,10 +32,9 @@ class Health:
         return [found.get(name) or CheckStatus(name, "critical", yet, machine.updated_at) for name in names]
 
     def watch(self, machine: Machine, place: Place | None) -> None:
-        """Checks it from now on."""
-        self.rest(machine)
+        """Checks it from now on, unless that is so already."""
         checks = machineconfig.checks(machine.config)
-        if checks and place:
+        if checks and place and machine.id not in self._checkers:
             self._found[machine.id] = {}
             self._checkers[machine.id] = asyncio.create_task(self._keep_checking(machine, place, checks))
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 PAUSE_LIMIT_S = 10.0
 FREEZE_ATTEMPTS = 5
 NOT_FROZEN = "unable to freeze"
-"""What the runtime says when processes come and go faster than it can freeze them (cgroup v1); it thaws them again."""
+"""What the runtime says, and thaws again, when processes come and go faster than it freezes (cgroup v1)."""
 MOVES = 8
 OVERLAP = "overlaps with other one"
 EXEC_START_LIMIT_S = 5.0
@@ -93,7 +94,7 @@ class Host:
         network = self._network_of(machine)
         volume = self._volume_of(machine)
         if volume:
-            await self._require_volume(volume)
+            volume = await self._prepared(volume)
         body = container.body(machine, volume, network, self.site)
         name = container.container_name(machine)
         try:
@@ -240,10 +241,18 @@ class Host:
     async def remove_volume(self, volume: Volume) -> None:
         await self.engine.remove_volume(container.volume_name(volume))
 
-    async def _require_volume(self, volume: Volume) -> None:
-        """The engine would make a missing volume anew, and nobody would learn that the data is gone."""
-        if await self.engine.volume(container.volume_name(volume)) is None:
+    async def _prepared(self, volume: Volume) -> Volume:
+        """The volume, which is there: the engine would make a missing one anew, and nobody would learn of it.
+
+        Where its folder is in reach it gets what a new file system holds; asking the engine costs 60 ms more.
+        """
+        found = await self.engine.volume(container.volume_name(volume))
+        if found is None:
             raise DockerError(404, f"volume {volume.id} is gone from the engine: its data is lost")
+        in_reach = self.site.direct and os.geteuid() == 0
+        if volume.filled or volume.snapshot or not (in_reach and _make_file_system(found["Mountpoint"])):
+            return volume
+        return self._state.change(volume, filled=True)
 
     async def take_snapshot(self, volume: Volume, snapshot: Snapshot) -> tuple[int, str]:
         """Copies what is on the volume now; gives the size in bytes and a digest of the copy.
@@ -385,6 +394,15 @@ class Host:
     def _volume_of(self, machine: Machine) -> Volume | None:
         mount = machineconfig.mount(machine.config)
         return self._state.volumes.get(mount["volume"]) if mount else None
+
+
+def _make_file_system(folder: str) -> bool:
+    """Whether the folder could be given what a new file system holds."""
+    try:
+        (Path(folder) / container.LOST_AND_FOUND).mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _orphan(name: str, found: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,10 @@ def ensure_running(state_dir: Path, api_port: int, door_port: int) -> dict[str, 
     state_dir = state_dir.resolve()
     if is_running(state_dir):
         return _until_ready(state_dir, None)
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlatformError(f"The embedded platform can not use {state_dir}: {error.strerror}.") from error
     (state_dir / "platform.json").unlink(missing_ok=True)
     return _until_ready(state_dir, _spawn(state_dir, api_port, door_port))
 

@@ -228,7 +228,25 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path, which: str) 
         told = run_platform(tmp_path, f"--{which}-port={port}")
     assert told.returncode == 2
     assert f"can not listen on 127.0.0.1:{port}" in told.stderr
-    assert f"--{which}-port" in told.stderr
+    assert f"JARVIS_{which.upper()}_PORT" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_records_that_can_not_be_read_are_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "platform.sqlite").write_text(
+        "this is no database, and longer than the head of one would be" * 50
+    )
+    told = run_platform(tmp_path)
+    assert told.returncode == 2
+    assert f"records in {tmp_path}" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_folder_that_can_not_be_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = run_platform(tmp_path / "file" / "state")
+    assert told.returncode == 2
+    assert "can not use" in told.stderr
     assert "Traceback" not in told.stderr
 
 

@@ -256,6 +256,22 @@ def test_all_who_wait_share_one_wake_and_who_leaves_ends_nothing() -> None:
     run(work())
 
 
+def test_a_machine_that_falls_asleep_while_it_is_woken_is_woken_again() -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.suspended()
+            one.host.page_answers.clear()
+            waking = asyncio.create_task(one.machines.wake(machine.id))
+            await one.reach(machine, "started")
+            one.host.seen[machine.id] = "paused"
+            await one.machines.ended(machine.id)
+            await until(lambda: one.host.calls.count("thaw") == 2, "the second thaw")
+            one.host.page_answers.set()
+            await waking
+
+    run(work())
+
+
 def test_awake_means_that_the_page_has_answered() -> None:
     async def work() -> None:
         async with scene() as one:
