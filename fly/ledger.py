@@ -26,6 +26,9 @@ from fly.plan import Plan, network_of
 ELSEWHERE_DEAD_AFTER = timedelta(minutes=10)
 """A process that we cannot see, on another host, is believed dead when it has noted nothing for this long."""
 
+BUSY_S = 20
+"""How long to wait for another process that is writing."""
+
 PROVISIONING, READY, DESTROYING = "provisioning", "ready", "destroying"
 DESTROYED, FAILED, LEFT_BEHIND = "destroyed", "failed", "left_behind"
 LIVE = (PROVISIONING, READY, DESTROYING, LEFT_BEHIND)
@@ -140,7 +143,7 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             path.chmod(0o600)
-            self._database = sqlite3.connect(path, timeout=20, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
             self._prepare()
         except BaseException:
@@ -287,7 +290,7 @@ class Ledger:
 
     def _prepare(self) -> None:
         with self._explained():
-            self._database.execute("PRAGMA journal_mode = WAL")
+            self._use_wal()
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute("PRAGMA foreign_keys = ON")
         with self._transaction():
@@ -301,6 +304,18 @@ class Ledger:
                 for statement in _statements(script):
                     self._database.execute(statement)
             self._database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _use_wal(self) -> None:
+        """Readers and the writer do not wait for each other then; SQLite does not wait to change to this."""
+        for _ in range(BUSY_S * 20):
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            time.sleep(0.05)
+        self._database.execute("PRAGMA journal_mode = WAL")
 
     def _insert(self, row: Workspace, what: str, detail: str) -> None:
         names = [field.name for field in fields(Workspace)]

@@ -9,7 +9,7 @@ is ours when its private network names our ledger's row.
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from fly.errors import (
     NotFound,
     NotInTime,
     ProvisionError,
+    Unreachable,
 )
 from fly.interrupt import one_interrupt
 from fly.ledger import DESTROYED, DESTROYING, FAILED, PROVISIONING, READY, Ledger, Workspace, new_id, plan_of
@@ -194,7 +195,7 @@ class _Making:
     def _is_proven(self) -> bool:
         try:
             return self._client.app(self._plan.app).network == self._plan.network
-        except ApiError:
+        except (NotFound, NotAllowed):
             return False
 
     def _known(self) -> None:
@@ -273,12 +274,20 @@ class _Making:
             if not may_have_happened(error):
                 raise
             self._report("the answer was lost: looking whether it was made")
-            for pause_s in LOOK_AGAIN_S:
-                self._client.sleep(pause_s)
-                found: T | None = find()
+            found: T | None = self._looked_up(find)
+            if found is None:
+                raise
+            return found
+
+    def _looked_up(self, find: Callable[[], T | None]) -> T | None:
+        """What `find` finds within some looks; a look that fails does not tell that there is nothing."""
+        for pause_s in LOOK_AGAIN_S:
+            self._client.sleep(pause_s)
+            with suppress(Unreachable, ApiError):
+                found = find()
                 if found is not None:
                     return found
-            raise
+        return None
 
     # --- undoing them
 

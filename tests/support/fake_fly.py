@@ -102,19 +102,26 @@ class Call:
 
 @dataclass
 class Injection:
-    """A fault at call number `at`: `once`, at later ones of that route too (`same`), or at `all` of them."""
+    """A fault at call number `at`: `once`, at later ones of that route too (`same`), at `all` later ones, or
+    followed by another fault at all later ones (`then …`).
+    """
 
     at: int
     fault: Fault
     lasting: str = "once"
     title: str = ""
 
-    def hits(self, number: int, call: Call) -> bool:
+    def fault_of(self, number: int, call: Call) -> Fault | None:
+        """What befalls this call."""
+        if number < self.at:
+            return None
         if number == self.at:
             self.title = call.title
-        if self.lasting == "once":
-            return number == self.at
-        return number >= self.at and (self.lasting == "all" or call.title == self.title)
+            return self.fault
+        if self.lasting.startswith("then "):
+            return FAULTS[self.lasting.removeprefix("then ")]
+        again = self.lasting == "all" or (self.lasting == "same" and call.title == self.title)
+        return self.fault if again else None
 
 
 # --- the platform ---------------------------------------------------------------------------------
@@ -231,16 +238,16 @@ class FakeFly:
         with self._lock:
             number = len(self.calls)
             self.calls.append(call)
-        hit = self.injection if self.injection and self.injection.hits(number, call) else None
+        fault = self.injection.fault_of(number, call) if self.injection else None
         self.before(number, call)
         answer = None
-        if hit is None or hit.fault.commits:
+        if fault is None or fault.commits:
             answer = self._carry_out(request, found)
-        elif hit.fault.name.startswith("Ctrl-C"):
-            hit.fault.act(request)
+        elif fault.name.startswith("Ctrl-C"):
+            fault.act(request)
             answer = self._carry_out(request, found)
         self.after(number, call)
-        return (hit.fault.act(request) if hit else None) or answer or httpx.Response(500)
+        return (fault.act(request) if fault else None) or answer or httpx.Response(500)
 
     def _carry_out(
         self, request: httpx.Request, found: tuple[str, Handler | None, dict[str, str]]

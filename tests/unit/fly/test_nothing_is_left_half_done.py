@@ -148,8 +148,27 @@ def recorded(story: Story) -> list[Call]:
         return list(itertools.takewhile(lambda call: call.title != story.until, world.fly.calls))
 
 
-def durations(fault: str) -> Iterator[str]:
+def faults_of(call: Call) -> list[str]:
+    """A request that only reads has nothing to commit, and is refused in fewer ways."""
+    same = {
+        "time-out after",
+        "reset after",
+        "408 after",
+        "500 after",
+        "502 after",
+        "400",
+        "409 full",
+        "412",
+        "422",
+    }
+    return [fault for fault in FAULTS if call.method != "GET" or fault not in same - {*PLATFORM_DOWN}]
+
+
+def durations(call: Call, fault: str) -> Iterator[str]:
     yield "once"
+    if call.method != "GET" and FAULTS[fault].commits:
+        yield "then no connection"
+        yield "then 401"
     if fault in LASTING:
         yield "same"
     if fault in PLATFORM_DOWN:
@@ -159,8 +178,8 @@ def durations(fault: str) -> Iterator[str]:
 def cases() -> Iterator[Any]:
     for story in STORIES:
         for number, call in enumerate(recorded(story)):
-            for fault in FAULTS:
-                for lasting in durations(fault):
+            for fault in faults_of(call):
+                for lasting in durations(call, fault):
                     title = f"{story.name}: {number} {call.title}: {fault}, {lasting}"
                     yield pytest.param(story, number, call, fault, lasting, id=title)
 

@@ -14,7 +14,7 @@ from fly.ledger import DESTROYED, FAILED, LEFT_BEHIND, READY, Ledger, Workspace
 from fly.owner import Owner
 from fly.plan import ALPHABET, Person, network_of
 from fly.provision import destroy, draft, fly_toml, provision
-from tests.support.fake_fly import STRANGERS_APP, TOKEN, AppState, Call
+from tests.support.fake_fly import FAULTS, STRANGERS_APP, TOKEN, AppState, Call
 from tests.support.world import IMAGE, LILACH, PLATFORM, World
 
 
@@ -175,6 +175,31 @@ def test_answers_without_networks_still_let_us_undo_what_we_made(world: World) -
     world.fly.inject(4, "409 full", "same")
     failing(world)
     assert world.fly.ours == []
+
+
+# --- lost answers ---------------------------------------------------------------------------------
+
+LOST = [name for name, fault in FAULTS.items() if fault.commits and not name.startswith("Ctrl-C")]
+MAKING = {0: "/v1/apps", 2: "ip_assignments", 3: "ip_assignments", 4: "volumes", 5: "machines"}
+
+
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("number", MAKING)
+def test_what_was_made_although_the_answer_was_lost_is_found_and_not_made_twice(
+    world: World, number: int, fault: str
+) -> None:
+    world.fly.inject(number, fault)
+    workspace = world.provision()
+    world.assert_whole(workspace)
+    made = [call.path.rpartition("/")[2] for call in world.fly.calls if call.method == "POST"]
+    assert made == ["apps", "ip_assignments", "ip_assignments", "volumes", "machines"]
+    assert MAKING[number].rpartition("/")[2] == world.fly.calls[number].path.rpartition("/")[2]
+
+
+def test_a_look_that_fails_does_not_end_the_looking(world: World) -> None:
+    world.fly.inject(4, "time-out after", "then 500 before")
+    world.fly.before = lambda number, _call: world.fly.heal() if number == 6 else None
+    world.assert_whole(world.provision())
 
 
 # --- failing --------------------------------------------------------------------------------------
