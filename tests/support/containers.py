@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from docker.errors import APIError
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.container import DockerContainer
 
@@ -95,10 +96,10 @@ class Workspace:
         return self.wait_ready()
 
     def suspend(self) -> None:
-        self.container.pause()
+        _once_settled(self.container.pause)
 
     def resume(self) -> None:
-        self.container.unpause()
+        _once_settled(self.container.unpause)
 
     def remove(self) -> None:
         """Ends it by force and forgets it; a named volume stays."""
@@ -243,6 +244,21 @@ class Workspaces:
 
     def evidence(self) -> list[Piece]:
         return [piece for workspace in self._made for piece in workspace.evidence()]
+
+
+def _once_settled(change: Callable[[], None]) -> None:
+    """Pauses or unpauses; the engine may hear late of the last change, and refuse this one until it did."""
+
+    def done() -> bool:
+        try:
+            change()
+        except APIError as error:
+            if error.status_code == 409 and ("already paused" in str(error) or "not paused" in str(error)):
+                return False
+            raise
+        return True
+
+    wait_until(done, "the engine to know whether the container is paused", timeout_s=5)
 
 
 def _configure(made: DockerContainer, options: dict[str, Any]) -> None:

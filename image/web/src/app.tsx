@@ -1,89 +1,78 @@
-import type { FunctionComponent } from "preact";
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Chat } from "./chat";
-import { Icon } from "./icons";
-import { SettingsPage } from "./settings";
-import { Sidebar } from "./sidebar";
-import { announcement, connected, drawerOpen, go, place, terminalOpen, toast } from "./store";
+import { ChatPage } from "./chat/page";
+import { Sidebar } from "./list/sidebar";
+import { live } from "./live";
+import { Announcer } from "./parts/announcer";
+import { Dialogs } from "./parts/dialog";
+import { Toasts, toast } from "./parts/toast";
+import { drawerOpen, inSettings } from "./place";
+import { online } from "./presence";
+import { SettingsPage } from "./settings/page";
+import { closeTerminal, loadTerminal, terminalOpen } from "./terminal/open";
+import { Topbar, useSidebar } from "./topbar";
 
-const NOTICE_AFTER_MS = 1500;
-const TOAST_MS = 8000;
+const WAKING_AFTER_MS = 1500;
+const LONG_MS = 30_000;
 
 export function App() {
-  const here = place.value;
+  const sidebar = useSidebar();
   return (
     <>
       <a class="skip" href="#main">
         Skip to the conversation
       </a>
-      <div class="frame" inert={terminalOpen.value}>
-        <Sidebar />
-        <div class="stage">
-          <header class="topbar">
-            <button type="button" class="round" aria-label="Conversations" onClick={() => (drawerOpen.value = true)}>
-              <Icon name="menu" />
-            </button>
-            <strong>My Jarvis</strong>
-            <button type="button" class="round" aria-label="New chat" onClick={() => go("/")}>
-              <Icon name="plus" />
-            </button>
-          </header>
-          <Waking />
-          {here.page === "settings" ? <SettingsPage section={here.section} /> : <Chat />}
+      <div class={`frame ${sidebar.isHidden ? "wide" : ""}`} inert={terminalOpen.value}>
+        <Sidebar hide={sidebar.toggle} />
+        <div class="stage" inert={drawerOpen.value}>
+          <Topbar sidebar={sidebar} />
+          <Connection />
+          {inSettings.value ? <SettingsPage /> : <ChatPage />}
         </div>
       </div>
       {terminalOpen.value && <LazyTerminal />}
-      <Toast />
-      <div class="unseen" role="status" aria-live="polite">
-        {announcement.value}
-      </div>
+      <Dialogs />
+      <Toasts />
+      <Announcer />
     </>
   );
 }
 
 function LazyTerminal() {
-  const [Window, setWindow] = useState<FunctionComponent | null>(null);
-  useEffect(() => void import("./terminal").then((loaded) => setWindow(() => loaded.default)), []);
-  return Window ? <Window /> : <div class="terminal-window" aria-busy="true" />;
+  const [Terminal, setTerminal] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    loadTerminal().then(
+      (loaded) => setTerminal(() => loaded.default),
+      () => {
+        toast.value = { text: "The terminal could not be loaded. Please try again." };
+        closeTerminal();
+      },
+    );
+  }, []);
+  return Terminal ? <Terminal /> : <div class="terminal-wait" aria-busy="true" />;
 }
 
-function Waking() {
-  const [late, setLate] = useState(false);
-  const away = !connected.value;
+/** Says that the workspace is waking up, once it takes longer than a moment. */
+function Connection() {
+  const isAway = live.state.value === "connecting";
+  const [since, setSince] = useState(0);
   useEffect(() => {
-    setLate(false);
-    if (!away) return;
-    const timer = setTimeout(() => setLate(true), NOTICE_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, [away]);
-  return away && late ? (
+    setSince(0);
+    if (!isAway) return;
+    const began = Date.now();
+    const timer = setInterval(() => setSince(Date.now() - began), WAKING_AFTER_MS);
+    return () => clearInterval(timer);
+  }, [isAway]);
+  if (!isAway || since < WAKING_AFTER_MS) return null;
+  const words = !online.value
+    ? "You are offline. What you write is kept and sent later."
+    : since < LONG_MS
+      ? "Waking your workspace …"
+      : "Your workspace does not answer yet. Still trying …";
+  return (
     <p class="waking" role="status">
-      Waking your workspace …
+      <span class="spinner" aria-hidden="true" />
+      {words}
     </p>
-  ) : null;
-}
-
-function Toast() {
-  const shown = toast.value;
-  useEffect(() => {
-    if (!shown) return;
-    const timer = setTimeout(() => (toast.value = null), TOAST_MS);
-    return () => clearTimeout(timer);
-  }, [shown]);
-  return shown ? (
-    <div class="toast" role="status">
-      <span>{shown.text}</span>
-      {shown.action && (
-        <button
-          type="button"
-          onClick={() => {
-            shown.action?.run();
-            toast.value = null;
-          }}
-        >
-          {shown.action.label}
-        </button>
-      )}
-    </div>
-  ) : null;
+  );
 }

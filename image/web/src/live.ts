@@ -1,46 +1,63 @@
-// The live socket: connected while she is here, back at once after the network or the machine was away.
+// The live socket: open while she is here, back at once after the network or the machine was away.
 
+import { batch, signal } from "@preact/signals";
+import { delayMs } from "./backoff";
+import { nextFrame } from "./frame";
 import type { FromServer, ToServer } from "./protocol";
 
-const FIRST_DELAY_MS = 250;
-const LONGEST_DELAY_MS = 8000;
 const PING_EVERY_MS = 25_000;
-const SILENCE_MS = 60_000;
+/** Anything that was heard counts; after this a connection may be dead without knowing it. */
+const SUSPECT_MS = 10_000;
+const PROOF_MS = 4000;
+const CONNECT_MS = 30_000;
+/** However often she moves the mouse. */
+const AGAIN_AFTER_MS = 1000;
 
-export interface LiveEvents {
-  opened(): void;
-  closed(): void;
-  message(message: FromServer): void;
-}
+type Kind = FromServer["type"];
+type Handler<K extends Kind> = (message: Extract<FromServer, { type: K }>) => void;
 
 export class Live {
+  /** `resting`: let go on purpose, so that the machine may sleep. */
+  readonly state = signal<"connecting" | "open" | "resting">("connecting");
+  private readonly handlers = new Map<Kind, Handler<never>[]>();
+  private readonly openers = new Set<() => void>();
+  private inbox: FromServer[] = [];
   private socket: WebSocket | null = null;
   private attempts = 0;
-  private retry: number | undefined;
-  private heard = 0;
-  private wanted = true;
+  private heardAt = 0;
+  private triedAt = 0;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private watch: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly events: LiveEvents) {
-    setInterval(() => this.beat(), PING_EVERY_MS);
-    addEventListener("online", () => this.wake());
+  constructor(
+    private readonly address: () => string,
+    private readonly schedule: (work: () => void) => void = nextFrame,
+  ) {}
+
+  on<K extends Kind>(kind: K, handler: Handler<K>): void {
+    this.handlers.set(kind, [...(this.handlers.get(kind) ?? []), handler as unknown as Handler<never>]);
   }
 
-  /** Connects now if nothing is connected. */
+  /** Calls at each new connection, until what it gives back is called. */
+  onOpen(opener: () => void): () => void {
+    this.openers.add(opener);
+    return () => void this.openers.delete(opener);
+  }
+
+  /** Connects now; where a connection stands but was silent for a while, it must prove that it lives. */
   wake(): void {
-    this.wanted = true;
-    if (this.socket) return;
-    clearTimeout(this.retry);
-    this.connect();
+    if (!this.socket && Date.now() - this.triedAt >= AGAIN_AFTER_MS) this.connect();
+    else if (this.socket?.readyState === WebSocket.OPEN && Date.now() - this.heardAt > SUSPECT_MS) this.prove();
   }
 
-  /** Lets go, so that the machine may sleep. */
+  /** Lets go until `wake`. */
   rest(): void {
-    this.wanted = false;
-    clearTimeout(this.retry);
-    this.socket?.close();
+    this.state.value = "resting";
+    this.triedAt = 0;
+    this.drop();
   }
 
-  /** False where nothing is connected; the caller sends again after `opened`. */
+  /** False where nothing is connected: the caller sends again once it is. */
   send(message: ToServer): boolean {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify(message));
@@ -48,36 +65,70 @@ export class Live {
   }
 
   private connect(): void {
-    const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/live`);
+    clearTimeout(this.retry);
+    this.triedAt = Date.now();
+    this.state.value = "connecting";
+    const socket = new WebSocket(this.address());
     this.socket = socket;
-    socket.onopen = () => {
-      this.attempts = 0;
-      this.heard = Date.now();
-      this.events.opened();
-    };
-    socket.onmessage = (event: MessageEvent<string>) => {
-      this.heard = Date.now();
-      this.events.message(JSON.parse(event.data) as FromServer);
-    };
-    socket.onclose = () => this.lost(socket);
+    const mine = (work: () => void) => () => this.socket === socket && work();
+    socket.onopen = mine(() => this.opened());
+    socket.onclose = mine(() => this.lost());
+    socket.onmessage = (event: MessageEvent<string>) => this.socket === socket && this.heard(event.data);
+    this.watchFor(CONNECT_MS, () => this.lost());
   }
 
-  private lost(socket: WebSocket): void {
-    if (this.socket !== socket) return;
+  private opened(): void {
+    this.attempts = 0;
+    this.heardAt = Date.now();
+    this.state.value = "open";
+    this.watchFor(PING_EVERY_MS, () => this.prove());
+    for (const opener of this.openers) opener();
+  }
+
+  private heard(data: string): void {
+    this.heardAt = Date.now();
+    this.watchFor(PING_EVERY_MS, () => this.prove());
+    this.inbox.push(JSON.parse(data) as FromServer);
+    if (this.inbox.length === 1) this.schedule(() => this.deliver());
+  }
+
+  private deliver(): void {
+    const messages = this.inbox;
+    this.inbox = [];
+    batch(() => {
+      for (const message of messages)
+        for (const handler of this.handlers.get(message.type) ?? []) handler(message as never);
+    });
+  }
+
+  private prove(): void {
+    this.send({ type: "ping" });
+    this.watchFor(PROOF_MS, () => this.lost());
+  }
+
+  private lost(): void {
+    this.drop();
+    this.state.value = "connecting";
+    this.retry = setTimeout(() => this.connect(), delayMs(this.attempts++));
+  }
+
+  private drop(): void {
+    clearTimeout(this.retry);
+    clearTimeout(this.watch);
+    const socket = this.socket;
     this.socket = null;
-    this.events.closed();
-    if (!this.wanted) return;
-    const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.attempts++);
-    this.retry = window.setTimeout(() => this.connect(), delay * (0.5 + Math.random() / 2));
+    socket?.close();
+    if (this.inbox.length) this.deliver();
   }
 
-  /** After a suspend both ends may believe in a dead connection: silence ends it. */
-  private beat(): void {
-    if (!this.socket) return;
-    if (Date.now() - this.heard > SILENCE_MS) {
-      const dead = this.socket;
-      dead.close();
-      this.lost(dead);
-    } else this.send({ type: "ping" });
+  private watchFor(ms: number, late: () => void): void {
+    clearTimeout(this.watch);
+    this.watch = setTimeout(late, ms);
   }
 }
+
+export function socketAddress(path: string): string {
+  return location.origin.replace(/^http/, "ws") + path;
+}
+
+export const live = new Live(() => socketAddress("/api/live"));

@@ -1,11 +1,25 @@
 import { render } from "preact";
 import { App } from "./app";
-import { start } from "./store";
-import "./style.css";
+import { live } from "./live";
+import { watchLook } from "./look";
+import { watchPresence } from "./presence";
+import { loadTerminal } from "./terminal/open";
+import "./style/tokens.css";
+import "./style/parts.css";
+import "./style/frame.css";
+import "./style/chat.css";
+import "./style/prose.css";
+import "./style/settings.css";
 
+const QUIET_MS = 1500;
+
+live.wake();
+watchLook();
+watchPresence();
 const root = document.getElementById("app");
 if (root) {
   root.textContent = "";
   render(<App />, root);
 }
-start();
+// The terminal's code comes when nothing else is under way, so that it opens at once later.
+addEventListener("load", () => setTimeout(() => void loadTerminal().catch(() => undefined), QUIET_MS));

@@ -1,0 +1,127 @@
+// The conversation that she follows, and what she can do in it.
+
+import { computed, effect, type Signal, signal } from "@preact/signals";
+import { ask, attempt } from "../http";
+import { uuid } from "../identity";
+import { live } from "../live";
+import { confirm, post, postAgain, takeBack, unsent } from "../outbox";
+import { announce } from "../parts/announcer";
+import { toast } from "../parts/toast";
+import { current, toChat } from "../place";
+import type { Answer, Item, Numbered } from "../protocol";
+import { draftOf, keepDraft } from "./drafts";
+import { after, fromSnapshot, nothing, type Timeline, withOlder } from "./timeline";
+
+const MOST_KEPT = 8;
+const timelines = new Map<string, Signal<Timeline>>();
+
+function timelineOf(id: string): Signal<Timeline> {
+  const known = timelines.get(id) ?? signal(nothing);
+  timelines.delete(id);
+  timelines.set(id, known);
+  for (const other of [...timelines.keys()].slice(0, -MOST_KEPT)) timelines.delete(other);
+  return known;
+}
+
+export const timeline = computed(() => (current.value ? timelineOf(current.value).value : nothing));
+/** Written in this conversation and not confirmed yet. */
+export const sending = computed(() => unsent.value.filter((one) => one.conversation === current.value));
+export const isLoading = computed(
+  () => current.value !== null && timeline.value.seq === null && sending.value.length === 0,
+);
+
+// --- following ---
+
+let followed: string | null = null;
+/** A snapshot is under way: events that fit nowhere are no reason to ask again. */
+let isCatchingUp = false;
+
+function follow(id: string, anew = false): void {
+  const { epoch, seq } = anew ? nothing : timelineOf(id).peek();
+  followed = id;
+  isCatchingUp = anew;
+  live.send({ type: "follow", conversation: id, epoch, after: seq });
+}
+
+function lookAt(id: string | null): void {
+  if (id === followed) return;
+  if (followed) live.send({ type: "unfollow", conversation: followed });
+  followed = null;
+  if (id) follow(id);
+}
+
+live.onOpen(() => {
+  followed = null;
+  lookAt(current.peek());
+  postAgain();
+});
+effect(() => lookAt(current.value));
+
+live.on("snapshot", (snapshot) => {
+  if (snapshot.conversation === followed) isCatchingUp = false;
+  keep(snapshot.conversation, fromSnapshot(snapshot));
+});
+
+live.on("event", (event) => {
+  const next = after(timelineOf(event.conversation).peek(), event);
+  if (next) {
+    keep(event.conversation, next);
+    tell(next, event);
+  } else if (event.conversation === followed && !isCatchingUp) follow(followed, true);
+});
+
+live.on("refused", (refusal) => {
+  toast.value = { text: refusal.message };
+  if (refusal.of !== "send") return;
+  const words = [takeBack(refusal.conversation), draftOf(refusal.conversation)].filter(Boolean).join("\n\n");
+  keepDraft(refusal.conversation, words);
+});
+
+live.on("conversation_gone", (message) => timelines.delete(message.id));
+
+function keep(id: string, next: Timeline): void {
+  timelineOf(id).value = next;
+  if (unsent.peek().length) confirm(id, new Set(next.items.map((item) => item.id)));
+}
+
+/** A screen reader hears what is finished, and what waits for her. */
+function tell(now: Timeline, event: Numbered): void {
+  if (event.op === "add" && event.item.kind === "ask" && event.item.state === "open") announce(event.item.title);
+  if (event.op === "add" && event.item.kind === "notice") announce(event.item.text);
+  if (event.op !== "set" || !("done" in event.patch) || !event.patch.done) return;
+  const item = now.items.find((one) => one.id === event.id);
+  if (item?.kind === "assistant") announce(`Claude: ${item.text}`);
+}
+
+// --- acting ---
+
+export function say(text: string): void {
+  const conversation = current.value ?? uuid();
+  toChat(conversation);
+  post({ conversation, message_id: uuid(), text });
+}
+
+export function stop(): void {
+  if (current.value) live.send({ type: "stop", conversation: current.value });
+}
+
+/** False where nothing is connected. */
+export function reply(card: string, answer: Answer): boolean {
+  const isSent =
+    current.value !== null && live.send({ type: "answer", conversation: current.value, ask: card, ...answer });
+  if (!isSent) toast.value = { text: "Not connected at the moment. Please try again." };
+  return isSent;
+}
+
+export async function loadOlder(): Promise<void> {
+  const id = current.value;
+  const first = timeline.value.items[0];
+  if (!id || !first) return;
+  const older = await attempt(
+    ask<{ items: Item[]; more: boolean }>(
+      "GET",
+      `/api/conversations/${id}/items?before=${encodeURIComponent(first.id)}&limit=200`,
+    ),
+  );
+  if (older) timelineOf(id).value = withOlder(timelineOf(id).peek(), older.items, older.more);
+}

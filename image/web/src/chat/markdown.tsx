@@ -1,0 +1,205 @@
+// Markdown as elements. Nothing that Claude writes is ever read as HTML: the words become text nodes, the structure
+// becomes the few elements named here, so there is nothing to sanitise and nothing that could run. Pictures are shown
+// as links, since fetching one would tell its address to somebody.
+
+import { Lexer, type MarkedToken, type Token, type Tokens } from "marked";
+import { Component, type ComponentChildren, h } from "preact";
+import { useMemo, useRef } from "preact/hooks";
+import { isWebLink, OUTSIDE } from "../link";
+import { CodeBlock } from "./code";
+
+const OPTIONS = { gfm: true, breaks: true };
+const PLAIN_TAG = /^<(\/?)(b|i|em|strong|u|s|del|ins|sub|sup|kbd|mark|small|code|q)>$/i;
+const LINE_BREAK = /^<br\s*\/?>$/i;
+const COMMENT = /^\s*<!--[\s\S]*-->\s*$/;
+const ENTITY = /&(#\d+|#x[\da-f]+|[a-z][a-z\d]*);/gi;
+
+/** Claude's words. While they stream in, blocks that are finished stay as they are. */
+export function Markdown({ text, done = true }: { text: string; done?: boolean }) {
+  const reader = useRef(new Reader()).current;
+  const blocks = useMemo(() => reader.read(text, done), [text, done]);
+  return (
+    <div class="prose">
+      {blocks.map((block, index) => (
+        <Block key={index} token={block} done={done} />
+      ))}
+    </div>
+  );
+}
+
+/** Cuts a text that grows into its blocks, reading only its last block again. */
+export class Reader {
+  private blocks: Token[] = [];
+  private text = "";
+  /** Where the last block begins; what stands before it does not change any more. */
+  private settled = 0;
+
+  read(text: string, done: boolean): Token[] {
+    const grew = !done && this.settled > 0 && text.startsWith(this.text);
+    const kept = grew ? this.blocks.slice(0, -1) : [];
+    const rest = Lexer.lex(text.slice(grew ? this.settled : 0), OPTIONS).filter((token) => token.type !== "space");
+    this.blocks = [...kept, ...rest];
+    this.text = text;
+    this.settled = Math.max(0, text.lastIndexOf(this.blocks.at(-1)?.raw ?? text));
+    return this.blocks;
+  }
+}
+
+class Block extends Component<{ token: Token; done: boolean }> {
+  override shouldComponentUpdate(next: { token: Token; done: boolean }): boolean {
+    return next.token.raw !== this.props.token.raw || next.done !== this.props.done;
+  }
+  override render() {
+    return block(this.props.token as MarkedToken, this.props.done);
+  }
+}
+
+function blocks(tokens: readonly Token[] | undefined, done = true): ComponentChildren[] {
+  return (tokens ?? []).map((token) => block(token as MarkedToken, done));
+}
+
+function block(token: MarkedToken, done: boolean): ComponentChildren {
+  switch (token.type) {
+    case "paragraph":
+      return <p dir="auto">{inline(token.tokens)}</p>;
+    case "heading":
+      // The page has headings of its own: Claude's stand below them.
+      return h(`h${Math.min(6, token.depth + 1)}`, { class: `h${token.depth}`, dir: "auto" }, inline(token.tokens));
+    case "code":
+      return <CodeBlock text={token.text} language={token.lang?.split(/\s/)[0] ?? ""} done={done} />;
+    case "blockquote":
+      return <blockquote dir="auto">{blocks(token.tokens)}</blockquote>;
+    case "list":
+      return list(token);
+    case "table":
+      return table(token);
+    case "hr":
+      return <hr />;
+    case "html":
+      return COMMENT.test(token.text) ? null : <p dir="auto">{token.text}</p>;
+    case "space":
+    case "def":
+      return null;
+    default:
+      return inline([token]);
+  }
+}
+
+function list(token: Tokens.List): ComponentChildren {
+  const items = token.items.map((item, index) => (
+    <li key={index} dir="auto" class={item.task ? "task" : undefined}>
+      {blocks(item.tokens)}
+    </li>
+  ));
+  return token.ordered ? <ol start={token.start === "" ? 1 : token.start}>{items}</ol> : <ul>{items}</ul>;
+}
+
+function table(token: Tokens.Table): ComponentChildren {
+  const cell = (tag: "th" | "td") => (one: Tokens.TableCell, index: number) =>
+    h(tag, { key: index, dir: "auto", class: one.align ? `to-${one.align}` : undefined }, inline(one.tokens));
+  return (
+    <div class="table" tabIndex={0}>
+      <table>
+        <thead>
+          <tr>{token.header.map(cell("th"))}</tr>
+        </thead>
+        <tbody>
+          {token.rows.map((row, index) => (
+            <tr key={index}>{row.map(cell("td"))}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Plain tags that Claude likes (`<kbd>`, `<sub>`, …) work where they are closed; all other HTML is shown as text. */
+function inline(tokens: readonly Token[] | undefined): ComponentChildren[] {
+  const given = tokens ?? [];
+  const shown: ComponentChildren[] = [];
+  for (let index = 0; index < given.length; index++) {
+    const token = given[index] as MarkedToken;
+    const tag = token.type === "html" ? PLAIN_TAG.exec(token.text) : null;
+    const end = tag && !tag[1] ? closing(given, index, tag[2] ?? "") : -1;
+    if (end < 0) shown.push(span(token));
+    else {
+      shown.push(h(tag?.[2]?.toLowerCase() ?? "span", null, inline(given.slice(index + 1, end))));
+      index = end;
+    }
+  }
+  return shown;
+}
+
+function closing(tokens: readonly Token[], from: number, tag: string): number {
+  const wanted = `</${tag}>`.toLowerCase();
+  return tokens.findIndex(
+    (token, index) => index > from && token.type === "html" && token.raw.toLowerCase() === wanted,
+  );
+}
+
+function span(token: MarkedToken): ComponentChildren {
+  switch (token.type) {
+    case "strong":
+      return <strong>{inline(token.tokens)}</strong>;
+    case "em":
+      return <em>{inline(token.tokens)}</em>;
+    case "del":
+      return <del>{inline(token.tokens)}</del>;
+    case "codespan":
+      return <code dir="ltr">{token.text}</code>;
+    case "br":
+      return <br />;
+    case "link":
+      return <OutsideLink address={token.href}>{inline(token.tokens)}</OutsideLink>;
+    case "image":
+      return <OutsideLink address={token.href}>{token.text || token.href}</OutsideLink>;
+    case "checkbox":
+      return (
+        <span class={token.checked ? "box checked" : "box"} role="img" aria-label={token.checked ? "Done" : "To do"} />
+      );
+    case "html":
+      if (LINE_BREAK.test(token.text)) return <br />;
+      return COMMENT.test(token.text) ? null : token.text;
+    case "text":
+      return token.tokens ? inline(token.tokens) : decoded(token.text);
+    case "escape":
+      return token.text;
+    default:
+      return block(token, true);
+  }
+}
+
+export function OutsideLink({ address, children }: { address: string; children: ComponentChildren }) {
+  if (!isWebLink(address)) return <>{children}</>;
+  return (
+    <a href={address} title={address} {...OUTSIDE}>
+      {children}
+    </a>
+  );
+}
+
+/** `&lt;` and its kind as the characters that they stand for; what a text area holds is never markup. */
+function decoded(text: string): string {
+  return text.replace(ENTITY, (entity) => {
+    const area = document.createElement("textarea");
+    area.innerHTML = entity;
+    return area.value;
+  });
+}
+
+/** A title with `code` in it. */
+export function Rich({ text }: { text: string }) {
+  return (
+    <>
+      {text.split(/`([^`]+)`/).map((part, index) =>
+        index % 2 ? (
+          <code key={index} dir="ltr">
+            {part}
+          </code>
+        ) : (
+          part
+        ),
+      )}
+    </>
+  );
+}

@@ -1,0 +1,18 @@
+import { current } from "../place";
+import { isLoading, sending, timeline } from "./chat";
+import { Composer } from "./composer";
+import { Conversation } from "./conversation";
+import { ConnectFirst, Ideas, Welcome } from "./welcome";
+
+export function ChatPage() {
+  const id = current.value;
+  const isEmpty = !id || (timeline.value.items.length === 0 && sending.value.length === 0 && !isLoading.value);
+  return (
+    <main class={`chat ${isEmpty ? "empty" : ""}`} id="main">
+      {isEmpty ? <Welcome /> : <Conversation key={id} />}
+      {isEmpty && <ConnectFirst />}
+      <Composer />
+      {isEmpty && <Ideas />}
+    </main>
+  );
+}

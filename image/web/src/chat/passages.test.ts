@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import type { Item, ToolItem } from "../protocol";
+import { brief, figures, gist, now, type Passage, passages } from "./passages";
+
+const at = "";
+const tool = (id: string, more: Partial<ToolItem> = {}): ToolItem => ({
+  ...{ kind: "tool", id, at, name: "Bash", input: {}, title: id, status: "done", output: "", parent: null },
+  ...more,
+});
+const says = (id: string): Item => ({ kind: "assistant", id, at, text: id, done: true });
+const thinks = (id: string, text = id): Item => ({ kind: "thinking", id, at, text, done: true });
+const permission = (id: string, state: "open" | "allowed"): Item => ({
+  ...{ kind: "ask", id, at, ask: "permission", tool: "Bash", input: {}, title: id, reason: "", can_always: true },
+  ...{ state, answer: null },
+});
+const end = (outcome: "lost" | "failed"): Item => ({
+  ...{ kind: "end", id: "end", at, outcome, duration_ms: null, cost_usd: null, tokens: null },
+});
+const shape = (all: Passage[]) =>
+  all.map((one) => (one.kind === "steps" ? one.steps.map(({ item }) => item.id) : one.id));
+
+test("steps between two sentences are gathered", () => {
+  expect(shape(passages([says("a"), thinks("t"), tool("x"), tool("y"), says("b"), tool("z")]))).toEqual([
+    ...["a", ["t", "x", "y"], "b", ["z"]],
+  ]);
+});
+
+test("what a helper does stands inside its step, also when it comes late", () => {
+  const [first] = passages([tool("helper", { name: "Agent" }), says("a"), tool("x", { parent: "helper" })]);
+  expect(first?.kind === "steps" && first.steps[0]?.inner.map(({ item }) => item.id)).toEqual(["x"]);
+});
+
+test("an open permission is a card, an answered one a step, and a reader in a hurry is spared it", () => {
+  expect(shape(passages([tool("x"), permission("p", "open")]))).toEqual([["x"], "p"]);
+  const [steps] = passages([tool("x"), permission("p", "allowed"), tool("y")]);
+  expect(shape(steps ? [steps] : [])).toEqual([["x", "p", "y"]]);
+  expect(steps?.kind === "steps" && brief(steps.steps).map(({ item }) => item.id)).toEqual(["x", "y"]);
+});
+
+test("empty thoughts and trouble that is over are not shown", () => {
+  const over: Item = { kind: "notice", id: "n", at, code: "overloaded", text: "", until: null, resolved: true };
+  expect(shape(passages([thinks("t", " "), over]))).toEqual([]);
+});
+
+test("a failed end is silent after the notice that told why", () => {
+  const notice: Item = { kind: "notice", id: "n", at, code: "failed", text: "", until: null };
+  expect(shape(passages([notice, end("failed")]))).toEqual(["n"]);
+  expect(shape(passages([notice, end("lost")]))).toEqual(["n"]);
+  expect(shape(passages([says("a"), end("failed")]))).toEqual(["a", "end"]);
+});
+
+test("many steps are told in one line", () => {
+  const steps = [tool("a"), tool("b"), tool("c", { name: "Read" }), tool("d", { name: "mcp__x__y" })];
+  expect(gist(steps.map((item) => ({ item, inner: [] })))).toBe("Ran 2 commands, read a file, used a tool");
+});
+
+test("while one runs, the line tells which", () => {
+  const steps = [tool("a"), tool("b", { status: "running", title: "Running b" })];
+  expect(now(steps.map((item) => ({ item, inner: [] })))).toBe("Running b");
+  expect(now([{ item: tool("a"), inner: [] }])).toBe("");
+});
+
+test("figures that are not known are left out", () => {
+  const known = {
+    kind: "end",
+    id: "",
+    at,
+    outcome: "completed",
+    duration_ms: 1234,
+    cost_usd: null,
+    tokens: 5,
+  } as const;
+  expect(figures(known)).toBe("1 s · 5 tokens");
+});

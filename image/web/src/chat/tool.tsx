@@ -1,0 +1,153 @@
+// What a tool was given and what it brought, for each kind of tool in its own way.
+
+import type { ComponentChildren } from "preact";
+import { CopyButton } from "../parts/copy";
+import type { ToolItem } from "../protocol";
+import { diff } from "./diff";
+import { Markdown, OutsideLink } from "./markdown";
+
+type Input = Record<string, unknown>;
+
+export function ToolBody({ item, children }: { item: ToolItem; children?: ComponentChildren }) {
+  return (
+    <div class="tool-body">
+      <ToolInput name={item.name} input={item.input} />
+      {children}
+      <Output item={item} />
+    </div>
+  );
+}
+
+const text = (input: Input, name: string) => (typeof input[name] === "string" ? input[name] : "");
+
+export function ToolInput({ name, input }: { name: string; input: Input }) {
+  switch (name) {
+    case "Bash":
+      return <Command command={text(input, "command")} about={text(input, "description")} />;
+    case "Edit":
+    case "MultiEdit":
+      return <Edits input={input} />;
+    case "Write":
+      return <Change path={text(input, "file_path")} before="" after={text(input, "content")} />;
+    case "NotebookEdit":
+      return <Change path={text(input, "notebook_path")} before="" after={text(input, "new_source")} />;
+    case "TodoWrite":
+      return <Todos input={input} />;
+    case "Read":
+      return <Path path={text(input, "file_path")} />;
+    case "WebFetch":
+      return (
+        <p class="tool-line">
+          <OutsideLink address={text(input, "url")}>{text(input, "url")}</OutsideLink>
+        </p>
+      );
+    case "Task":
+    case "Agent":
+      return text(input, "prompt") ? <Markdown text={text(input, "prompt")} /> : null;
+    default:
+      return <Fields input={input} />;
+  }
+}
+
+function Command({ command, about }: { command: string; about: string }) {
+  return (
+    <>
+      {about && (
+        <p class="tool-line" dir="auto">
+          {about}
+        </p>
+      )}
+      <Plain text={command} kind="command" />
+    </>
+  );
+}
+
+/** Text as it is, which can be copied. */
+function Plain({ text: shown, kind }: { text: string; kind: "command" | "output" }) {
+  return (
+    <div class={`plain-text ${kind}`}>
+      <pre dir="ltr" tabIndex={0}>
+        {shown}
+      </pre>
+      <CopyButton text={() => shown} label={kind === "command" ? "Copy command" : "Copy output"} />
+    </div>
+  );
+}
+
+function Edits({ input }: { input: Input }) {
+  const edits = Array.isArray(input.edits) ? (input.edits as Input[]) : [input];
+  return (
+    <>
+      {edits.map((edit, index) => (
+        <Change
+          key={index}
+          path={index === 0 ? text(input, "file_path") : ""}
+          before={text(edit, "old_string")}
+          after={text(edit, "new_string")}
+        />
+      ))}
+    </>
+  );
+}
+
+const SIGNS = { same: " ", added: "+", removed: "−", gap: "⋯" } as const;
+
+function Change({ path, before, after }: { path: string; before: string; after: string }) {
+  return (
+    <>
+      <Path path={path} />
+      <pre class="diff" dir="ltr" tabIndex={0}>
+        {diff(before, after).map((line, index) => (
+          <span key={index} class={line.kind}>
+            <span class="diff-sign">{SIGNS[line.kind]}</span>
+            {`${line.text}\n`}
+          </span>
+        ))}
+      </pre>
+    </>
+  );
+}
+
+const Path = ({ path }: { path: string }) => (path ? <p class="tool-path">{path}</p> : null);
+
+function Todos({ input }: { input: Input }) {
+  const todos = Array.isArray(input.todos) ? (input.todos as { content?: string; status?: string }[]) : [];
+  return (
+    <ul class="todos">
+      {todos.map((todo, index) => (
+        <li key={index} class={todo.status} dir="auto">
+          <span
+            class={todo.status === "completed" ? "box checked" : "box"}
+            role="img"
+            aria-label={todo.status === "completed" ? "Done" : "To do"}
+          />
+          {todo.content}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Fields({ input }: { input: Input }) {
+  const fields = Object.entries(input);
+  if (!fields.length) return null;
+  return (
+    <dl class="fields">
+      {fields.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name.replaceAll("_", " ")}</dt>
+          <dd dir="auto">{typeof value === "string" ? value : JSON.stringify(value, null, 2)}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+const COLOURS = /\u001b\[[\d;?]*[A-Za-z]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g;
+/** Tools whose success says nothing that their input has not said. */
+const MUTE = new Set(["Edit", "MultiEdit", "Write", "NotebookEdit", "TodoWrite"]);
+
+function Output({ item }: { item: ToolItem }) {
+  if (!item.output || (MUTE.has(item.name) && item.status === "done")) return null;
+  if (item.name === "Task" || item.name === "Agent") return <Markdown text={item.output} />;
+  return <Plain text={item.output.replace(COLOURS, "")} kind="output" />;
+}

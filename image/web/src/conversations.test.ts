@@ -1,0 +1,29 @@
+// @vitest-environment jsdom
+import { expect, test } from "vitest";
+import { withConversation } from "./conversations";
+import { byAge } from "./list/ages";
+import type { Conversation } from "./protocol";
+
+const one = (id: string, updated_at: string): Conversation => ({
+  ...{ id, updated_at, title: id },
+  ...{ turn: "idle", archived: false },
+});
+const older = one("older", "2026-11-20T10:00:00Z");
+const newer = one("newer", "2026-11-21T10:00:00Z");
+
+test("a conversation that goes on moves to the top, and is there once", () => {
+  const moved = { ...older, updated_at: "2026-11-22T10:00:00Z" };
+  expect(withConversation([newer, older], moved)).toEqual([moved, newer]);
+});
+
+test("a restored conversation returns to its place", () => {
+  expect(withConversation([newer], older)).toEqual([newer, older]);
+});
+
+test("the list is cut by age", () => {
+  const now = new Date(2026, 10, 23, 12);
+  const ago = (days: number) => one(`${days}`, new Date(2026, 10, 23 - days, 11).toISOString());
+  expect(byAge([ago(0), ago(1), ago(3), ago(6), ago(20), ago(70)], now).map(({ age }) => age)).toEqual([
+    ...["Today", "Yesterday", "Last 7 days", "Last 30 days", "September 2026"],
+  ]);
+});

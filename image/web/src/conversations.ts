@@ -1,0 +1,114 @@
+// The list of conversations.
+
+import { computed, effect, signal } from "@preact/signals";
+import { ask, attempt } from "./http";
+import { live } from "./live";
+import { toast } from "./parts/toast";
+import { current, place, toChat } from "./place";
+import type { Conversation } from "./protocol";
+
+interface Found {
+  conversations: Conversation[];
+  total: number;
+}
+
+const PAGE = 50;
+
+export const conversations = signal<readonly Conversation[]>([]);
+export const total = signal(0);
+export const query = signal("");
+/** What the search brought; null where she searches nothing. */
+export const found = signal<readonly Conversation[] | null>(null);
+/** Those whose answer came while she looked elsewhere. */
+export const unread = signal<ReadonlySet<string>>(new Set());
+
+export const isBusy = computed(() => conversations.value.some((one) => one.turn === "running"));
+export const isWaiting = computed(() => conversations.value.some((one) => one.turn === "waiting"));
+export const currentTitle = computed(() => conversations.value.find((one) => one.id === current.value)?.title ?? "");
+
+function get(offset: number, limit: number, words = ""): Promise<Found> {
+  return ask("GET", `/api/conversations?limit=${limit}&offset=${offset}&q=${encodeURIComponent(words)}`);
+}
+
+async function reload(): Promise<void> {
+  const limit = Math.min(200, Math.max(PAGE, conversations.value.length));
+  const page = await get(0, limit).catch(() => undefined);
+  if (!page) return;
+  conversations.value = page.conversations;
+  total.value = page.total;
+}
+
+export async function loadMore(): Promise<void> {
+  const page = await attempt(get(conversations.value.length, PAGE));
+  if (!page) return;
+  const known = new Set(conversations.value.map((one) => one.id));
+  conversations.value = [...conversations.value, ...page.conversations.filter((one) => !known.has(one.id))];
+  total.value = page.total;
+}
+
+export async function search(words: string): Promise<void> {
+  query.value = words;
+  if (!words.trim()) {
+    found.value = null;
+    return;
+  }
+  const page = await attempt(get(0, PAGE, words.trim()));
+  if (page && query.value === words) found.value = page.conversations;
+}
+
+export function withConversation(list: readonly Conversation[], changed: Conversation): readonly Conversation[] {
+  const others = list.filter((one) => one.id !== changed.id);
+  return [changed, ...others].sort((a, b) => b.updated_at.localeCompare(a.updated_at));
+}
+
+function note(changed: Conversation): void {
+  const before = conversations.value.find((one) => one.id === changed.id);
+  conversations.value = withConversation(conversations.value, changed);
+  if (found.value) found.value = found.value.map((one) => (one.id === changed.id ? changed : one));
+  if (!before) total.value += 1;
+  const isShown = place.value.page === "chat" && current.value === changed.id && !document.hidden;
+  if (before && before.turn !== "idle" && changed.turn === "idle" && !isShown)
+    unread.value = new Set([...unread.value, changed.id]);
+}
+
+function forget(id: string): void {
+  const gone = (one: Conversation) => one.id !== id;
+  if (!conversations.value.every(gone)) total.value -= 1;
+  conversations.value = conversations.value.filter(gone);
+  if (found.value) found.value = found.value.filter(gone);
+  if (current.value !== id) return;
+  if (place.value.page === "chat") toChat();
+  else current.value = null;
+}
+
+export async function rename(id: string, title: string): Promise<void> {
+  const renamed = await attempt(ask<Conversation>("PATCH", `/api/conversations/${id}`, { title }));
+  if (renamed) note(renamed);
+}
+
+export async function remove({ id, title }: Conversation): Promise<void> {
+  const wasShown = current.value === id;
+  if ((await attempt(ask<null>("DELETE", `/api/conversations/${id}`))) === undefined) return;
+  forget(id);
+  toast.value = {
+    text: `“${title}” was deleted`,
+    action: { label: "Undo", run: () => void restore(id, wasShown) },
+  };
+}
+
+async function restore(id: string, show: boolean): Promise<void> {
+  const restored = await attempt(ask<Conversation>("POST", `/api/conversations/${id}/restore`));
+  if (!restored) return;
+  note(restored);
+  if (show) toChat(id);
+}
+
+live.onOpen(() => void reload());
+live.on("conversation", (message) => note(message.conversation));
+live.on("conversation_gone", (message) => forget(message.id));
+
+effect(() => {
+  const id = current.value;
+  if (!id || place.value.page !== "chat" || !unread.value.has(id)) return;
+  unread.value = new Set([...unread.value].filter((one) => one !== id));
+});

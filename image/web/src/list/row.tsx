@@ -1,0 +1,67 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { isComposing } from "../chat/keys";
+import { remove, rename, unread } from "../conversations";
+import { Menu } from "../parts/menu";
+import { current, inSettings, linkTo } from "../place";
+import type { Conversation } from "../protocol";
+
+const SAYS = { idle: "", running: "Claude is working", waiting: "Claude waits for you" } as const;
+
+export function Row({ conversation }: { conversation: Conversation }) {
+  const [renaming, setRenaming] = useState(false);
+  const isHere = current.value === conversation.id && !inSettings.value;
+  if (renaming) return <Renaming conversation={conversation} close={() => setRenaming(false)} />;
+  return (
+    <li class={isHere ? "here" : ""}>
+      <a
+        {...linkTo({ page: "chat", conversation: conversation.id })}
+        aria-current={isHere ? "page" : undefined}
+        dir="auto"
+      >
+        <Sign conversation={conversation} />
+        <span>{conversation.title || "New conversation"}</span>
+      </a>
+      <Menu
+        label={`More about ${conversation.title}`}
+        choices={[
+          { label: "Rename", icon: "pencil", run: () => setRenaming(true) },
+          { label: "Delete", icon: "bin", isDangerous: true, run: () => void remove(conversation) },
+        ]}
+      />
+    </li>
+  );
+}
+
+function Sign({ conversation: { id, turn } }: { conversation: Conversation }) {
+  if (turn !== "idle") return <i class={`sign ${turn}`} role="img" aria-label={SAYS[turn]} title={SAYS[turn]} />;
+  if (unread.value.has(id)) return <i class="sign unread" role="img" aria-label="New answer" title="New answer" />;
+  return null;
+}
+
+function Renaming({ conversation: { id, title }, close }: { conversation: Conversation; close: () => void }) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.select(), []);
+  const finish = (words: string) => {
+    close();
+    if (words.trim() && words.trim() !== title) void rename(id, words.trim());
+  };
+  return (
+    <li class="renaming">
+      <input
+        ref={field}
+        aria-label="New title"
+        defaultValue={title}
+        maxLength={200}
+        dir="auto"
+        onKeyDown={(event) => {
+          if (isComposing(event)) return;
+          if (event.key === "Enter") finish(event.currentTarget.value);
+          if (event.key !== "Escape") return;
+          event.stopPropagation();
+          close();
+        }}
+        onBlur={(event) => finish(event.currentTarget.value)}
+      />
+    </li>
+  );
+}

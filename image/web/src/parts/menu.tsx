@@ -1,0 +1,82 @@
+import { useId, useRef } from "preact/hooks";
+import { Icon, type IconName } from "./icon";
+
+export interface Choice {
+  label: string;
+  icon: IconName;
+  isDangerous?: boolean;
+  run: () => void;
+}
+
+const GAP_PX = 4;
+const EDGE_PX = 8;
+
+/** A button with three dots that opens a short list of things to do. */
+export function Menu({ label, choices }: { label: string; choices: readonly Choice[] }) {
+  const id = useId();
+  const button = useRef<HTMLButtonElement>(null);
+  const list = useRef<HTMLDivElement>(null);
+  const opened = (event: Pick<ToggleEvent, "newState">) => {
+    if (event.newState !== "open" || !button.current || !list.current) return;
+    placeBeside(button.current, list.current);
+    list.current.querySelector("button")?.focus();
+  };
+  return (
+    <>
+      <button
+        type="button"
+        ref={button}
+        class="mini menu-button"
+        aria-label={label}
+        aria-haspopup="menu"
+        popovertarget={id}
+      >
+        <Icon name="more" />
+      </button>
+      <div
+        id={id}
+        ref={list}
+        class="menu"
+        role="menu"
+        aria-label={label}
+        popover="auto"
+        onToggle={opened}
+        onKeyDown={moved}
+      >
+        {choices.map((choice) => (
+          <button
+            type="button"
+            role="menuitem"
+            key={choice.label}
+            class={choice.isDangerous ? "dangerous" : ""}
+            onClick={() => {
+              list.current?.hidePopover();
+              choice.run();
+            }}
+          >
+            <Icon name={choice.icon} />
+            {choice.label}
+          </button>
+        ))}
+      </div>
+    </>
+  );
+}
+
+function placeBeside(button: HTMLElement, list: HTMLElement): void {
+  const near = button.getBoundingClientRect();
+  const { width, height } = list.getBoundingClientRect();
+  const fitsBelow = near.bottom + GAP_PX + height < innerHeight - EDGE_PX;
+  const left = Math.min(Math.max(EDGE_PX, near.right - width), innerWidth - width - EDGE_PX);
+  list.style.setProperty("left", `${left}px`);
+  list.style.setProperty("top", `${fitsBelow ? near.bottom + GAP_PX : near.top - GAP_PX - height}px`);
+}
+
+function moved(event: KeyboardEvent): void {
+  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  if (!step || !(event.currentTarget instanceof HTMLElement)) return;
+  event.preventDefault();
+  const choices = [...event.currentTarget.querySelectorAll("button")];
+  const at = choices.indexOf(document.activeElement as HTMLButtonElement);
+  choices[(at + step + choices.length) % choices.length]?.focus();
+}

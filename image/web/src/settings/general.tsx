@@ -1,0 +1,115 @@
+import { useState } from "preact/hooks";
+import { chooseMode, MODES } from "../chat/mode";
+import { boot, change, settings } from "../workspace";
+import { Choice, Field, Group } from "./controls";
+
+export function General() {
+  const { display_name, enter_sends, detail, permission_mode } = settings.value;
+  return (
+    <>
+      <Group>
+        <Field label="Your name" note="How this page greets you.">
+          {(ids) => (
+            <input
+              {...ids}
+              value={display_name}
+              placeholder={boot.value?.user.name ?? ""}
+              maxLength={100}
+              autocomplete="name"
+              onChange={(event) => void change({ display_name: event.currentTarget.value.trim() })}
+            />
+          )}
+        </Field>
+        <Choice
+          label="Enter key"
+          note="Shift + Enter always starts a new line, Ctrl + Enter always sends."
+          kind="segments"
+          value={enter_sends ? "send" : "line"}
+          options={{ send: { label: "Sends" }, line: { label: "New line" } }}
+          pick={(value) => void change({ enter_sends: value === "send" })}
+        />
+        <Choice
+          label="Claude’s steps"
+          note="How much you see of what Claude does on the way."
+          kind="segments"
+          value={detail}
+          options={{ clean: { label: "In short" }, detailed: { label: "In full" } }}
+          pick={(value) => void change({ detail: value })}
+        />
+      </Group>
+      <Group>
+        <Choice
+          label="When Claude asks you"
+          note="For all conversations in this workspace."
+          kind="cards"
+          value={permission_mode}
+          options={MODES}
+          pick={(value) => void chooseMode(value)}
+        />
+      </Group>
+      <Group>
+        <Model />
+      </Group>
+      <Versions />
+    </>
+  );
+}
+
+const MODELS: Record<string, string> = {
+  "": "Claude’s own choice",
+  opus: "Opus: the most capable",
+  sonnet: "Sonnet: quick and capable",
+  haiku: "Haiku: the quickest",
+};
+const OTHER = "other";
+
+function Model() {
+  const { model } = settings.value;
+  const [isOther, setOther] = useState(!(model in MODELS));
+  return (
+    <>
+      <Field label="Model" note="Which Claude answers you. What you may choose depends on your plan.">
+        {(ids) => (
+          <select
+            {...ids}
+            value={isOther ? OTHER : model}
+            onChange={(event) => {
+              const chosen = event.currentTarget.value;
+              setOther(chosen === OTHER);
+              if (chosen !== OTHER) void change({ model: chosen });
+            }}
+          >
+            {Object.entries({ ...MODELS, [OTHER]: "Another one …" }).map(([value, label]) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      {isOther && (
+        <Field label="Name of the model" note="As Anthropic writes it.">
+          {(ids) => (
+            <input
+              {...ids}
+              value={model}
+              maxLength={100}
+              autocapitalize="off"
+              spellcheck={false}
+              onChange={(event) => void change({ model: event.currentTarget.value.trim() })}
+            />
+          )}
+        </Field>
+      )}
+    </>
+  );
+}
+
+function Versions() {
+  const versions = boot.value?.versions;
+  return versions ? (
+    <p class="versions">
+      My Jarvis {versions.app} · Claude Code {versions.claude}
+    </p>
+  ) : null;
+}

@@ -1,0 +1,49 @@
+import { useEffect, useRef } from "preact/hooks";
+import { Icon } from "../parts/icon";
+import { current, linkTo, place, SECTIONS, type Section, toChat } from "../place";
+import { Appearance } from "./appearance";
+import { Authentication } from "./authentication";
+import { General } from "./general";
+
+const VIEWS = { general: General, appearance: Appearance, authentication: Authentication } as const;
+
+export function SettingsPage() {
+  const section: Section = place.value.page === "settings" ? place.value.section : "general";
+  const View = VIEWS[section];
+  const title = useRef<HTMLHeadingElement>(null);
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => title.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    const chosen = nav.current?.querySelector<HTMLElement>("[aria-current]");
+    if (nav.current && chosen) nav.current.scrollLeft = chosen.offsetLeft - nav.current.offsetLeft;
+  }, [section]);
+  return (
+    <main class="settings" id="main">
+      <div class="settings-page">
+        <header>
+          <button type="button" class="plain" onClick={() => toChat(current.value)}>
+            <Icon name="back" /> Back to chat
+          </button>
+          <h1 ref={title} tabIndex={-1}>
+            Settings
+          </h1>
+        </header>
+        <nav aria-label="Sections of the settings" ref={nav}>
+          {(Object.keys(SECTIONS) as Section[]).map((one) => (
+            <a
+              key={one}
+              {...linkTo({ page: "settings", section: one })}
+              aria-current={one === section ? "page" : undefined}
+            >
+              {SECTIONS[one]}
+            </a>
+          ))}
+        </nav>
+        <section class="settings-section" aria-labelledby="section-title">
+          <h2 id="section-title">{SECTIONS[section]}</h2>
+          <View />
+        </section>
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { controlled, deed } from "./keys";
+import { loginLink } from "./login";
+import { shownTitle } from "./shells";
+
+const key = (code: string, ...held: ("ctrlKey" | "shiftKey" | "altKey" | "metaKey")[]) => ({
+  ...{ code, ctrlKey: false, shiftKey: false, altKey: false, metaKey: false },
+  ...Object.fromEntries(held.map((one) => [one, true])),
+});
+
+test("Ctrl + C copies what is selected, and interrupts where nothing is", () => {
+  expect(deed(key("KeyC", "ctrlKey"), true)).toBe("copy");
+  expect(deed(key("KeyC", "ctrlKey"), false)).toBeNull();
+});
+
+test("the keys of terminals and of Macs copy and paste too", () => {
+  expect(deed(key("KeyC", "ctrlKey", "shiftKey"), true)).toBe("copy");
+  expect(deed(key("KeyC", "metaKey"), true)).toBe("copy");
+  expect(deed(key("KeyV", "ctrlKey"), false)).toBe("paste");
+  expect(deed(key("KeyV", "metaKey"), false)).toBe("paste");
+});
+
+test("there is a way out for those who have no pointer", () => {
+  expect(deed(key("Period", "ctrlKey", "shiftKey"), false)).toBe("leave");
+});
+
+test("Esc, Tab and letters go to the shell", () => {
+  for (const one of [
+    key("Escape"),
+    key("Tab"),
+    key("KeyC"),
+    key("KeyV"),
+    key("KeyD", "ctrlKey"),
+    key("KeyV", "altKey"),
+  ])
+    expect(deed(one, false)).toBeNull();
+});
+
+test("a letter after the Ctrl key of the bar is a control character", () => {
+  expect(["c", "C", "[", " ", "é", "ab"].map(controlled)).toEqual(["\x03", "\x03", "\x1b", "\0", "é", "ab"]);
+});
+
+test("the login link is found while Claude waits for the code, in both its shapes", () => {
+  const short = "https://claude.ai/oauth/authorize?z-abc_DEF";
+  const long = "https://claude.com/cai/oauth/authorize?code=true&state=x";
+  const waits = "Paste code here if prompted >";
+  expect(loginLink(["$ claude authenticate", "If the browser didn't open, visit:", short, waits])).toBe(short);
+  expect(loginLink([`visit: ${long}`, `${waits} abc`, ""])).toBe(long);
+});
+
+test("it is gone once the login is over, and no other address takes its place", () => {
+  const link = "https://claude.ai/oauth/authorize?z-abc";
+  expect(loginLink([link, "Paste code here if prompted > x", "Login successful."])).toBeNull();
+  expect(loginLink(["https://claude.ai.evil.example/oauth/authorize?x", "Paste code here"])).toBeNull();
+  expect(loginLink(["javascript:https://evil.example", "Paste code here"])).toBeNull();
+});
+
+test("a title can neither break its line nor turn it around", () => {
+  expect(shownTitle("a\u202eb\nc\u0007<b>")).toBe("abc<b>");
+  expect(shownTitle("x".repeat(500))).toHaveLength(60);
+});

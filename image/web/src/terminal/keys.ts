@@ -1,0 +1,34 @@
+// Keys that mean something else in a browser's terminal than what the shell would get.
+
+type Key = Pick<KeyboardEvent, "code" | "ctrlKey" | "shiftKey" | "altKey" | "metaKey">;
+
+/**
+ * Copying and pasting as everywhere else: Ctrl + C copies where something is selected and interrupts where nothing is,
+ * Ctrl + V pastes. Ctrl + Shift + . leaves the terminal, since Tab and Esc go to the shell.
+ */
+export function deed(key: Key, hasSelection: boolean): "copy" | "paste" | "leave" | null {
+  const { ctrlKey, metaKey, altKey, shiftKey, code } = key;
+  if (altKey || ctrlKey === metaKey) return null;
+  if (code === "KeyC" && hasSelection) return "copy";
+  if (code === "KeyC" && ctrlKey && shiftKey) return "copy";
+  if (code === "KeyV") return "paste";
+  if (code === "Period" && ctrlKey && shiftKey) return "leave";
+  return null;
+}
+
+/** A letter as it is with Ctrl held; anything else as it is. */
+export function controlled(text: string): string {
+  const code = text.toUpperCase().charCodeAt(0);
+  if (text.length !== 1 || !(code >= 0x40 && code <= 0x5f)) return text === " " ? "\0" : text;
+  return String.fromCharCode(code & 0x1f);
+}
+
+export const BAR: readonly [label: string, name: string, keys: string][] = [
+  ["Esc", "Escape", "\x1b"],
+  ["Tab", "Tab", "\t"],
+  ["←", "Left", "\x1b[D"],
+  ["↑", "Up", "\x1b[A"],
+  ["↓", "Down", "\x1b[B"],
+  ["→", "Right", "\x1b[C"],
+  ["^C", "Ctrl C, interrupt", "\x03"],
+];

@@ -1,0 +1,207 @@
+// xterm, as this page uses it.
+
+import { signal } from "@preact/signals";
+import { FitAddon } from "@xterm/addon-fit";
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import { Terminal } from "@xterm/xterm";
+import { isWebLink } from "../link";
+import { copy } from "../parts/clipboard";
+import { toast } from "../parts/toast";
+import { device } from "../storage";
+import { controlled, deed } from "./keys";
+import { loginLink } from "./login";
+import { shownTitle } from "./shells";
+import { styleSpansByObject, withAdoptedStyles } from "./styles";
+import type { Screen as Drawn } from "./wire";
+
+const NARROW_PX = 600;
+const SCROLLBACK = 10_000;
+const LINES_READ = 60;
+const QUIET_MS = 150;
+const FONT =
+  "ui-monospace, SFMono-Regular, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace";
+const COLOURS = {
+  background: "#14171a",
+  foreground: "#e4e7e5",
+  cursor: "#7fd6c4",
+  cursorAccent: "#14171a",
+  selectionBackground: "#3d5a66",
+  black: "#2b3033",
+  red: "#f07f78",
+  green: "#86cf93",
+  yellow: "#e6c473",
+  blue: "#7fb2f0",
+  magenta: "#cf9be6",
+  cyan: "#74cfd4",
+  white: "#d5d9d6",
+  brightBlack: "#7b8488",
+  brightRed: "#ff9d96",
+  brightGreen: "#a5e5ae",
+  brightYellow: "#f5da96",
+  brightBlue: "#a3caff",
+  brightMagenta: "#e2bbf5",
+  brightCyan: "#9be6ea",
+  brightWhite: "#ffffff",
+};
+
+styleSpansByObject();
+
+export interface ScreenEvents {
+  typed(text: string): void;
+  typedBytes(bytes: Uint8Array): void;
+  fits(cols: number, rows: number): void;
+  titled(title: string): void;
+  /** Where a link leads that the pointer is on. */
+  pointsAt(address: string): void;
+  loginLink(address: string | null): void;
+  leave(): void;
+}
+
+export class Screen implements Drawn {
+  /** The next letter is sent as if Ctrl were held: for keyboards without it. */
+  readonly ctrl = signal(false);
+  private readonly terminal: Terminal;
+  private readonly fit = new FitAddon();
+  private readonly watch: ResizeObserver;
+  private reading: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    box: HTMLElement,
+    private readonly events: ScreenEvents,
+  ) {
+    this.terminal = new Terminal({
+      fontFamily: FONT,
+      fontSize: innerWidth < NARROW_PX ? 12.5 : 14,
+      lineHeight: 1.2,
+      scrollback: SCROLLBACK,
+      cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
+      screenReaderMode: device.get("screen-reader", false),
+      linkHandler: { ...this.linkEvents(), activate: follow, allowNonHttpProtocols: false },
+      macOptionIsMeta: true,
+      theme: COLOURS,
+    });
+    this.terminal.loadAddon(this.fit);
+    this.terminal.loadAddon(new WebLinksAddon(follow, this.linkEvents()));
+    withAdoptedStyles(() => this.terminal.open(box));
+    this.listen();
+    this.watch = new ResizeObserver(() => this.measure());
+    this.watch.observe(box);
+    this.measure();
+  }
+
+  draw(bytes: Uint8Array, drawn: () => void): void {
+    this.terminal.write(bytes, drawn);
+  }
+
+  settled(then: () => void): void {
+    this.terminal.write("", then);
+  }
+
+  clear(): void {
+    this.terminal.reset();
+  }
+
+  resize(cols: number, rows: number): void {
+    this.terminal.resize(cols, rows);
+  }
+
+  focus(): void {
+    this.terminal.focus();
+  }
+
+  paste(text: string): void {
+    this.terminal.paste(text);
+  }
+
+  /** A key of the bar: arrows differ while a program has the whole screen. */
+  press(keys: string): void {
+    const isArrow = keys.startsWith("\x1b[") && keys.length === 3;
+    const isApplication = this.terminal.modes.applicationCursorKeysMode;
+    this.events.typed(isArrow && isApplication ? keys.replace("[", "O") : keys);
+  }
+
+  setScreenReader(isOn: boolean): void {
+    device.set("screen-reader", isOn);
+    this.terminal.options.screenReaderMode = isOn;
+  }
+
+  dispose(): void {
+    clearTimeout(this.reading);
+    this.watch.disconnect();
+    this.terminal.dispose();
+  }
+
+  private listen(): void {
+    this.terminal.onData((text) => {
+      const keys = this.ctrl.peek() ? controlled(text) : text;
+      this.ctrl.value = false;
+      this.events.typed(keys);
+    });
+    this.terminal.onBinary((text) => this.events.typedBytes(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
+    this.terminal.onTitleChange((title) => this.events.titled(shownTitle(title)));
+    this.terminal.onWriteParsed(() => {
+      clearTimeout(this.reading);
+      this.reading = setTimeout(() => this.events.loginLink(loginLink(this.lastLines())), QUIET_MS);
+    });
+    this.terminal.attachCustomKeyEventHandler((event) => this.key(event));
+  }
+
+  /** True where xterm is to handle the key. */
+  private key(event: KeyboardEvent): boolean {
+    switch (deed(event, this.terminal.hasSelection())) {
+      case "copy":
+        if (event.type === "keydown") this.copySelection();
+        event.preventDefault();
+        return false;
+      case "paste":
+        return false; // the browser's own paste reaches xterm, in brackets where the program wants them
+      case "leave":
+        if (event.type === "keydown") this.events.leave();
+        event.preventDefault();
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  private copySelection(): void {
+    const text = this.terminal.getSelection();
+    this.terminal.clearSelection();
+    void copy(text).then((done) => {
+      if (done) toast.value = { text: "Copied" };
+      this.focus();
+    });
+  }
+
+  /** Tells how much there is room for. */
+  measure(): void {
+    const room = this.fit.proposeDimensions();
+    if (room && room.cols > 1 && room.rows > 1) this.events.fits(room.cols, room.rows);
+  }
+
+  /** The last lines up to the cursor, joined where they were only wrapped. */
+  private lastLines(): string[] {
+    const { active } = this.terminal.buffer;
+    const end = active.baseY + active.cursorY;
+    const lines: string[] = [];
+    for (let row = Math.max(0, end - LINES_READ); row <= end; row++) {
+      const line = active.getLine(row);
+      const text = line?.translateToString(true) ?? "";
+      if (line?.isWrapped && lines.length) lines.push((lines.pop() ?? "") + text);
+      else lines.push(text);
+    }
+    return lines;
+  }
+
+  private linkEvents() {
+    return {
+      hover: (_: MouseEvent, address: string) => this.events.pointsAt(address.slice(0, 300)),
+      leave: () => this.events.pointsAt(""),
+    };
+  }
+}
+
+function follow(event: MouseEvent, address: string): void {
+  event.preventDefault();
+  if (isWebLink(address)) window.open(address, "_blank", "noopener,noreferrer");
+}

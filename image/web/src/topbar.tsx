@@ -1,0 +1,70 @@
+import { useState } from "preact/hooks";
+import { currentTitle } from "./conversations";
+import { Icon } from "./parts/icon";
+import { current, drawerOpen, inSettings, toChat } from "./place";
+import { device } from "./storage";
+
+export interface SidebarState {
+  isHidden: boolean;
+  toggle: () => void;
+}
+
+/** Whether she has put the sidebar away, on a screen that has room for it. */
+export function useSidebar(): SidebarState {
+  const [isHidden, setHidden] = useState(() => device.get("sidebar-hidden", false));
+  const toggle = () => {
+    device.set("sidebar-hidden", !isHidden);
+    setHidden(!isHidden);
+  };
+  return { isHidden, toggle };
+}
+
+export function Topbar({ sidebar }: { sidebar: SidebarState }) {
+  return (
+    <header class="topbar">
+      <button
+        type="button"
+        class="mini only-narrow"
+        aria-label="Show conversations"
+        aria-expanded={drawerOpen.value}
+        onClick={() => {
+          drawerOpen.value = true;
+        }}
+      >
+        <Icon name="menu" />
+      </button>
+      {sidebar.isHidden && (
+        <button
+          type="button"
+          class="mini only-broad"
+          aria-label="Show sidebar"
+          title="Show sidebar"
+          onClick={sidebar.toggle}
+        >
+          <Icon name="panel" />
+        </button>
+      )}
+      <Title />
+      <button
+        type="button"
+        class={`mini ${sidebar.isHidden ? "" : "only-narrow"}`}
+        aria-label="Start a new chat"
+        title="New chat"
+        onClick={() => toChat()}
+      >
+        <Icon name="pencil" />
+      </button>
+    </header>
+  );
+}
+
+/** A new chat and the settings have their own on the page. */
+function Title() {
+  if (inSettings.value || !current.value) return <span class="grow" />;
+  const title = currentTitle.value;
+  return (
+    <h1 class="topbar-title" dir="auto">
+      {title || <span class="unseen">Conversation</span>}
+    </h1>
+  );
+}

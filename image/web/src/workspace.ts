@@ -1,0 +1,70 @@
+// Whose workspace this is, whether Claude is connected, and what she chose in the settings.
+
+import { computed, signal } from "@preact/signals";
+import { ask, attempt } from "./http";
+import { live } from "./live";
+import type { Auth, Boot, Settings } from "./protocol";
+import { device } from "./storage";
+
+const DEFAULTS: Settings = {
+  display_name: "",
+  theme: "system",
+  text_size: "medium",
+  enter_sends: true,
+  detail: "clean",
+  permission_mode: "default",
+  model: "",
+};
+
+export const boot = signal<Boot | null>(null);
+export const auth = signal<Auth | null>(null);
+/** What was chosen last, until the server says what holds. */
+export const settings = signal<Settings>({ ...DEFAULTS, ...device.get<Partial<Settings>>("settings", {}) });
+
+export const isSignedIn = computed(() => auth.value?.state === "signed_in");
+export const isSignedOut = computed(() => auth.value?.state === "signed_out");
+/** How she is greeted: the name that she chose, or the first of those that she was given. */
+export const greetedAs = computed(() => settings.value.display_name || boot.value?.user.name.split(" ")[0] || "");
+
+live.on("hello", ({ boot: now }) => {
+  boot.value = now;
+  auth.value = now.auth;
+  keep(now.settings);
+});
+live.on("auth", (message) => {
+  auth.value = message.auth;
+});
+live.on("settings", (message) => keep(message.settings));
+
+function keep(now: Settings): void {
+  settings.value = now;
+  device.set("settings", now);
+}
+
+/** Shown at once; taken back where the server refuses. */
+export async function change(part: Partial<Settings>): Promise<void> {
+  const before = settings.value;
+  settings.value = { ...before, ...part };
+  keep((await attempt(ask<Settings>("PUT", "/api/settings", part))) ?? before);
+}
+
+/** Asks Claude Code itself whether it is logged in. */
+export async function checkAuth(): Promise<void> {
+  const now = await attempt(ask<Auth>("GET", "/api/auth?fresh=1"));
+  if (now) auth.value = now;
+}
+
+export async function logOut(): Promise<void> {
+  const now = await attempt(ask<Auth>("POST", "/api/auth/logout"));
+  if (now) auth.value = now;
+}
+
+/** "Connected as ana@example.com · Max plan". */
+export function authWords(now: Auth | null): string {
+  if (!now || now.state === "checking") return "Checking …";
+  if (now.state === "signed_out") return "Not connected";
+  const who = now.email ? ` as ${now.email}` : now.method === "api_key" ? " with an API key" : "";
+  return `Connected${who}${now.plan ? ` · ${capital(now.plan)} plan` : ""}`;
+}
+
+const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
