@@ -13,17 +13,23 @@ import tests.verbs
 from docs import written
 from fly import console
 from fly.console import say, step, verb
+from fly.desk import Desk, desk, image_reference
 from fly.ledger import READY, Ledger, Workspace
 from fly.local import process
 from fly.plan import Person
 from fly.provision import draft, page_probe, wait_for_page
 from fly.settings import VARIABLES, Settings
-from fly.verbs import Desk, desk, image_reference, make, show
+from fly.verbs import make, show
 from image.build import build_image, remove_images
 from image.engine import find_engine, stop_started_engine
 from image.leftovers import remove_labelled
 
 ROOT = Path(__file__).resolve().parent
+VERBS = (
+    fly.verbs,
+    image.verbs,
+    tests.verbs,
+)
 
 
 @verb()
@@ -154,6 +160,6 @@ def docs(context: Context) -> None:
 
 
 ns.add_task(docs)
-for module in (fly.verbs, image.verbs, tests.verbs):
+for module in VERBS:
     for task in Collection.from_module(module).tasks.values():
         ns.add_task(task)

@@ -26,11 +26,11 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fly.client import Client
+from fly.desk import image_reference
 from fly.ledger import Ledger
 from fly.plan import Person
 from fly.provision import draft, provision
 from fly.settings import Settings, choose_platform
-from fly.verbs import image_reference
 from tests.support.operator import Operator
 
 IMAGE = "my-jarvis:latest"
