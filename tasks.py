@@ -41,7 +41,13 @@ def up(context: Context) -> None:
     with step("Image") as report:
         build_image(engine, report=report)
     with step("Embedded platform"):
-        process.ensure_running(settings.platform_dir, settings.api_port, settings.door_port)
+        process.ensure_running(
+            settings.platform_dir,
+            settings.api_port,
+            settings.door_port,
+            settings.door_certificate,
+            settings.door_key,
+        )
     with desk("local") as here:
         workspace = _first_user(here)
         with step("Her page"):

@@ -32,6 +32,7 @@ from fly.errors import (
     Unreachable,
 )
 from fly.model import (
+    Activity,
     App,
     Event,
     Exec,
@@ -304,6 +305,12 @@ class Client:
         params = {name: value for name, value in {"next_token": token, "instance": instance}.items() if value}
         url = f"{self.platform.logs_url}/api/v1/apps/{quote(app, safe='')}/logs"
         return self._get(url, LogPage.from_json, params)
+
+    def activity(self, machine: str) -> Activity | None:
+        """Why a machine is awake, or asleep; None on Fly, which does not tell."""
+        if self.platform.kind == "fly":
+            return None
+        return self._get(f"/_local/machines/{quote(machine, safe='')}/activity", Activity.from_json)
 
     # --- one request ------------------------------------------------------------------------------
 

@@ -278,6 +278,27 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """Why a machine is awake, as the embedded platform tells it; Fly keeps that to itself."""
+
+    is_awake: bool
+    why: str
+    connections: int = 0
+    sleeps_in_s: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Activity":
+        found = _object(data, "what a machine is busy with")
+        sleeps_in_s = found.get("sleeps_in_s")
+        return cls(
+            is_awake=found.get("awake") is True,
+            why=_needed(found, "why", "what a machine is busy with"),
+            connections=_number(found, "open_connections"),
+            sleeps_in_s=float(sleeps_in_s) if isinstance(sleeps_in_s, int | float) else None,
+        )
+
+
+@dataclass(frozen=True)
 class LogLine:
     timestamp: str
     message: str

@@ -1,27 +1,49 @@
 """Whether a workspace's page answers, asked the way that its user's browser would ask."""
 
+import ssl
+from pathlib import Path
+
 import httpx
 
 from fly.plan import HEALTH_PATH
 
 
-def trouble_at(url: str, door_url: str = "", *, timeout_s: float = 20) -> str:
+def trouble_at(
+    url: str, door_url: str = "", certificate: Path | None = None, *, timeout_s: float = 20
+) -> str:
     """What is wrong with the page at `url`, in a few words; empty when it answers.
 
     With `door_url` the connection goes there, and the Host header names the page: then the embedded
-    platform's names need no resolver.
+    platform's names need no resolver. `certificate` is trusted besides those that everybody trusts.
     """
     base = door_url or url
     try:
-        host = httpx.URL(url).netloc.decode("ascii")
+        page = httpx.URL(url)
+        host = page.netloc.decode("ascii")
         # A connection of its own for every probe: what is asked is what a stranger would see.
-        with httpx.Client(trust_env=not door_url, timeout=httpx.Timeout(timeout_s, connect=5)) as http:
-            answer = http.get(base.rstrip("/") + HEALTH_PATH, headers={"host": host})
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        with httpx.Client(
+            verify=_trust(certificate),
+            trust_env=not door_url,
+            timeout=httpx.Timeout(timeout_s, connect=5),
+        ) as http:
+            answer = http.get(
+                base.rstrip("/") + HEALTH_PATH, headers={"host": host}, extensions={"sni_hostname": page.host}
+            )
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return str(error) or type(error).__name__
     if answer.status_code != 200:
         return f"{answer.status_code} {answer.reason_phrase}"
     return "" if _is_healthy(answer) else "something else than the page answers there"
+
+
+def _trust(certificate: Path | None) -> ssl.SSLContext | bool:
+    if certificate is None:
+        return True
+    trusted = ssl.create_default_context()
+    trusted.load_verify_locations(cafile=certificate)
+    # A local certificate's authority need not be known here: the certificate itself is.
+    trusted.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return trusted
 
 
 def _is_healthy(answer: httpx.Response) -> bool:

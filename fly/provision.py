@@ -75,7 +75,7 @@ def fly_toml(plan: Plan) -> str:
 
 def page_probe(platform: Platform) -> Probe:
     """Asks the platform's pages as a browser would."""
-    return partial(trouble_at, door_url=platform.door_url)
+    return partial(trouble_at, door_url=platform.door_url, certificate=platform.door_certificate)
 
 
 # --- making ---------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ VARIABLES: Mapping[str, str] = {
     "JARVIS_REGION": "the region of new workspaces (default `iad`)",
     "JARVIS_API_PORT": "the embedded platform's API (default 4280)",
     "JARVIS_DOOR_PORT": "the embedded platform's pages (default 8080)",
+    "JARVIS_DOOR_CERTIFICATE": "a certificate (PEM) for the embedded pages: they are then served over https",
+    "JARVIS_DOOR_KEY": "its private key (PEM)",
     "JARVIS_USER": "whom `invoke up` makes the first workspace for (default `Lilach <lilach@example.com>`)",
 }
 FLY_API_URL = "https://api.machines.dev"
@@ -62,6 +64,8 @@ class Platform:
     logs_url: str
     door_url: str = ""
     """Where the embedded platform's pages are reached, told apart by their Host header; empty on Fly."""
+    door_certificate: Path | None = None
+    """What its pages prove themselves with, where they are served over https."""
     state_dir: Path | None = None
     pid: int = 0
 
@@ -98,6 +102,8 @@ class Settings:
     region: str = "iad"
     api_port: int = 4280
     door_port: int = 8080
+    door_certificate: Path | None = None
+    door_key: Path | None = None
     user_name: str = "Lilach"
     user_email: str = "lilach@example.com"
 
@@ -120,6 +126,8 @@ class Settings:
             region=given["JARVIS_REGION"] or "iad",
             api_port=_port("JARVIS_API_PORT", given["JARVIS_API_PORT"] or "4280"),
             door_port=_port("JARVIS_DOOR_PORT", given["JARVIS_DOOR_PORT"] or "8080"),
+            door_certificate=_file("JARVIS_DOOR_CERTIFICATE", given["JARVIS_DOOR_CERTIFICATE"]),
+            door_key=_file("JARVIS_DOOR_KEY", given["JARVIS_DOOR_KEY"]),
             user_name=user_name,
             user_email=user_email,
         )
@@ -172,6 +180,7 @@ def _embedded(settings: Settings) -> Platform:
             org=settings.org,
             logs_url=_url("api_url", facts["api_url"]),
             door_url=_url("door_url", facts["door_url"]),
+            door_certificate=Path(facts["door_certificate"]) if facts.get("door_certificate") else None,
             state_dir=Path(str(facts["state_dir"])),
             pid=int(facts["pid"]),
         )
@@ -205,6 +214,15 @@ def _url(name: str, text: object) -> str:
     if not sound:
         raise SettingsError(f"{name} is not an address: {text!r}.", hint="such as https://api.machines.dev")
     return str(text).rstrip("/")
+
+
+def _file(name: str, text: str) -> Path | None:
+    if not text:
+        return None
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise SettingsError(f"{name} names no file: {text}.", hint="the path of a PEM file")
+    return path
 
 
 def _port(name: str, text: str) -> int:

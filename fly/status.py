@@ -1,13 +1,13 @@
 """Workspaces beside what the platform says about their machines at this moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fly.client import Client
 from fly.errors import NotFound
 from fly.ledger import READY, Workspace
-from fly.model import Machine
+from fly.model import Activity, Machine
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Status:
 
     workspace: Workspace
     machine: Machine | None
+    activity: Activity | None = None
+    """Why it is awake; told where one workspace was asked about, by the embedded platform alone."""
 
     @property
     def state(self) -> str:
@@ -27,19 +29,22 @@ class Status:
     def to_json(self) -> dict[str, Any]:
         """What programs read."""
         checks = self.machine.checks if self.machine else ()
-        return self.workspace.to_json() | {
+        told = self.workspace.to_json() | {
             "machine_state": self.state,
             "checks": [{"name": one.name, "status": one.status, "output": one.output} for one in checks],
         }
+        return told | (asdict(self.activity) if self.activity else {})
 
 
 def status(client: Client, workspace: Workspace) -> Status:
-    """One workspace, asked about directly: also its checks and its latest events."""
+    """One workspace, asked about directly: also its checks, its latest events and why it is awake."""
+    if not workspace.machine_id:
+        return Status(workspace, None)
     try:
-        machine = client.machine(workspace.app, workspace.machine_id) if workspace.machine_id else None
+        machine = client.machine(workspace.app, workspace.machine_id)
+        return Status(workspace, machine, client.activity(workspace.machine_id))
     except NotFound:
-        machine = None
-    return Status(workspace, machine)
+        return Status(workspace, None)
 
 
 def statuses(client: Client, workspaces: Sequence[Workspace]) -> list[Status]:

@@ -13,6 +13,7 @@ from fly import console
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.ledger import Workspace
+from fly.model import Activity
 from fly.plan import Person, Plan
 from fly.provision import destroy as destroy_workspace
 from fly.provision import draft, fly_toml
@@ -238,8 +239,17 @@ def _show_status(found: Status) -> None:
         (f"Check {check.name}", f"{check.status} {check.output[:60]}")
         for check in (machine.checks if machine else ())
     ]
+    rows += _activity_rows(found.activity) if found.activity else []
     rows += [("Left behind", row.left_behind)] if row.left_behind else []
     console.box(row.name, rows)
+
+
+def _activity_rows(activity: Activity) -> list[tuple[str, str]]:
+    if not activity.is_awake:
+        return [("Activity", activity.why)]
+    soon = activity.sleeps_in_s
+    sleeps = "when it is told to" if soon is None else f"in {soon:.0f} s, if nothing more happens"
+    return [("Awake because", activity.why), ("Sleeps", sleeps)]
 
 
 @verb(help={"name": NAME_HELP, "platform": PLATFORM_HELP})

@@ -39,6 +39,10 @@ def _options() -> tuple[Options, Path | None]:
     parser.add_argument(
         "--door-port", type=_port, default=8080, help="0 for any free one (default: %(default)s)"
     )
+    parser.add_argument(
+        "--certificate", type=Path, help="a certificate (PEM): the door then speaks https; needs --key"
+    )
+    parser.add_argument("--key", type=Path, help="its private key (PEM)")
     parser.add_argument("--log", type=Path, help="a file to log to instead of stderr")
     parser.add_argument(
         "--idle-after",
@@ -56,12 +60,16 @@ def _options() -> tuple[Options, Path | None]:
         help="another label for all that it makes in the engine",
     )
     given = parser.parse_args()
+    if bool(given.certificate) is not bool(given.key):
+        parser.error("--certificate and --key belong together")
     options = Options(
         state_dir=given.state_dir.resolve(),
         api_port=given.api_port,
         door_port=given.door_port,
         idle_after_s=given.idle_after,
         labels=dict(given.label),
+        certificate=given.certificate.resolve() if given.certificate else None,
+        key=given.key.resolve() if given.key else None,
     )
     return options, given.log
 

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,13 @@ def is_running(state_dir: Path) -> bool:
     return _holder(state_dir) is not None
 
 
-def ensure_running(state_dir: Path, api_port: int, door_port: int) -> dict[str, Any]:
+def ensure_running(
+    state_dir: Path,
+    api_port: int,
+    door_port: int,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> dict[str, Any]:
     """What `platform.json` of this folder says; starts a platform, in a session of its own, if none runs.
 
     *Errors*: PlatformError, with the last lines of its log.
@@ -44,7 +50,10 @@ def ensure_running(state_dir: Path, api_port: int, door_port: int) -> dict[str, 
     except OSError as error:
         raise PlatformError(f"The embedded platform can not use {state_dir}: {error.strerror}.") from error
     (state_dir / "platform.json").unlink(missing_ok=True)
-    return _until_ready(state_dir, _spawn(state_dir, api_port, door_port))
+    options = ["--api-port", str(api_port), "--door-port", str(door_port)]
+    if certificate and key:
+        options += ["--certificate", str(certificate), "--key", str(key)]
+    return _until_ready(state_dir, _spawn(state_dir, options))
 
 
 def stop(state_dir: Path) -> bool:
@@ -114,7 +123,7 @@ class _Detached(subprocess.Popen[bytes]):
         """Nothing is wrong with one that still runs."""
 
 
-def _spawn(state_dir: Path, api_port: int, door_port: int) -> "subprocess.Popen[bytes]":
+def _spawn(state_dir: Path, options: Sequence[str]) -> "subprocess.Popen[bytes]":
     root = Path(__file__).resolve().parents[2]
     command = [
         sys.executable,
@@ -125,7 +134,7 @@ def _spawn(state_dir: Path, api_port: int, door_port: int) -> "subprocess.Popen[
         "--log",
         str(log_path(state_dir)),
     ]
-    command += ["--api-port", str(api_port), "--door-port", str(door_port)]
+    command += options
     output = os.open(state_dir / "platform.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return _Detached(

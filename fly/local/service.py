@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import sqlite3
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,9 @@ class Options:
     """How long after its last use a machine is put to sleep."""
     labels: Mapping[str, str]
     """What containers, volumes and networks carry besides our own labels."""
+    certificate: Path | None = None
+    """PEM, with its `key`: the door then speaks https."""
+    key: Path | None = None
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +66,8 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         door = await _open_door(parts.machines, options, stack)
         about = {
             "api_url": f"http://{LOOPBACK}:{listening.getsockname()[1]}",
-            "door_url": f"http://{LOOPBACK}:{door.port}",
+            "door_url": f"{'https' if options.certificate else 'http'}://{LOOPBACK}:{door.port}",
+            "door_certificate": str(options.certificate) if options.certificate else None,
             "token": token(folder),
             "state_dir": str(folder),
             "pid": os.getpid(),
@@ -185,13 +190,28 @@ def _listening(port: int) -> socket.socket:
 
 async def _open_door(machines: Machines, options: Options, stack: contextlib.AsyncExitStack) -> Door:
     limits = Limits(idle=Rule(idle_after_s=options.idle_after_s), drain_s=FAREWELL_S)
-    door = Door(machines, LOOPBACK, options.door_port, limits)
+    door = Door(machines, LOOPBACK, options.door_port, limits, tls=_tls(options))
     try:
         await door.start()
     except OSError as error:
         raise _port_taken(options.door_port, "door", error) from error
     stack.push_async_callback(door.stop)
     return door
+
+
+def _tls(options: Options) -> ssl.SSLContext | None:
+    if not options.certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.certificate, options.key)
+    except (OSError, ssl.SSLError) as error:
+        raise PlatformError(
+            f"The door can not use the certificate {options.certificate}: {error}.",
+            hint="a PEM file with the certificate, and one with its key",
+        ) from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _port_taken(port: int, whose: str, error: OSError) -> PlatformError:

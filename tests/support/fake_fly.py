@@ -426,6 +426,13 @@ def wait_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) ->
     return {"ok": True, "state": wanted}
 
 
+@route("GET", "/_local/machines/{machine}/activity")
+def activity(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    awake = fly.machines[names["machine"]]["state"] == "started"
+    why = "last used 3 s ago" if awake else "asleep"
+    return {"awake": awake, "why": why, "open_connections": 0, "sleeps_in_s": 297.0 if awake else None}
+
+
 @route("GET", "/v1/orgs/{org}/machines")
 def list_org_machines(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
     machines = [

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -70,8 +70,9 @@ def _tar(files: Mapping[str, str]) -> BytesIO:
 class Platform:
     """One `python -m fly.local`; start, stop and kill it as a test likes."""
 
-    def __init__(self, folder: Path, run: Run) -> None:
+    def __init__(self, folder: Path, run: Run, options: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._options = options
         self._run = run
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -84,7 +85,7 @@ class Platform:
         """Returns when it answers."""
         labels = [f"--label={name}={value}" for name, value in self._run.labels.items()]
         command = [sys.executable, "-m", "fly.local", "--state-dir", str(self.folder), *labels]
-        command += ["--api-port=0", "--door-port=0", "--log", str(self._log)]
+        command += ["--api-port=0", "--door-port=0", "--log", str(self._log), *self._options]
         (self.folder / "platform.json").unlink(missing_ok=True)
         process = self._process = subprocess.Popen(command, cwd=ROOT)
         gone = lambda: f"it exited with {process.returncode}" if process.poll() is not None else ""  # noqa: E731
@@ -127,9 +128,9 @@ class Platform:
 
 
 @contextmanager
-def running_platform(folder: Path, run: Run) -> Iterator[Platform]:
+def running_platform(folder: Path, run: Run, *options: str) -> Iterator[Platform]:
     """A platform that ends with the block, and all its apps with it."""
-    platform = Platform(folder, run)
+    platform = Platform(folder, run, options)
     try:
         yield platform.start()
         with platform.client() as client:

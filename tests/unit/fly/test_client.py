@@ -146,7 +146,7 @@ VERBS: dict[str, tuple[Callable[[Client], Any], str, Any]] = {
     "release_lease": (lambda c: c.release_lease("a", "m", "n"), "DELETE /apps/a/machines/m/lease", {}),
     "regions": (lambda c: c.regions(), "GET /platform/regions", {"Regions": [{"code": "iad"}]}),
 }
-NOT_OF_THE_DOCUMENT = {"logs", "leased", "close"}
+NOT_OF_THE_DOCUMENT = {"activity", "logs", "leased", "close"}
 
 
 def shown(request: httpx.Request) -> str:

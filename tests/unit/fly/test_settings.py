@@ -39,7 +39,10 @@ def test_an_empty_environment_has_defaults_for_everything() -> None:
     assert not settings.token
 
 
-def test_every_variable_that_is_promised_is_read() -> None:
+def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    for file in (certificate, key):
+        file.touch()
     given = {
         "FLY_API_TOKEN": TOKEN,
         "FLY_ORG": "acme",
@@ -50,6 +53,8 @@ def test_every_variable_that_is_promised_is_read() -> None:
         "JARVIS_REGION": "fra",
         "JARVIS_API_PORT": "1",
         "JARVIS_DOOR_PORT": "2",
+        "JARVIS_DOOR_CERTIFICATE": str(certificate),
+        "JARVIS_DOOR_KEY": str(key),
         "JARVIS_USER": "Dan <dan@example.com>",
     }
     assert set(given) == set(VARIABLES)
@@ -62,6 +67,7 @@ def test_every_variable_that_is_promised_is_read() -> None:
     )
     assert (settings.home, settings.image, settings.region) == (ROOT / "state", "image@sha256:1", "fra")
     assert (settings.api_port, settings.door_port) == (1, 2)
+    assert (settings.door_certificate, settings.door_key) == (certificate, key)
     assert (settings.user_name, settings.user_email) == ("Dan", "dan@example.com")
 
 
@@ -79,6 +85,7 @@ def test_every_variable_that_is_promised_is_read() -> None:
         ("FLY_API_BASE_URL", "http://host:port"),
         ("FLY_API_TOKEN", "two\nlines"),
         ("FLY_API_TOKEN", "schlüssel"),
+        ("JARVIS_DOOR_CERTIFICATE", "/no/such/file.pem"),
         ("JARVIS_USER", "Lilach"),
     ],
 )

@@ -1,8 +1,13 @@
 """Workspaces beside what their machines do."""
 
+from dataclasses import replace
+
+import httpx
+
+from fly.client import Client
 from fly.plan import Person
 from fly.status import status, statuses
-from tests.support.world import World
+from tests.support.world import PLATFORM, World
 
 
 def test_one_workspace_is_told_with_its_machine(world: World) -> None:
@@ -40,3 +45,17 @@ def test_many_are_told_with_one_list(world: World) -> None:
 def test_nobody_costs_no_request(world: World) -> None:
     assert statuses(world.client, []) == []
     assert world.fly.calls == []
+
+
+def test_one_workspace_tells_why_it_is_awake(world: World) -> None:
+    workspace = world.provision()
+    embedded = Client(replace(PLATFORM, kind="local"), transport=httpx.MockTransport(world.fly.handle))
+    told = status(embedded, workspace).to_json()
+    assert told.items() >= {"is_awake": True, "why": "last used 3 s ago", "sleeps_in_s": 297.0}.items()
+
+
+def test_fly_is_not_asked_why_a_machine_is_awake(world: World) -> None:
+    workspace = world.provision()
+    world.fly.calls.clear()
+    assert status(world.client, workspace).activity is None
+    assert not [call for call in world.fly.calls if call.path.startswith("/_local")]
