@@ -4,12 +4,13 @@
 
 Everything is real: the embedded platform as a process of its own, containers of the image, requests through
 the door. Beside each figure stands its floor, of the same run, with the engine alone: `docker unpause`
-and `docker start` up to the page's own answer, without the platform.
+up to the page's own answer, and `docker start` up to that of a static server in the same image.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import sys
@@ -34,6 +35,7 @@ from fly.settings import Settings, choose_platform
 from tests.support.operator import Operator
 
 IMAGE = "my-jarvis:latest"
+CROWD = 20
 
 
 def milliseconds(work: Callable[[], object]) -> float:
@@ -62,18 +64,35 @@ def floors(cycles: int) -> dict[str, dict[str, float]]:
     client: Any = docker.from_env(timeout=60)
     container = client.containers.run(IMAGE, detach=True, ports={"3000/tcp": ("127.0.0.1", None)})
     try:
-        suspended, stopped = [], []
+        suspended = []
         for _ in range(cycles):
             answered(_address(container))
             container.pause()
             suspended.append(milliseconds(lambda: (container.unpause(), answered(_address(container)))))
-        for _ in range(max(3, cycles // 5)):
-            container.stop()
-            stopped.append(milliseconds(lambda: (container.start(), answered(_address(container)))))
-        return {"suspended": summary(suspended), "stopped": summary(stopped)}
+        return {"suspended": summary(suspended), "stopped": static_server(client, max(3, cycles // 5))}
     finally:
         container.remove(force=True, v=True)
         client.close()
+
+
+def static_server(client: Any, times: int) -> dict[str, float]:
+    """The same image and engine, with as little as can answer: Python's own server of files."""
+    serve = [
+        "-c",
+        "mkdir -p /tmp/site && echo ok > /tmp/site/health && exec python3 -m http.server -d /tmp/site 3000",
+    ]
+    container = client.containers.create(
+        IMAGE, serve, entrypoint="sh", ports={"3000/tcp": ("127.0.0.1", None)}
+    )
+    try:
+        samples = []
+        for _ in range(times):
+            samples.append(milliseconds(lambda: (container.start(), answered(_address(container)))))
+            container.kill()
+            container.wait()
+        return summary(samples)
+    finally:
+        container.remove(force=True, v=True)
 
 
 def _address(container: Any) -> str:
@@ -106,6 +125,7 @@ def through_the_door(cycles: int) -> dict[str, dict[str, float]]:
                 "suspended": wake_from("suspend", "suspended", cycles),
                 "stopped": wake_from("stop", "stopped", max(3, cycles // 5)),
                 "provision to page": provisioning(operator),
+                f"{CROWD} woken at once": crowd(operator, api, about),
             }
             page.close()
             api.close()
@@ -125,6 +145,41 @@ def provisioning(operator: Operator) -> dict[str, float]:
             plan = draft(platform, Person(f"User {number}", f"user{number}@example.com"), image=image)
             samples.append(milliseconds(partial(provision, client, ledger, plan)))
     return summary(samples)
+
+
+def crowd(operator: Operator, api: httpx.Client, about: dict[str, Any]) -> dict[str, float]:
+    """Everybody's machine asleep, and everybody comes at the same moment: how long each of them waits."""
+    _fill(operator)
+    users = operator.reads("users")
+    for user in users:
+        machine = f"{about['api_url']}/v1/apps/{user['app']}/machines/{user['machine_id']}"
+        api.post(f"{machine}/suspend").raise_for_status()
+        api.get(f"{machine}/wait", params={"state": "suspended"}).raise_for_status()
+    return summary(asyncio.run(_all_at_once(about["door_url"], [user["url"] for user in users])))
+
+
+def _fill(operator: Operator) -> None:
+    settings = Settings.read({"JARVIS_HOME": str(operator.home)}, Path.cwd())
+    platform = choose_platform(settings, "local")
+    image = image_reference(settings, platform)
+    with Ledger(settings.ledger) as ledger, Client(platform) as client:
+        for number in range(CROWD - len(ledger.workspaces(platform.key))):
+            provision(
+                client, ledger, draft(platform, Person(f"C {number}", f"c{number}@example.com"), image=image)
+            )
+
+
+async def _all_at_once(door_url: str, urls: list[str]) -> list[float]:
+    async def visit(url: str) -> float:
+        began = time.perf_counter()
+        answer = await page.get(f"{door_url}/health", headers={"host": httpx.URL(url).netloc.decode()})
+        answer.raise_for_status()
+        return (time.perf_counter() - began) * 1000
+
+    async with httpx.AsyncClient(
+        timeout=60, trust_env=False, limits=httpx.Limits(max_connections=None)
+    ) as page:
+        return await asyncio.gather(*map(visit, urls))
 
 
 def main() -> None:
