@@ -15,6 +15,7 @@ from webapp.auth import Auth, Login
 from webapp.boot import boot_of, boot_routes
 from webapp.chat import Chat
 from webapp.config import Config
+from webapp.files.routes import Files
 from webapp.guard import Guard
 from webapp.health import health_routes
 from webapp.live import Live
@@ -38,6 +39,7 @@ class Server:
         self.login = Login(config, environment, self._auth_changed)
         self.terminals = Terminals(config.workspace, environment)
         self.chat = Chat(config, environment, self.live.publish, lambda: self.settings.current)
+        self.files = Files(config, environment, self.live.publish)
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = Assets(config.static)
         self._somebody_came = asyncio.Event()
@@ -52,7 +54,8 @@ class Server:
                 *self.settings.routes(),
                 *self.terminals.routes(),
                 *self.chat.routes(),
-                *self.live.routes(self._boot, self.chat, self._somebody_came.set),
+                *self.files.routes(),
+                *self.live.routes(self._boot, self.chat, self.files.watching, self._somebody_came.set),
                 *self._assets.routes(),
             ],
             exception_handlers={
@@ -75,7 +78,11 @@ class Server:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            closing = (("chat", self.chat.close()), ("terminals", self.terminals.close()))
+            closing = (
+                ("chat", self.chat.close()),
+                ("terminals", self.terminals.close()),
+                ("files", self.files.watching.close()),
+            )
             await asyncio.gather(*(_in_time(what, work) for what, work in closing))
 
     async def _warm(self) -> None:

@@ -33,6 +33,8 @@ def page_policy(script_hashes: Iterable[str] = (), style_hashes: Iterable[str] =
             f"script-src {scripts}",
             f"style-src {styles}",
             "img-src 'self' data: blob:",
+            "media-src 'self' blob:",
+            "frame-src 'self'",
             "font-src 'self'",
             "connect-src 'self'",
             "manifest-src 'self'",

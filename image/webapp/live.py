@@ -11,6 +11,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from webapp.boot import Boot
+from webapp.problem import Problem
 from webapp.websocket import (
     CLOSED_PROTOCOL_ERROR,
     CLOSED_TOO_FAR_BEHIND,
@@ -34,6 +35,13 @@ class Conversations(Protocol):
     def gone(self, session: str) -> None: ...
 
 
+class Watching(Protocol):
+    """What the socket needs of the files."""
+
+    async def watch(self, session: str, paths: object, reply: Callable[[Message], None]) -> None: ...
+    async def gone(self, session: str) -> None: ...
+
+
 class Live:
     """All pages that are open now."""
 
@@ -49,10 +57,12 @@ class Live:
         for socket in list(self._sockets):
             socket.enqueue(text)
 
-    def routes(self, boot: Boot, chat: Conversations, arrived: Callable[[], None]) -> list[WebSocketRoute]:
+    def routes(
+        self, boot: Boot, chat: Conversations, watching: Watching, arrived: Callable[[], None]
+    ) -> list[WebSocketRoute]:
         async def serve(websocket: WebSocket) -> None:
             await websocket.accept()
-            socket = _Socket(websocket, chat)
+            socket = _Socket(websocket, chat, watching)
             socket.reply({"type": "hello", "boot": boot()})
             self._sockets.add(socket)
             arrived()
@@ -67,9 +77,10 @@ class Live:
 class _Socket:
     """One page's socket; its queue is bounded: who falls too far behind is sent away, and comes back."""
 
-    def __init__(self, websocket: WebSocket, chat: Conversations) -> None:
+    def __init__(self, websocket: WebSocket, chat: Conversations, watching: Watching) -> None:
         self._websocket = websocket
         self._chat = chat
+        self._watching = watching
         self._session = uuid.uuid4().hex
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._overflow = asyncio.Event()
@@ -91,6 +102,7 @@ class _Socket:
             await close(self._websocket, CLOSED_PROTOCOL_ERROR)
         finally:
             self._chat.gone(self._session)
+            await self._watching.gone(self._session)
         if self._overflow.is_set():
             await close(self._websocket, CLOSED_TOO_FAR_BEHIND)
 
@@ -113,6 +125,8 @@ class _Socket:
             self.reply({"type": "pong"})
         elif kind in FOR_THE_CHAT:
             await self._ask_chat(message)
+        elif kind == "watch":
+            await self._watch(message)
         else:
             self._refuse(message, "unknown", "The server does not know this request.")
 
@@ -122,6 +136,12 @@ class _Socket:
         except Exception:
             log.exception("The chat failed on a request of the type %s", message["type"])
             self._refuse(message, "broken", "Something went wrong in the workspace.")
+
+    async def _watch(self, message: Message) -> None:
+        try:
+            await self._watching.watch(self._session, message.get("paths"), self.reply)
+        except Problem as problem:
+            self._refuse(message, problem.code, problem.message)
 
     def _refuse(self, message: Message, code: str, text: str) -> None:
         of, conversation = message.get("type"), message.get("conversation")

@@ -20,9 +20,9 @@ class Problem(Exception):  # noqa: N818 - the word of the standard for such answ
         self.message = message
         self.hint = hint
 
-    def response(self) -> Response:
+    def response(self, **more: object) -> Response:
         error = {"code": self.code, "message": self.message, "hint": self.hint}
-        return JSONResponse({"error": error}, self.status)
+        return JSONResponse({"error": error, **more}, self.status)
 
 
 def not_found(what: str) -> Problem:

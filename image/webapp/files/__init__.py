@@ -1,0 +1,1 @@
+"""Her files: what lies in the workspace, and everything the page may do with it."""
