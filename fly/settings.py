@@ -129,6 +129,11 @@ class Settings:
         return self.home / "ledger.sqlite"
 
     @property
+    def releases(self) -> Path:
+        """What was proved about which image, and where it was pushed."""
+        return self.home / "releases.sqlite"
+
+    @property
     def platform_dir(self) -> Path:
         """The embedded platform's own state."""
         return self.home / "platform"
