@@ -17,7 +17,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Line:
-    """Where a line of the budget is measured: the figure, what to multiply it by, and what may be at fault."""
+    """Where a line of the budget is measured, what to multiply the figure by, and what may be at fault."""
 
     figure: str
     scale: float

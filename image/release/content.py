@@ -84,7 +84,7 @@ def read_content(client: docker.DockerClient, ref: str) -> Content:
 
 
 def _layers(diff_ids: list[str], history: list[dict[str, Any]]) -> tuple[Layer, ...]:
-    """The engine tells sizes by steps of the history, of which some made no layer; paired where that is sure."""
+    """The engine tells sizes by steps, of which some made no layer; paired where that is sure."""
     oldest_first = list(reversed(history))
     steps = [step for step in oldest_first if step["Size"] or CREATES_A_LAYER.match(step["CreatedBy"] or "")]
     if len(steps) > len(diff_ids):

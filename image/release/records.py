@@ -255,7 +255,7 @@ class Records:
     def pushes(self) -> list[Push]:
         """The oldest first."""
         rows = self._rows("SELECT * FROM pushes ORDER BY number")
-        return [Push(*row[:6], tuple(json.loads(row[6])), row[7]) for row in rows]
+        return [Push(*row[:6], tags=tuple(json.loads(row[6])), uploaded=row[7]) for row in rows]
 
     def promotions(self) -> list[Promotion]:
         """The oldest first."""
@@ -303,7 +303,7 @@ class Records:
         except (sqlite3.Error, OSError) as error:
             raise UntestedImage(
                 f"The record of releases, {self.path}, cannot be used: {error}",
-                hint="see that the disk is not full and the file is yours; without it nothing counts as tested",
+                hint="is the disk full, is the file yours? Without it nothing counts as tested",
             ) from error
 
 

@@ -54,7 +54,7 @@ class Progress:
 def events(
     stage: Stage, image: str, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """What the plugin `tests.support.verdicts` says, as it says it; the whole of it is over when this ends."""
+    """What the plugin `tests.support.verdicts` says, as it says it; at the end of this it is over."""
     reader, writer = os.pipe()
     command = [
         *(sys.executable, "-m", "pytest", "-p", "tests.support.verdicts", f"--verdicts={writer}"),

@@ -7,14 +7,13 @@ last, when nothing else runs.
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 
-from fly.errors import UntestedImage
 from image.release.budget import Breach, breaches, figure_name
 from image.release.content import Content
 from image.release.inspection import inspect
@@ -36,7 +35,7 @@ SMOKE = (
 )
 MEASURES = ("tests/release/test_latency.py", "tests/image/test_size.py")
 OF_THE_CHECKOUT = ("tests/release/test_operator.py",)
-"""Asks about the operator's verbs, which build an image of their own: says nothing about the one under test."""
+"""Asks about the operator's verbs, which build an image of their own; nothing about the one under test."""
 SMOKE_LIMIT_S = 15
 MOST_JOBS = 4
 BUDGET_TIER = "budget"
@@ -85,7 +84,9 @@ def verify(
     began = time.monotonic()
     suite, budget = read_suite(), read_budget()
     number = records.begin(content, suite, describe_environment(client))
-    run = _Run(records, number, content, folder, watch, environment)
+    run = _Run(
+        records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
+    )
     whole = run.through(stages(min(MOST_JOBS, os.cpu_count() or 2)), keep_going=keep_going)
     if whole:
         for name, value in inspect(client, content.id).items():
@@ -114,6 +115,7 @@ class _Run:
 
     def __init__(
         self,
+        *,
         records: Records,
         number: int,
         content: Content,
@@ -129,7 +131,7 @@ class _Run:
         self._planned: dict[str, int] = {}
 
     def through(self, stages: tuple[Stage, ...], *, keep_going: bool) -> bool:
-        """Whether every stage ran to its end: a broken image is not tried further, unless that was asked for."""
+        """Whether every stage ran to its end: a broken image is tried further only if that is asked for."""
         for stage in stages:
             self._through(stage)
             if self.broken and stage is stages[0] and not keep_going:

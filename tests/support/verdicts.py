@@ -3,7 +3,8 @@
 `--verdicts FD` names an open file descriptor; each line written to it is one JSON object:
 
 {"event": "plan", "tests": ["tests/image/test_page.py::test_health_is_ok", ...]}
-{"event": "outcome", "test": ..., "promise": ..., "outcome": "passed", "seconds": 0.2, "reason": "", "detail": "", "figures": []}
+{"event": "outcome", "test": ..., "promise": ..., "outcome": "passed", "seconds": 0.2, "reason": "",
+ "detail": "", "figures": []}
 {"event": "end", "status": 0}
 """
 
