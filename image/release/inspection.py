@@ -34,7 +34,7 @@ def inspect(client: docker.DockerClient, image: str) -> dict[str, Any]:
     """What to keep of an image for comparisons. What it cannot tell is missing.
 
     *Shape*: {"debian": {"bash": "5.2"}, "python": {…}, "imports": {"starlette": 12.5},
-    "assets": {"main.js": 20.1}, "layers": {"sha256:…": {"folder": "/opt/claude", "files": {"/opt/claude/claude": 381121040}}}}
+    "assets": {"main.js": 20.1}, "layers": {"sha256:…": {"folder": "/opt/a", "files": {"/opt/a/b": 381121}}}}
     *Units*: imports in milliseconds, assets in KB as sent, files in bytes.
     """
     try:

@@ -255,7 +255,7 @@ class Records:
     def pushes(self) -> list[Push]:
         """The oldest first."""
         rows = self._rows("SELECT * FROM pushes ORDER BY number")
-        return [Push(*row[:6], tags=tuple(json.loads(row[6])), uploaded=row[7]) for row in rows]
+        return [_push(row) for row in rows]
 
     def promotions(self) -> list[Promotion]:
         """The oldest first."""
@@ -345,6 +345,11 @@ def proof(records: Records, image: str, suite: Suite) -> Verification:
     return next(
         one for one in reversed(records.verifications(image)) if one.passed and one.suite == suite.sha256
     )
+
+
+def _push(row: Any) -> Push:
+    number, at, image, verification, repository, digest, tags, uploaded = row
+    return Push(number, at, image, verification, repository, digest, tuple(json.loads(tags)), uploaded)
 
 
 def _verification(row: Any) -> Verification:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -10,14 +11,20 @@ from rich.text import Text
 from fly import console
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, ROOT
+from fly.errors import SettingsError
 from fly.settings import Settings
-from image.build import TAG
+from image.build import TAG, build_image
 from image.engine import Report, find_engine
 from image.release.content import read_content, short
-from image.release.records import Outcome, Records, Verification
+from image.release.push import promote as promote_digest
+from image.release.push import push as push_content
+from image.release.records import Outcome, Push, Records, Verification, missing_proof
+from image.release.registry import Login, Repository, login_hint
+from image.release.suite import read_suite
 from image.release.verify import Step, Watch
 from image.release.verify import verify as verify_content
 
+REGISTRY_HELP = "a Fly app's name, or HOST/REPOSITORY (default: JARVIS_REGISTRY)"
 IMAGE_HELP = f"the image, by any name or id (default {TAG})"
 
 
@@ -33,11 +40,109 @@ def verify(context: Context, image: str = TAG, keep_going: bool = False, json: b
     settings = Settings.read(os.environ, ROOT)
     with Records(settings.releases) as records:
         found = _verify(settings, records, image, keep_going=keep_going)
-        broken = [one for one in records.outcomes(found.number) if not one.is_kept]
-        console.print_json(found.to_json() | {"broken": [vars(one) for one in broken]}) if json else None
-    if not found.passed:
-        raise Exit(_refusal(found, broken), code=1)
-    say(f"✓ {short(found.image)} keeps all its promises ({found.seconds:.0f} s).")
+        if json:
+            console.print_json(found.to_json() | {"broken": [vars(one) for one in _broken(records, found)]})
+        _must_pass(records, found)
+
+
+@verb(help={"image": IMAGE_HELP, "registry": REGISTRY_HELP, "json": JSON_HELP})
+def push(context: Context, image: str = TAG, registry: str = "", json: bool = False) -> None:
+    """Puts a verified image into a registry; refuses any other."""
+    settings = Settings.read(os.environ, ROOT)
+    repository, login = place(settings, registry)
+    with Records(settings.releases) as records:
+        done = _push(settings, records, image, repository, login)
+    console.print_json(done.to_json()) if json else console.plain(done.reference)
+
+
+def _push(
+    settings: Settings, records: Records, image: str, repository: Repository, login: Login | None
+) -> Push:
+    with step("Docker Engine") as report:
+        engine = find_engine(report, settings.home / "engine")
+    content = read_content(engine, image)
+    with step(f"Pushing {content.short_id} to {repository}") as report:
+        done = push_content(engine, records, content, repository=repository, login=login, report=report)
+    news = f"{done.uploaded} layers uploaded" if done.uploaded else "Nothing to upload: every layer was there"
+    say(f"{news}. Tags: {', '.join(done.tags)}")
+    return done
+
+
+@verb(positional=["digest"], help={"digest": "a digest of `invoke releases`", "registry": REGISTRY_HELP})
+def promote(context: Context, digest: str, registry: str = "") -> None:
+    """Makes a tested digest the latest one, without building or uploading anything."""
+    settings = Settings.read(os.environ, ROOT)
+    repository, login = place(settings, registry)
+    with Records(settings.releases) as records, step(f"Promoting in {repository}"):
+        chosen = promote_digest(records, repository, login, digest)
+    console.plain(chosen.reference)
+
+
+@verb(help={"json": JSON_HELP})
+def releases(context: Context, json: bool = False) -> None:
+    """Lists what was pushed, and what is the latest where."""
+    settings = Settings.read(os.environ, ROOT)
+    with Records(settings.releases) as records:
+        rows = [_release(records, one) for one in reversed(records.pushes())]
+    if json:
+        console.print_json(rows)
+        return
+    console.listing(
+        ("When", "Image", "Digest", "Repository", "Tags", "Promises", ""),
+        [
+            (
+                *(row["at"][:16], short(row["image"]), short(row["digest"]), row["repository"]),
+                *(", ".join(row["tags"]), str(row["promises"]), "latest" if row["is_latest"] else ""),
+            )
+            for row in rows
+        ],
+        "Nothing was released yet: invoke release",
+    )
+
+
+def _release(records: Records, one: Push) -> dict[str, Any]:
+    latest = records.current(one.repository)
+    return one.to_json() | {
+        "is_latest": latest is not None and latest.number == one.number,
+        "promises": len(records.outcomes(one.verification)),
+    }
+
+
+@verb(help={"registry": REGISTRY_HELP, "json": JSON_HELP})
+def release(context: Context, registry: str = "", json: bool = False) -> None:
+    """Builds, verifies and pushes, in this order, up to the first failure."""
+    settings = Settings.read(os.environ, ROOT)
+    repository, login = place(settings, registry)  # before minutes of work that could not be pushed
+    with step("Docker Engine") as report:
+        engine = find_engine(report, settings.home / "engine")
+    with step("Image") as report:
+        built = build_image(engine, report=report)
+    with Records(settings.releases) as records:
+        if missing_proof(records, built.id, read_suite()):
+            _must_pass(records, _verify(settings, records, built.id))
+        done = _push(settings, records, built.id, repository, login)
+    console.print_json(done.to_json()) if json else console.plain(done.reference)
+
+
+def place(settings: Settings, registry: str) -> tuple[Repository, Login | None]:
+    """Where to push, and as whom.
+
+    *Errors*: SettingsError, before anything is touched.
+    """
+    named = registry or settings.registry
+    if not named:
+        raise SettingsError(
+            "JARVIS_REGISTRY is not set: where do images go?",
+            hint="fly apps create my-images, export JARVIS_REGISTRY=my-images; or --registry HOST/REPOSITORY",
+        )
+    repository = Repository.parse(named)
+    if repository.is_of_fly:
+        if not settings.token:
+            raise SettingsError("Fly's registry needs FLY_API_TOKEN.", hint=login_hint(repository))
+        return repository, Login("x", settings.token)
+    if settings.registry_user:
+        return repository, Login(settings.registry_user, settings.registry_password)
+    return repository, None
 
 
 def _verify(settings: Settings, records: Records, image: str, *, keep_going: bool = False) -> Verification:
@@ -84,6 +189,13 @@ def _told(outcome: Outcome) -> str:
     return f"{outcome.promise}  ({outcome.reason})" if outcome.reason else outcome.promise
 
 
-def _refusal(found: Verification, broken: list[Outcome]) -> str:
-    lines = "\n".join(f"  ✗ {_told(one)}" for one in broken)
-    return f"{short(found.image)} is not to be released: {found.why}.\n{lines}"
+def _broken(records: Records, found: Verification) -> list[Outcome]:
+    return [one for one in records.outcomes(found.number) if not one.is_kept]
+
+
+def _must_pass(records: Records, found: Verification) -> None:
+    if not found.passed:
+        lines = "\n".join(f"  ✗ {_told(one)}" for one in _broken(records, found))
+        raise Exit(f"{short(found.image)} is not to be released: {found.why}.\n{lines}", code=1)
+    kept = len(records.outcomes(found.number))
+    say(f"✓ {short(found.image)} keeps all its {kept} promises ({found.seconds:.0f} s).")
