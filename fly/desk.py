@@ -47,7 +47,7 @@ def desk(flag: str = "") -> Iterator[Desk]:
 
 
 def image_reference(settings: Settings, platform: Platform) -> str:
-    """The image of new workspaces, by digest: JARVIS_IMAGE, else the newest release, or here the newest build.
+    """The image of new workspaces, by digest: JARVIS_IMAGE, else the newest release or, here, build.
 
     *Errors*: SettingsError, where Fly is to run an image that nobody pushed; PlanError, where none was built.
     """
