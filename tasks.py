@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 import fly.verbs
+import image.release.verbs
 import image.verbs
 import tests.verbs
 from docs import written
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parent
 VERBS = (
     fly.verbs,
     image.verbs,
+    image.release.verbs,
     tests.verbs,
 )
 

@@ -25,13 +25,17 @@ stdout = Console(highlight=False)
 def verb(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     """A task whose errors end as a sentence, never as a traceback.
 
-    `positional=[]`, since Invoke otherwise takes `--help` after a task's name for the value of its first
-    argument (pyinvoke/invoke#982).
+    `positional` is empty unless given, since Invoke otherwise takes `--help` after a task's name for the
+    value of its first argument (pyinvoke/invoke#982); where there is one, `--help` in its place is answered
+    here.
     """
+    positional = tuple(options.setdefault("positional", []))
 
     def wrap(body: Callable[..., None]) -> Task[Any]:
         @functools.wraps(body)
         def run(*args: Any, **kwargs: Any) -> None:
+            for name in positional:
+                _answer_help(body, name, str(kwargs.get(name, "")), options.get("help", {}))
             try:
                 body(*args, **kwargs)
             except JarvisError as error:
@@ -39,9 +43,16 @@ def verb(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
             except KeyboardInterrupt:
                 raise Exit("Stopped.", code=130) from None
 
-        return cast(Task[Any], task(run, positional=[], **options))
+        return cast(Task[Any], task(run, **options))
 
     return wrap
+
+
+def _answer_help(body: Callable[..., None], name: str, value: str, meanings: dict[str, str]) -> None:
+    if value in {"--help", "-h"}:
+        summary = (body.__doc__ or "").strip().splitlines()[0]
+        usage = f"invoke {body.__name__.rstrip('_')} {name.upper()}"
+        raise Exit(f"{usage}\n  {summary}\n  {name.upper()}: {meanings.get(name, '')}", code=0)
 
 
 def explain(error: JarvisError) -> str:

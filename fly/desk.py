@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 from docker.errors import ImageNotFound
 
 from fly.client import Client
@@ -15,6 +16,9 @@ from fly.ledger import Ledger
 from fly.settings import Platform, Settings, choose_platform
 from image.build import TAG
 from image.engine import find_engine
+from image.release.content import short
+from image.release.records import Records
+from image.release.registry import Repository
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM_HELP = "fly or local; without it Fly when FLY_API_TOKEN is set, else the embedded one"
@@ -43,19 +47,41 @@ def desk(flag: str = "") -> Iterator[Desk]:
 
 
 def image_reference(settings: Settings, platform: Platform) -> str:
-    """The image of new workspaces, by digest.
+    """The image of new workspaces, by digest: JARVIS_IMAGE, else the newest release or, here, build.
 
     *Errors*: SettingsError, where Fly is to run an image that nobody pushed; PlanError, where none was built.
     """
     if settings.image:
         return settings.image
-    if platform.kind == "fly":
+    with Records(settings.releases) as records:
+        return _released(records) if platform.kind == "fly" else _built(settings, records)
+
+
+def _released(records: Records) -> str:
+    found = records.current()
+    if found is None or Repository.parse(found.repository).is_here:
         raise SettingsError(
-            "JARVIS_IMAGE is not set: Fly needs to know which pushed image to run.",
-            hint="export JARVIS_IMAGE=registry.fly.io/<app>@sha256:<digest>",
+            "Nothing was released, and JARVIS_IMAGE is not set: Fly needs to know which pushed image to run.",
+            hint="invoke release; or export JARVIS_IMAGE=registry.fly.io/<app>@sha256:<digest>",
         )
+    return found.reference
+
+
+def _built(settings: Settings, records: Records) -> str:
+    """The newest build that has passed; one that was not tried serves too, since it is only here."""
+    engine = find_engine(lambda _line: None, settings.home / "engine")
+    passed = dict.fromkeys(one.image for one in reversed(records.verifications()) if one.passed)
+    verified = next((image for image in passed if _find_id(engine, image)), None)
+    built = _find_id(engine, TAG)
+    if not (chosen := verified or built):
+        raise PlanError(f"The image {TAG} has not been built.", hint="invoke build")
+    if built not in (None, chosen):
+        say(f"Image: {short(chosen)}, which is verified; {TAG} is not, until: invoke verify")
+    return f"{TAG.partition(':')[0]}@{chosen}"
+
+
+def _find_id(engine: docker.DockerClient, ref: str) -> str | None:
     try:
-        image = find_engine(lambda _line: None, settings.home / "engine").images.get(TAG)
-    except ImageNotFound as error:
-        raise PlanError(f"The image {TAG} has not been built.", hint="invoke build") from error
-    return f"{TAG.partition(':')[0]}@{image.id}"
+        return str(engine.images.get(ref).id)
+    except ImageNotFound:
+        return None

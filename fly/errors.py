@@ -9,6 +9,7 @@ JarvisError
 ├─ BuildError         the image could not be built
 ├─ PlatformError      the embedded platform can not start or stop
 ├─ UntestedImage      an image that has not proved itself
+├─ RegistryError      a registry refuses, or what was pushed did not arrive
 ├─ Unreachable        no answer came; `.sent` says whether what was asked may have happened all the same
 ├─ ApiError           an answer came and it was no: status, code, message, method, path, request_id
 │   └─ NotAllowed  NotFound  NameTaken  NoCapacity  TooMany  PlatformBroken
@@ -63,6 +64,10 @@ class PlatformError(JarvisError):
 
 class UntestedImage(JarvisError):
     """An image that has not proved itself."""
+
+
+class RegistryError(JarvisError):
+    """A registry refuses, or what was pushed did not arrive."""
 
 
 class Unreachable(JarvisError):

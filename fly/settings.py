@@ -17,7 +17,10 @@ VARIABLES: Mapping[str, str] = {
     "FLY_FLAPS_BASE_URL": "where Fly's Machines API answers (default `https://api.machines.dev`)",
     "FLY_API_BASE_URL": "where Fly's logs are read (default `https://api.fly.io`)",
     "JARVIS_HOME": "where ledger and embedded platform keep their state (default: `.jarvis` in the checkout)",
-    "JARVIS_IMAGE": "the image of new workspaces, by digest (default: what `invoke build` made last)",
+    "JARVIS_IMAGE": "the image of new workspaces, by digest (default: the newest release; locally, build)",
+    "JARVIS_REGISTRY": "where `invoke push` puts images: the name of an app on Fly, or HOST/REPOSITORY",
+    "JARVIS_REGISTRY_USER": "who we are to a registry other than Fly's",
+    "JARVIS_REGISTRY_PASSWORD": "and the password there",
     "JARVIS_REGION": "the region of new workspaces (default `iad`)",
     "JARVIS_API_PORT": "the embedded platform's API (default 4280)",
     "JARVIS_DOOR_PORT": "the embedded platform's pages (default 8080)",
@@ -51,6 +54,9 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+NO_SECRET = Secret("")
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,9 @@ class Settings:
     api_url: str = FLY_API_URL
     logs_url: str = FLY_LOGS_URL
     image: str = ""
+    registry: str = ""
+    registry_user: str = ""
+    registry_password: Secret = NO_SECRET
     region: str = "iad"
     api_port: int = 4280
     door_port: int = 8080
@@ -123,6 +132,9 @@ class Settings:
             api_url=_url("FLY_FLAPS_BASE_URL", given["FLY_FLAPS_BASE_URL"] or FLY_API_URL),
             logs_url=_url("FLY_API_BASE_URL", given["FLY_API_BASE_URL"] or FLY_LOGS_URL),
             image=given["JARVIS_IMAGE"],
+            registry=given["JARVIS_REGISTRY"],
+            registry_user=given["JARVIS_REGISTRY_USER"],
+            registry_password=Secret(environ.get("JARVIS_REGISTRY_PASSWORD", "")),
             region=given["JARVIS_REGION"] or "iad",
             api_port=_port("JARVIS_API_PORT", given["JARVIS_API_PORT"] or "4280"),
             door_port=_port("JARVIS_DOOR_PORT", given["JARVIS_DOOR_PORT"] or "8080"),
@@ -135,6 +147,11 @@ class Settings:
     @property
     def ledger(self) -> Path:
         return self.home / "ledger.sqlite"
+
+    @property
+    def releases(self) -> Path:
+        """What was proved about which image, and where it was pushed."""
+        return self.home / "releases.sqlite"
 
     @property
     def platform_dir(self) -> Path:

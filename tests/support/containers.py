@@ -253,7 +253,9 @@ def _once_settled(change: Callable[[], None]) -> None:
         try:
             change()
         except APIError as error:
-            if error.status_code == 409 and ("already paused" in str(error) or "not paused" in str(error)):
+            if error.status_code in {409, 500} and (
+                "already paused" in str(error) or "not paused" in str(error)
+            ):
                 return False
             raise
         return True

@@ -50,6 +50,9 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         "FLY_API_BASE_URL": "http://api.test/",
         "JARVIS_HOME": "state",
         "JARVIS_IMAGE": "image@sha256:1",
+        "JARVIS_REGISTRY": "127.0.0.1:5000/workspaces",
+        "JARVIS_REGISTRY_USER": "dan",
+        "JARVIS_REGISTRY_PASSWORD": " a space counts ",
         "JARVIS_REGION": "fra",
         "JARVIS_API_PORT": "1",
         "JARVIS_DOOR_PORT": "2",
@@ -69,6 +72,8 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
     assert (settings.api_port, settings.door_port) == (1, 2)
     assert (settings.door_certificate, settings.door_key) == (certificate, key)
     assert (settings.user_name, settings.user_email) == ("Dan", "dan@example.com")
+    assert (settings.registry, settings.registry_user) == ("127.0.0.1:5000/workspaces", "dan")
+    assert settings.registry_password == Secret(" a space counts ")
 
 
 @pytest.mark.parametrize(

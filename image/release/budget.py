@@ -1,0 +1,149 @@
+"""What a release may weigh and cost, held against what was measured; what grew is named.
+
+Time is only ever compared as a ratio against a static server in the same image: a noisy machine slows both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fly.errors import SettingsError
+from image.release.content import Content
+from image.release.records import Records, Verification
+
+GREW_BY_BYTES = 100_000
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where a line of the budget is measured, what to multiply the figure by, and what may be at fault."""
+
+    figure: str
+    scale: float
+    unit: str
+    suspects: str
+
+
+def figure_name(what: str, unit: str) -> str:
+    """The name that a figure of a test has in the record."""
+    return f"{what}: {unit}"
+
+
+LINES: Mapping[str, Line] = {
+    "image_mb": Line("image: kilobytes", 1 / 1000, "MB", "layers"),
+    "image_without_claude_mb": Line("image without the Claude binary: kilobytes", 1 / 1000, "MB", "layers"),
+    "first_page_kb": Line("first page load, compressed: kilobytes", 1, "KB", "assets"),
+    "cold_start_ratio": Line("stopped -> 200 against the static server: ratio", 1, "times", "imports"),
+    "memory_at_rest_mb": Line("memory at rest: kilobytes", 1 / 1000, "MB", "imports"),
+}
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A line of the budget that is not kept; `reason` says by how much, and what grew."""
+
+    name: str
+    value: float | None
+    limit: float
+    reason: str
+
+
+def breaches(
+    records: Records, number: int, content: Content, budget: Mapping[str, float], last: Verification | None
+) -> list[Breach]:
+    """Every line that is exceeded or was not measured.
+
+    *Errors*: SettingsError for a line that nothing measures.
+    """
+    unknown = sorted(set(budget) - set(LINES))
+    if unknown:
+        raise SettingsError(
+            f"Nothing measures the budget's {', '.join(unknown)}.", hint=f"there are: {', '.join(LINES)}"
+        )
+    figures = records.figures(number)
+    return [
+        _breach(name, limit, figures, _grown(records, number, content, last, LINES[name].suspects))
+        for name, limit in budget.items()
+        if not _is_kept(name, limit, figures)
+    ]
+
+
+def value_of(name: str, figures: Mapping[str, float]) -> float | None:
+    """A line's value in its own unit."""
+    measured = figures.get(LINES[name].figure)
+    return None if measured is None else measured * LINES[name].scale
+
+
+def _is_kept(name: str, limit: float, figures: Mapping[str, float]) -> bool:
+    value = value_of(name, figures)
+    return value is not None and value <= limit
+
+
+def _breach(name: str, limit: float, figures: Mapping[str, float], grown: list[str]) -> Breach:
+    value, unit = value_of(name, figures), LINES[name].unit
+    if value is None:
+        return Breach(name, None, limit, f"{LINES[name].figure!r} was not measured")
+    reason = f"{value:.2f} {unit}, and {limit:g} are allowed"
+    return Breach(name, value, limit, "; ".join([reason, *grown]))
+
+
+def _grown(
+    records: Records, number: int, content: Content, last: Verification | None, suspects: str
+) -> list[str]:
+    """What is at fault, the worst first: what grew since the last release, or what is largest."""
+    if suspects == "layers":
+        return [f"{'grew' if last else 'largest'}: {one}" for one in _layers(records, content, last)]
+    before = (records.kept(last.number, suspects) or {}) if last else {}
+    now = records.kept(number, suspects) or {}
+    unit = "ms to import" if suspects == "imports" else "KB"
+    grown = sorted(((now[name] - before.get(name, 0), name) for name in now), reverse=True)[:SHOWN]
+    word = "grew" if before else "largest"
+    return [f"{word}: {name} {'+' if before else ''}{by:.1f} {unit}" for by, name in grown if by > 0]
+
+
+def _layers(records: Records, content: Content, last: Verification | None) -> list[str]:
+    changes = layer_changes(content.to_json(), records.facts(last.image) if last else {})
+    grown = [one for one in changes if one["delta_bytes"] > GREW_BY_BYTES]
+    ordered = sorted(grown, key=lambda one: -int(one["delta_bytes"]))[:SHOWN]
+    return [
+        f"{_called(one['made_by'])} {'+' if last else ''}{one['delta_bytes'] / 1e6:.1f} MB" for one in ordered
+    ]
+
+
+def layer_changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each layer with its size, and how much larger it is than the one in its place before.
+
+    Layers that both have are the same to the last byte. Of the others those stand for each other that the
+    same line of the Dockerfile made (what it copies aside), or that are at the same place.
+    """
+    old = {layer["diff_id"]: layer for layer in before.get("layers", [])}
+    layers = now["layers"]
+    kept = {layer["diff_id"] for layer in layers} & set(old)
+    gone = [layer for layer in before.get("layers", []) if layer["diff_id"] not in kept]
+    changes = []
+    for layer in layers:
+        match = old.get(layer["diff_id"]) or _match(layer, gone)
+        if match in gone:
+            gone.remove(match)
+        size_before = match["size_bytes"] if match else 0
+        state = "same" if layer["diff_id"] in kept else "changed" if match else "new"
+        changes.append({**layer, "state": state, "delta_bytes": layer["size_bytes"] - size_before})
+    removed = [
+        {**one, "state": "removed", "delta_bytes": -one["size_bytes"], "size_bytes": 0} for one in gone
+    ]
+    return [*changes, *removed]
+
+
+def _match(layer: Mapping[str, Any], gone: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The closest in size of those that were made in the same way."""
+    alike = [one for one in gone if _way(one["made_by"]) == _way(layer["made_by"])]
+    return min(alike, key=lambda one: abs(one["size_bytes"] - layer["size_bytes"]), default=None)
+
+
+def _way(made_by: str) -> str:
+    return " ".join(made_by.split()[:2]).split(":")[0]
+
+
+def _called(made_by: str) -> str:
+    return f"“{made_by[:70]}…”" if len(made_by) > 70 else f"“{made_by}”"

@@ -1,0 +1,76 @@
+"""Which version of the tests judges: the commit, and the content of all that has a say in the verdict."""
+
+import hashlib
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fly.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[2]
+TIERS = ("image", "release", "browser")
+JUDGES = ("tests/conftest.py", "tests/support", *(f"tests/{tier}" for tier in TIERS))
+BUDGET = ("tool", "my-jarvis", "budget")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`sha256` is what counts; `commit` is for people, with a `+` where the checkout differs from it."""
+
+    commit: str
+    sha256: str
+
+    @property
+    def version(self) -> str:
+        return f"{self.commit or 'no commit'} ({self.sha256[:12]})"
+
+
+def read_suite(root: Path = ROOT) -> Suite:
+    """The tests as they lie here now."""
+    digest = hashlib.sha256()
+    for path in sorted(path for judge in JUDGES for path in _files(root / judge)):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    digest.update(repr(sorted(read_budget(root).items())).encode())
+    return Suite(_commit(root), digest.hexdigest())
+
+
+def read_budget(root: Path = ROOT) -> dict[str, float]:
+    """The figures that no release exceeds, from pyproject.toml.
+
+    *Errors*: SettingsError if one is no number.
+    """
+    table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    for name in BUDGET:
+        table = table.get(name, {})
+    wrong = [
+        name for name, value in table.items() if isinstance(value, bool) or not isinstance(value, int | float)
+    ]
+    if wrong:
+        raise SettingsError(
+            f"The budget of {', '.join(wrong)} is not a number.",
+            hint="[tool.my-jarvis.budget] in pyproject.toml",
+        )
+    return {name: float(value) for name, value in table.items()}
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        yield from (one for one in path.rglob("*") if one.is_file() and one.suffix != ".pyc")
+
+
+def _commit(root: Path) -> str:
+    commit = _git(root, "rev-parse", "--short=12", "HEAD")
+    return f"{commit}+" if commit and _git(root, "status", "--porcelain", "--", *JUDGES) else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,201 @@
+"""What an operator types to prove an image and to release it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from rich.text import Text
+
+from fly import console
+from fly.console import say, step, verb
+from fly.desk import JSON_HELP, ROOT
+from fly.errors import SettingsError
+from fly.settings import Settings
+from image.build import TAG, build_image
+from image.engine import Report, find_engine
+from image.release.content import read_content, short
+from image.release.push import promote as promote_digest
+from image.release.push import push as push_content
+from image.release.records import Outcome, Push, Records, Verification, missing_proof
+from image.release.registry import Login, Repository, login_hint
+from image.release.suite import read_suite
+from image.release.verify import Step, Watch
+from image.release.verify import verify as verify_content
+
+REGISTRY_HELP = "a Fly app's name, or HOST/REPOSITORY (default: JARVIS_REGISTRY)"
+IMAGE_HELP = f"the image, by any name or id (default {TAG})"
+
+
+@verb(
+    help={
+        "image": IMAGE_HELP,
+        "keep_going": "try every promise, also when the quick tests have found the image broken",
+        "json": JSON_HELP,
+    }
+)
+def verify(context: Context, image: str = TAG, keep_going: bool = False, json: bool = False) -> None:
+    """Tries every promise on an image, records what was proved, and names each promise that it breaks."""
+    settings = Settings.read(os.environ, ROOT)
+    with Records(settings.releases) as records:
+        found = _verify(settings, records, image, keep_going=keep_going)
+        if json:
+            console.print_json(found.to_json() | {"broken": [vars(one) for one in _broken(records, found)]})
+        _must_pass(records, found)
+
+
+@verb(help={"image": IMAGE_HELP, "registry": REGISTRY_HELP, "json": JSON_HELP})
+def push(context: Context, image: str = TAG, registry: str = "", json: bool = False) -> None:
+    """Puts a verified image into a registry; refuses any other."""
+    settings = Settings.read(os.environ, ROOT)
+    repository, login = place(settings, registry)
+    with Records(settings.releases) as records:
+        done = _push(settings, records, image, repository, login)
+    console.print_json(done.to_json()) if json else console.plain(done.reference)
+
+
+def _push(
+    settings: Settings, records: Records, image: str, repository: Repository, login: Login | None
+) -> Push:
+    with step("Docker Engine") as report:
+        engine = find_engine(report, settings.home / "engine")
+    content = read_content(engine, image)
+    with step(f"Pushing {content.short_id} to {repository}") as report:
+        done = push_content(engine, records, content, repository=repository, login=login, report=report)
+    news = f"{done.uploaded} layers uploaded" if done.uploaded else "Nothing to upload: every layer was there"
+    say(f"{news}. Tags: {', '.join(done.tags)}")
+    return done
+
+
+@verb(positional=["digest"], help={"digest": "a digest of `invoke releases`", "registry": REGISTRY_HELP})
+def promote(context: Context, digest: str, registry: str = "") -> None:
+    """Makes a tested digest the latest one, without building or uploading anything."""
+    settings = Settings.read(os.environ, ROOT)
+    repository, login = place(settings, registry)
+    with Records(settings.releases) as records, step(f"Promoting in {repository}"):
+        chosen = promote_digest(records, repository, login, digest)
+    console.plain(chosen.reference)
+
+
+@verb(help={"json": JSON_HELP})
+def releases(context: Context, json: bool = False) -> None:
+    """Lists what was pushed, and what is the latest where."""
+    settings = Settings.read(os.environ, ROOT)
+    with Records(settings.releases) as records:
+        rows = [_release(records, one) for one in reversed(records.pushes())]
+    if json:
+        console.print_json(rows)
+        return
+    console.listing(
+        ("When", "Image", "Digest", "Repository", "Tags", "Promises", ""),
+        [
+            (
+                *(row["at"][:16], short(row["image"]), short(row["digest"]), row["repository"]),
+                *(", ".join(row["tags"]), str(row["promises"]), "latest" if row["is_latest"] else ""),
+            )
+            for row in rows
+        ],
+        "Nothing was released yet: invoke release",
+    )
+
+
+def _release(records: Records, one: Push) -> dict[str, Any]:
+    latest = records.current(one.repository)
+    return one.to_json() | {
+        "is_latest": latest is not None and latest.number == one.number,
+        "promises": len(records.outcomes(one.verification)),
+    }
+
+
+@verb(help={"registry": REGISTRY_HELP, "json": JSON_HELP})
+def release(context: Context, registry: str = "", json: bool = False) -> None:
+    """Builds, verifies and pushes, in this order, up to the first failure."""
+    settings = Settings.read(os.environ, ROOT)
+    repository, login = place(settings, registry)  # before minutes of work that could not be pushed
+    with step("Docker Engine") as report:
+        engine = find_engine(report, settings.home / "engine")
+    with step("Image") as report:
+        built = build_image(engine, report=report)
+    with Records(settings.releases) as records:
+        if missing_proof(records, built.id, read_suite()):
+            _must_pass(records, _verify(settings, records, built.id))
+        done = _push(settings, records, built.id, repository, login)
+    console.print_json(done.to_json()) if json else console.plain(done.reference)
+
+
+def place(settings: Settings, registry: str) -> tuple[Repository, Login | None]:
+    """Where to push, and as whom.
+
+    *Errors*: SettingsError, before anything is touched.
+    """
+    named = registry or settings.registry
+    if not named:
+        raise SettingsError(
+            "JARVIS_REGISTRY is not set: where do images go?",
+            hint="fly apps create my-images, export JARVIS_REGISTRY=my-images; or --registry HOST/REPOSITORY",
+        )
+    repository = Repository.parse(named)
+    if repository.is_of_fly:
+        if not settings.token:
+            raise SettingsError("Fly's registry needs FLY_API_TOKEN.", hint=login_hint(repository))
+        return repository, Login("x", settings.token)
+    if settings.registry_user:
+        return repository, Login(settings.registry_user, settings.registry_password)
+    return repository, None
+
+
+def _verify(settings: Settings, records: Records, image: str, *, keep_going: bool = False) -> Verification:
+    with step("Docker Engine") as report:
+        engine = find_engine(report, settings.home / "engine")
+    content = read_content(engine, image)
+    say(f"Image: {content.ref}  {content.short_id}  {content.size_bytes / 1e6:.0f} MB")
+    folder = folder_of(settings, content.id)
+    with step("Promises") as report:
+        return verify_content(
+            engine, records, content, folder=folder, watch=_watch(report), keep_going=keep_going
+        )
+
+
+def folder_of(settings: Settings, image: str) -> Path:
+    """Where an image's report and all that belongs to it lies."""
+    return settings.home / "releases" / short(image)
+
+
+def _watch(report: Report) -> Watch:
+    """Says how far each tier is, and each broken promise at once."""
+    said: set[str] = set()
+
+    def watch(now: Step) -> None:
+        if now.outcome and not now.outcome.is_kept:
+            console.stderr.print(Text.assemble(("✗ ", "red"), _told(now.outcome)))
+        counts = [f"{tier} {now.done.get(tier, 0)}/{total}" for tier, total in now.planned.items()]
+        line = f"{now.stage}: {', '.join(counts)}"
+        if console.stderr.is_terminal or _is_worth_a_line(now, said):
+            report(line)
+
+    return watch
+
+
+def _is_worth_a_line(now: Step, said: set[str]) -> bool:
+    """Without a terminal: the beginning of a stage, and the end of a tier."""
+    marks = {now.stage} | {f"{now.stage} {t}" for t, n in now.planned.items() if now.done.get(t, 0) == n}
+    is_new = not marks <= said
+    said |= marks
+    return is_new
+
+
+def _told(outcome: Outcome) -> str:
+    return f"{outcome.promise}  ({outcome.reason})" if outcome.reason else outcome.promise
+
+
+def _broken(records: Records, found: Verification) -> list[Outcome]:
+    return [one for one in records.outcomes(found.number) if not one.is_kept]
+
+
+def _must_pass(records: Records, found: Verification) -> None:
+    if not found.passed:
+        lines = "\n".join(f"  ✗ {_told(one)}" for one in _broken(records, found))
+        raise Exit(f"{short(found.image)} is not to be released: {found.why}.\n{lines}", code=1)
+    kept = len(records.outcomes(found.number))
+    say(f"✓ {short(found.image)} keeps all its {kept} promises ({found.seconds:.0f} s).")

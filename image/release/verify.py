@@ -1,0 +1,231 @@
+"""The image, release and browser tests over one image, and the verdict in the record.
+
+A few quick ones come first, so that a broken image is known as such within seconds; what is measured comes
+last, when nothing else runs.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from image.release.budget import Breach, breaches, figure_name
+from image.release.content import Content
+from image.release.inspection import inspect
+from image.release.records import PASSED, Outcome, Records, Verification
+from image.release.stage import Progress, Stage, events, last_words, tier_of
+from image.release.suite import TIERS, Suite, read_budget, read_suite
+
+SMOKE = (
+    "tests/image/test_page.py::test_health_is_ok",
+    "tests/image/test_page.py::test_the_page_is_whole",
+    "tests/image/test_claude.py::test_nobody_is_logged_in_at_first",
+    "tests/image/test_contents.py::test_claude_is_the_one_that_the_sdk_was_made_for",
+    "tests/image/test_contents.py::test_the_description_keeps_no_secret",
+    "tests/image/test_contents.py::test_labels_say_what_it_is",
+    "tests/image/test_life.py::test_nothing_runs_as_root",
+    "tests/image/test_life.py::test_the_first_process_is_an_init",
+    "tests/image/test_terminal.py::test_it_is_jarviss_shell_in_the_workspace",
+    "tests/image/test_data.py::test_a_new_volume_becomes_a_workspace",
+)
+MEASURES = ("tests/release/test_latency.py", "tests/image/test_size.py")
+OF_THE_CHECKOUT = ("tests/release/test_operator.py",)
+"""Asks about the operator's verbs, which build an image of their own; nothing about the one under test."""
+SMOKE_LIMIT_S = 15
+MOST_JOBS = 4
+BUDGET_TIER = "budget"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to show: what is under way, and the outcome that has just come in, if it is one."""
+
+    stage: str
+    done: dict[str, int]
+    planned: dict[str, int]
+    outcome: Outcome | None = None
+
+
+Watch = Callable[[Step], None]
+
+
+def stages(jobs: int) -> tuple[Stage, ...]:
+    """Quick, all, measured; together every test of the image once."""
+    tiers = tuple(f"tests/{tier}" for tier in TIERS)
+    return (
+        Stage("smoke", SMOKE, timeout_s=SMOKE_LIMIT_S),
+        Stage("promises", tiers, left_out=(*SMOKE, *MEASURES, *OF_THE_CHECKOUT), jobs=jobs),
+        Stage("measures", MEASURES, left_out=SMOKE),
+    )
+
+
+def verify(
+    client: docker.DockerClient,
+    records: Records,
+    content: Content,
+    *,
+    folder: Path,
+    watch: Watch,
+    keep_going: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> Verification:
+    """The verdict over this content by the tests as they lie here; every outcome is in the record.
+
+    `folder` takes what the tests leave: logs, transcripts, pictures. `keep_going`: on, also after the quick
+    tests have found it broken.
+
+    *Errors*: EngineError, SettingsError. That promises are broken is no error but a verdict.
+    """
+    began = time.monotonic()
+    suite, budget = read_suite(), read_budget()
+    number = records.begin(content, suite, describe_environment(client))
+    run = _Run(
+        records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
+    )
+    whole = run.through(stages(min(MOST_JOBS, os.cpu_count() or 2)), keep_going=keep_going)
+    if whole:
+        for name, value in inspect(client, content.id).items():
+            records.keep(number, name, value)
+        run.judge(budget)
+    why = _why(run, whole, suite)
+    records.conclude(number, passed=not why, seconds=round(time.monotonic() - began, 1), why=why)
+    return records.verification(number)
+
+
+def describe_environment(client: docker.DockerClient) -> dict[str, Any]:
+    """Where it was tried: what a stranger needs to judge the figures."""
+    engine = client.version()
+    return {
+        "engine": engine["Version"],
+        "kernel": engine.get("KernelVersion", ""),
+        "architecture": engine.get("Arch", ""),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count() or 0,
+    }
+
+
+class _Run:
+    """One verification under way."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        number: int,
+        content: Content,
+        folder: Path,
+        watch: Watch,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.number = number
+        self.broken: list[Outcome] = []
+        self._records, self._content, self._folder = records, content, folder
+        self._watch, self._environment = watch, environment
+        self._done: dict[str, int] = {}
+        self._planned: dict[str, int] = {}
+
+    def through(self, stages: tuple[Stage, ...], *, keep_going: bool) -> bool:
+        """Whether every stage ran to its end: a broken image is tried further only if that is asked for."""
+        for stage in stages:
+            self._through(stage)
+            if self.broken and stage is stages[0] and not keep_going:
+                return False
+        return True
+
+    def judge(self, budget: Mapping[str, float]) -> None:
+        """Each line of the budget is a promise too."""
+        last = last_release(self._records, self._content.id)
+        found = breaches(self._records, self.number, self._content, budget, last)
+        for name in budget:
+            breach = next((one for one in found if one.name == name), None)
+            self._note(_budget_outcome(name, budget[name], breach))
+
+    def _through(self, stage: Stage) -> None:
+        progress = Progress()
+        for event in events(stage, self._content.id, self._folder, self._environment):
+            self._take(stage, progress, event)
+        for test in progress.missing:
+            self._note(
+                Outcome(test, tier_of(test), "It is tried to its end.", "missing", 0.0, "it never ended")
+            )
+        if progress.status not in (0, 1) or not progress.planned:
+            reason = f"pytest gave up ({progress.status}): {last_words(stage, self._folder)}"
+            self._note(
+                Outcome(
+                    f"stage {stage.name}", "", f"The tests of “{stage.name}” can run.", "failed", 0.0, reason
+                )
+            )
+
+    def _take(self, stage: Stage, progress: Progress, event: dict[str, Any]) -> None:
+        if event["event"] == "plan":
+            progress.planned = event["tests"]
+            for test in progress.planned:
+                self._planned[tier_of(test)] = self._planned.get(tier_of(test), 0) + 1
+            self._watch(Step(stage.name, self._done, self._planned))
+        elif event["event"] == "outcome":
+            progress.done.add(event["test"])
+            self._note(_outcome(event), stage.name)
+            for figure in event["figures"]:
+                self._measure(figure)
+            _keep_detail(self._folder, event)
+        else:
+            progress.status = event["status"]
+
+    def _note(self, outcome: Outcome, stage: str = "") -> None:
+        self._records.note(self.number, outcome)
+        self._done[outcome.tier] = self._done.get(outcome.tier, 0) + 1
+        if not outcome.is_kept:
+            self.broken.append(outcome)
+        self._watch(Step(stage, self._done, self._planned, outcome))
+
+    def _measure(self, figure: dict[str, Any]) -> None:
+        for unit, value in figure.items():
+            if unit not in {"topic", "what"}:
+                self._records.measure(self.number, figure_name(figure["what"], unit), value)
+
+
+def last_release(records: Records, image: str) -> Verification | None:
+    """The proof of the release before this content: what its figures are compared with."""
+    pushes = [one for one in records.pushes() if one.image != image]
+    return records.verification(pushes[-1].verification) if pushes else None
+
+
+def _outcome(event: dict[str, Any]) -> Outcome:
+    return Outcome(
+        event["test"],
+        tier_of(event["test"]),
+        event["promise"],
+        event["outcome"],
+        event["seconds"],
+        event["reason"],
+    )
+
+
+def _budget_outcome(name: str, limit: float, breach: Breach | None) -> Outcome:
+    promise = f"The budget is kept: {name.replace('_', ' ')} is at most {limit:g}."
+    reason = breach.reason if breach else ""
+    return Outcome(f"budget::{name}", BUDGET_TIER, promise, "failed" if breach else PASSED, 0.0, reason)
+
+
+def _keep_detail(folder: Path, event: dict[str, Any]) -> None:
+    if event["detail"]:
+        name = "".join(char if char.isalnum() else "-" for char in event["test"].rpartition("/")[2])
+        path = folder / "failures" / f"{name[:120]}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(event["detail"], encoding="utf-8")
+
+
+def _why(run: _Run, whole: bool, suite: Suite) -> str:
+    """Why it has not passed; empty if it has."""
+    if read_suite().sha256 != suite.sha256:
+        return "the tests were changed while they ran"
+    if run.broken:
+        promises = f"{len(run.broken)} broken promise{'s' if len(run.broken) > 1 else ''}"
+        return promises if whole else f"{promises} among the quick tests; the others were not tried"
+    return ""

@@ -1,0 +1,110 @@
+"""What a release may weigh, and what is named when it weighs more."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fly.errors import SettingsError
+from image.release.budget import LINES, breaches, layer_changes
+from image.release.content import Content, Layer
+from image.release.records import Records, Verification
+from image.release.suite import ROOT, Suite, read_budget, read_suite
+
+SUITE = Suite("abc", "1" * 64)
+SYSTEM = Layer("sha256:1", 300_000_000, "RUN apt-get install")
+APP, GROWN_APP = (
+    Layer("sha256:2", 1_000_000, "COPY dir:1 in /"),
+    Layer("sha256:3", 9_000_000, "COPY dir:2 in /"),
+)
+
+
+def image(*layers: Layer) -> Content:
+    name = "sha256:" + "".join(layer.diff_id[-1] for layer in layers).ljust(64, "0")
+    return Content(name, "x", sum(one.size_bytes for one in layers), layers, {}, "")
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    with Records(tmp_path / "releases.sqlite") as records:
+        yield records
+
+
+def measured(records: Records, content: Content, **imports: float) -> Verification:
+    number = records.begin(content, SUITE, {})
+    records.measure(number, LINES["image_mb"].figure, content.size_bytes / 1000)
+    records.measure(number, LINES["cold_start_ratio"].figure, 2.5)
+    records.keep(number, "imports", imports)
+    return records.verification(number)
+
+
+def test_what_is_within_the_budget_breaks_nothing(records: Records) -> None:
+    now = measured(records, image(SYSTEM, APP))
+    assert breaches(records, now.number, image(SYSTEM, APP), {"image_mb": 301}, None) == []
+
+
+def test_the_layer_that_grew_since_the_last_release_is_named(records: Records) -> None:
+    last = measured(records, image(SYSTEM, APP))
+    now = measured(records, image(SYSTEM, GROWN_APP))
+    [breach] = breaches(records, now.number, image(SYSTEM, GROWN_APP), {"image_mb": 302}, last)
+    assert breach.value == pytest.approx(309)
+    assert "302 are allowed" in breach.reason
+    assert "COPY dir:2 in /” +8.0 MB" in breach.reason
+    assert "apt-get" not in breach.reason
+
+
+def test_without_a_last_release_the_largest_layers_are_named(records: Records) -> None:
+    now = measured(records, image(SYSTEM, APP))
+    [breach] = breaches(records, now.number, image(SYSTEM, APP), {"image_mb": 1}, None)
+    assert breach.reason.index("apt-get") < breach.reason.index("COPY")
+
+
+def test_the_import_that_made_the_start_slow_is_named(records: Records) -> None:
+    last = measured(records, image(SYSTEM, APP), starlette=9.0)
+    now = measured(records, image(SYSTEM, GROWN_APP), starlette=9.1, claude_agent_sdk=480.0)
+    [breach] = breaches(records, now.number, image(SYSTEM, GROWN_APP), {"cold_start_ratio": 2}, last)
+    assert "grew: claude_agent_sdk +480.0 ms to import" in breach.reason
+
+
+def test_what_was_not_measured_is_not_kept(records: Records) -> None:
+    now = measured(records, image(APP))
+    [breach] = breaches(records, now.number, image(APP), {"memory_at_rest_mb": 100}, None)
+    assert (breach.value, "not measured" in breach.reason) == (None, True)
+
+
+def test_a_line_that_nothing_measures_is_refused(records: Records) -> None:
+    with pytest.raises(SettingsError, match="colour"):
+        breaches(records, measured(records, image(APP)).number, image(APP), {"colour": 1}, None)
+
+
+def test_layers_are_told_apart_by_content() -> None:
+    changes = layer_changes(image(SYSTEM, GROWN_APP).to_json(), image(SYSTEM, APP).to_json())
+    assert [(one["state"], one["delta_bytes"]) for one in changes] == [("same", 0), ("changed", 8_000_000)]
+    gone = layer_changes(image(SYSTEM).to_json(), image(SYSTEM, APP).to_json())
+    assert [(one["state"], one["delta_bytes"]) for one in gone] == [("same", 0), ("removed", -1_000_000)]
+
+
+def test_the_projects_own_budget_can_be_measured_and_is_complete() -> None:
+    assert set(read_budget(ROOT)) == set(LINES)
+
+
+def judges(root: Path, budget: str = "image_mb = 700") -> Path:
+    (root / "tests/image").mkdir(parents=True, exist_ok=True)
+    (root / "tests/image/test_one.py").write_text("def test_one(): ...")
+    (root / "tests/conftest.py").write_text("")
+    (root / "pyproject.toml").write_text(f"[tool.my-jarvis.budget]\n{budget}\n")
+    return root
+
+
+def test_the_version_of_the_tests_is_their_content_and_the_budget(tmp_path: Path) -> None:
+    before = read_suite(judges(tmp_path)).sha256
+    assert read_suite(judges(tmp_path)).sha256 == before
+    assert read_suite(judges(tmp_path, "image_mb = 800")).sha256 != before
+    judges(tmp_path)
+    (tmp_path / "tests/image/test_one.py").write_text("def test_one(): pass")
+    assert read_suite(tmp_path).sha256 != before
+
+
+def test_a_budget_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="image_mb"):
+        read_budget(judges(tmp_path, 'image_mb = "much"'))
