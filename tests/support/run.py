@@ -50,7 +50,7 @@ class Run:
             if (own and run_id == self.id) or self._is_dead(run_id):
                 with contextlib.suppress(docker.errors.NotFound):
                     remove()
-                    gone.append(thing.name)
+                    gone.append(getattr(thing, "name", None) or str(thing.id))
         return gone
 
     def _is_dead(self, run_id: str) -> bool:
@@ -76,7 +76,7 @@ def _host() -> str:
 
 
 def _labelled(client: docker.DockerClient) -> Iterator[tuple[Any, Any]]:
-    """Containers first: they hold volumes and networks."""
+    """Containers first: they hold volumes, networks and images."""
     filters: dict[str, Any] = {"label": LABEL}
     for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
         yield container, lambda container=container: container.remove(force=True, v=True)
@@ -84,6 +84,8 @@ def _labelled(client: docker.DockerClient) -> Iterator[tuple[Any, Any]]:
         yield volume, volume.remove
     for network in client.networks.list(filters=filters):
         yield network, network.remove
+    for image in client.images.list(filters=filters):
+        yield image, lambda image=image: client.images.remove(image.id, force=True)
 
 
 def _labels_of(thing: Any) -> dict[str, str]:
