@@ -103,7 +103,7 @@ DATA = (
             at_start("[ -e /data/claude ] || ln -s /var/lib/claude /data/claude"),
         ),
         ("image/test_data.py::test_state_lies_under_data_only",),
-        r"/var/lib/claude",
+        r"/var/lib",
     ),
     Broken(
         "open-to-all",
@@ -246,13 +246,14 @@ LIFE = (
         "logs-the-token",
         "After a login the token stands in the container's log",
         (
-            wrapper(
-                'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
-                'if [ "${1-}" = auth ]; then',
-                '  /opt/claude/claude "$@"; status=$?',
-                "  cat /data/claude/.credentials.json > /proc/1/fd/1 2>/dev/null; exit $status",
-                "fi",
-                'exec /opt/claude/claude "$@"',
+            edit(
+                f"{WEBAPP}/app.py",
+                (
+                    "    def _auth_changed(self, auth: Auth) -> None:\n",
+                    "    def _auth_changed(self, auth: Auth) -> None:\n"
+                    "        from pathlib import Path\n"
+                    "        for path in Path('/data/claude').glob('.cred*'): log.info(path.read_text())\n",
+                ),
             ),
         ),
         ("release/test_first_login.py::test_no_secret_reaches_the_log",),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import platform
 import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker
@@ -50,7 +52,7 @@ class Run:
             if (own and run_id == self.id) or self._is_dead(run_id):
                 with contextlib.suppress(docker.errors.NotFound):
                     remove()
-                    gone.append(getattr(thing, "name", None) or str(thing.id))
+                    gone.append(thing.name)
         return gone
 
     def _is_dead(self, run_id: str) -> bool:
@@ -84,8 +86,11 @@ def _labelled(client: docker.DockerClient) -> Iterator[tuple[Any, Any]]:
         yield volume, volume.remove
     for network in client.networks.list(filters=filters):
         yield network, network.remove
-    for image in client.images.list(filters=filters):
-        yield image, lambda image=image: client.images.remove(image.id, force=True)
+    for image in client.api.images(filters=filters):  # docker-py's own list asks for each, which may be gone
+        yield (
+            SimpleNamespace(name=image["Id"], attrs=image),
+            functools.partial(client.images.remove, image["Id"], force=True),
+        )
 
 
 def _labels_of(thing: Any) -> dict[str, str]:

@@ -82,7 +82,8 @@ class Engine:
     def __init__(self, *runs: str) -> None:
         self.left = list(runs)
         self.containers = SimpleNamespace(list=lambda **_: [self._thing(run) for run in self.left])
-        self.volumes = self.networks = self.images = SimpleNamespace(list=lambda **_: [])
+        self.volumes = self.networks = SimpleNamespace(list=lambda **_: [])
+        self.api = SimpleNamespace(images=lambda **_: [])
 
     def _thing(self, run: str) -> Any:
         labels = {"Config": {"Labels": {LABEL: run}}}
