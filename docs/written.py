@@ -31,7 +31,9 @@ def environment_table(environment: Mapping[str, str]) -> str:
 
 
 def _tasks(collection: Collection) -> Iterator[tuple[str, Task]]:  # type: ignore[type-arg]
-    for name in sorted(collection.task_names):
+    """By the shortest name: a collection's default task has that of its collection too."""
+    names = (min((name, *aliases), key=len) for name, aliases in collection.task_names.items())
+    for name in sorted(names):
         yield name, collection[name]
 
 

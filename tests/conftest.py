@@ -33,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--image", default=DEFAULT_IMAGE, metavar="REF", help="the image under test (%(default)s)"
     )
+    parser.addoption(
+        "--previous", metavar="REF", help="the release before it, for upgrades (default: the image itself)"
+    )
+    parser.addoption(
+        "--output", default=OUTPUT, type=Path, metavar="DIR", help="where figures go (%(default)s)"
+    )
 
 
 # --- promises -------------------------------------------------------------------------------------
@@ -85,7 +91,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("measured")
         for figure in measured:
             terminalreporter.write_line(figures.worded(figure))
-        figures.write(OUTPUT, config.getoption("--image"), measured)
+        figures.write(config.getoption("--output"), config.getoption("--image"), measured)
 
 
 def _properties(name: str, reports: list[pytest.TestReport]) -> list[Any]:

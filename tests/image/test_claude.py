@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.login import ASKS_FOR_CODE, auth_status
@@ -14,10 +16,11 @@ def test_everything_passes_through_the_wrapper(shared_workspace: Workspace) -> N
     """`claude` hands arguments, output and exit code through unchanged."""
     direct = shared_workspace.attempt("/opt/claude/claude", "--help")
     assert shared_workspace.attempt("claude", "--help") == direct
-    strange = ("claude", "--no-such-option", "two words", "", "*", "$HOME")
+    strange = ("claude", "--no such option *", "two words", "", "*", "$HOME")
     wrapped = shared_workspace.attempt(*strange)
     assert wrapped == shared_workspace.attempt("/opt/claude/claude", *strange[1:])
     assert wrapped.status != 0
+    assert "--no such option *" in wrapped.errors
 
 
 def test_the_wrapper_leaves_no_process_between(workspaces: Workspaces) -> None:
@@ -26,9 +29,9 @@ def test_the_wrapper_leaves_no_process_between(workspaces: Workspaces) -> None:
     shell = workspace.shell().settle()
     shell.type("claude authenticate")
     shell.expect(ASKS_FOR_CODE, timeout_s=40)
-    claudes = [one for one in workspace.processes() if "auth login" in one["CMD"]]
-    assert len(claudes) == 1
-    assert claudes[0]["CMD"].startswith("/opt/claude/claude auth login")
+    claudes = [one["CMD"] for one in workspace.processes() if re.search(r"/claude\b.* auth", one["CMD"])]
+    assert len(claudes) == 1, claudes
+    assert claudes[0].startswith("/opt/claude/claude auth login")
 
 
 def test_authenticate_is_the_login(workspaces: Workspaces) -> None:
@@ -75,3 +78,25 @@ def test_there_is_no_wizard(workspaces: Workspaces, kept_volume: Volume, interne
     shell.expect("❯", timeout_s=40)
     for question in ("text style", "trust", "Select login"):
         assert question not in without_escapes(shell.transcript)
+
+
+def test_claude_stays_the_one_of_the_image(workspaces: Workspaces, internet: Internet) -> None:
+    """In shells and in the page's terminals Claude neither replaces itself nor calls for more than answers."""
+    workspace = workspaces.start(internet=internet)
+    quiet = {"DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"}
+    in_a_shell = workspace.run("bash", "-lc", "env").splitlines()
+    server = workspace.run("sh", "-c", "cat /proc/$(pgrep -f ^/opt/jarvis/venv/bin/python)/cmdline").split(
+        "\0"
+    )
+    in_a_terminal = workspace.run(
+        server[0], "-Ic", "import os; from webapp.config import read_config; from webapp.environment import *\n"
+        "for pair in environment(read_config(os.environ), os.environ).items(): print('='.join(pair))"
+    ).splitlines()  # fmt: skip
+    for place in (in_a_shell, in_a_terminal):
+        assert quiet - {line.partition("=")[0] for line in place if line.endswith("=1")} == set()
+    before = len(internet.anthropic.requests())
+    key = internet.anthropic.environment(by="key")["ANTHROPIC_API_KEY"]
+    said = workspace.attempt("claude", "-p", "hello", environment={"ANTHROPIC_API_KEY": key})
+    assert said.output.strip() == "You said: hello", said
+    asked = {one.path.partition("?")[0] for one in internet.anthropic.requests()[before:]}
+    assert {path for path in asked if not path.startswith("/v1/messages")} == set()

@@ -7,6 +7,7 @@ import pytest
 from fly.plan import MOUNT_PATH
 from tests.support.containers import Workspace, Workspaces
 from tests.support.volumes import Volume, differences, file, folder
+from tests.support.wait import wait_until
 
 FOLDERS = ("home", "claude", "workspace", "app")
 JARVIS = 1000
@@ -82,6 +83,20 @@ def test_strange_things_on_the_volume_are_left_alone(workspaces: Workspaces, kep
     workspaces.start(kept_volume)
     after = kept_volume.at_rest()
     assert differences(before, {path: after[path] for path in before if path in after}) == []
+
+
+def test_a_volume_of_another_user_is_said(workspaces: Workspaces, kept_volume: Volume) -> None:
+    """Where the folders are another user's the start ends, says whose and what to do, and takes nothing."""
+    kept_volume.put([folder(name, mode=0o755, owner=4242) for name in FOLDERS])
+    kept_volume.put([file("workspace/theirs", b"theirs", mode=0o600, owner=4242)])
+    before = {path: entry for path, entry in kept_volume.manifest().items() if path != "."}
+    workspace = workspaces.start(kept_volume, ready=False)
+    wait_until(lambda: not workspace.state()["Running"], "the end of the container")
+    assert workspace.state()["ExitCode"] != 0
+    assert "belongs to uid 4242" in workspace.log()
+    assert "chown -R 1000:1000" in workspace.log()
+    after = {path: entry for path, entry in kept_volume.manifest().items() if path != "."}
+    assert differences(before, after) == []
 
 
 def test_a_start_goes_through_no_files(workspaces: Workspaces, kept_volume: Volume) -> None:

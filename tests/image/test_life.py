@@ -12,6 +12,7 @@ from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 
 OFTEN_NS = 200_000_000
+SERVER = "^/opt/jarvis/venv/bin/python"
 ORPHAN = "sleep 1.731"
 INIT = re.compile(r"\b(tini|docker-init|dumb-init)\b")
 
@@ -74,7 +75,7 @@ def test_it_ends_cleanly_with_a_shell_open(workspaces: Workspaces) -> None:
 def test_a_crash_of_the_server_is_visible(workspaces: Workspaces) -> None:
     """When the server dies the container ends with an error, so that the platform can start it anew."""
     workspace = workspaces.start()
-    workspace.attempt("pkill", "-KILL", "-f", "^/opt/jarvis/venv/bin/python", user="root")
+    workspace.attempt("pkill", "-KILL", "-f", SERVER, user="root")
     wait_until(lambda: not workspace.state()["Running"], "the end of the container")
     assert workspace.state()["ExitCode"] != 0
 
@@ -100,4 +101,27 @@ def test_any_command_can_be_run_instead(workspaces: Workspaces) -> None:
 def test_health_is_known_to_the_engine(workspaces: Workspaces) -> None:
     """The engine's own health check calls a running workspace healthy."""
     workspace = workspaces.start(healthcheck={"interval": OFTEN_NS})
-    wait_until(lambda: workspace.state().get("Health", {}).get("Status") == "healthy", "healthy")
+    wait_until(lambda: _health(workspace) == "healthy", "healthy")
+
+
+def test_a_server_that_hangs_is_seen(workspaces: Workspaces) -> None:
+    """A server that hangs is unhealthy to the engine, and healthy again once it goes on."""
+    workspace = workspaces.start(healthcheck={"interval": OFTEN_NS, "timeout": OFTEN_NS, "retries": 2})
+    wait_until(lambda: _health(workspace) == "healthy", "healthy")
+    workspace.run("pkill", "-STOP", "-f", SERVER)
+    wait_until(lambda: _health(workspace) == "unhealthy", "unhealthy")
+    workspace.run("pkill", "-CONT", "-f", SERVER)
+    wait_until(lambda: _health(workspace) == "healthy", "healthy again")
+
+
+def test_a_server_that_died_is_started_again(workspaces: Workspaces, kept_volume: Volume) -> None:
+    """Where the platform restarts what failed, the page is back on its volume after a crash of the server."""
+    workspace = workspaces.start(kept_volume, restart_policy={"Name": "on-failure", "MaximumRetryCount": 3})
+    workspace.run("sh", "-c", "echo kept > /data/workspace/note")
+    workspace.attempt("pkill", "-KILL", "-f", SERVER, user="root")
+    wait_until(lambda: workspace.attrs()["RestartCount"] == 1 and workspace.is_healthy(), "the page again")
+    assert kept_volume.read("workspace/note") == b"kept\n"
+
+
+def _health(workspace: Workspace) -> str:
+    return str(workspace.state().get("Health", {}).get("Status"))

@@ -7,11 +7,11 @@ import re
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-from websockets.typing import Origin
 
 from tests.support.containers import PERSON, Workspace
 from tests.support.wait import wait_until
+
+LIVE = "/api/live"
 
 
 def test_health_is_ok(shared_workspace: Workspace) -> None:
@@ -32,6 +32,18 @@ def test_the_page_is_whole(shared_workspace: Workspace) -> None:
         assert answer.status_code == 200, part
         assert answer.headers.get("content-encoding") in {"br", "gzip"}, part
         assert "immutable" in answer.headers["cache-control"], part
+
+
+def test_the_page_runs_only_its_own_scripts(shared_workspace: Workspace) -> None:
+    """A browser lets the page run and reach nothing but the workspace's own files, and in no other's frame."""
+    policy = shared_workspace.get("/").headers["content-security-policy"]
+    said = {words[0]: words[1:] for part in policy.split(";") if (words := part.split())}
+    assert said["default-src"] == ["'none'"]
+    assert said["frame-ancestors"] == ["'none'"]
+    assert said["connect-src"] == ["'self'"]
+    allowed = re.compile(r"'self'|'sha256-[\w+/]+={0,2}'")
+    scripts = said["script-src"] + said.get("script-src-elem", []) + said.get("worker-src", [])
+    assert [source for source in scripts if not allowed.fullmatch(source)] == []
 
 
 def test_it_knows_its_person(shared_workspace: Workspace) -> None:
@@ -66,7 +78,7 @@ def test_foreign_pages_are_refused(shared_workspace: Workspace, origin: str) -> 
     assert shared_workspace.get("/api/boot", origin=origin).status_code == 403
     with (
         pytest.raises(InvalidStatus) as refused,
-        connect(_live(shared_workspace), origin=Origin(origin), proxy=None),
+        shared_workspace.socket(LIVE, origin=origin),
     ):
         pass
     assert refused.value.response.status_code == 403
@@ -74,10 +86,6 @@ def test_foreign_pages_are_refused(shared_workspace: Workspace, origin: str) -> 
 
 def test_a_socket_needs_an_origin(shared_workspace: Workspace) -> None:
     """A socket that names no origin is refused."""
-    with pytest.raises(InvalidStatus) as refused, connect(_live(shared_workspace), proxy=None):
+    with pytest.raises(InvalidStatus) as refused, shared_workspace.socket(LIVE, origin=None):
         pass
     assert refused.value.response.status_code == 403
-
-
-def _live(workspace: Workspace) -> str:
-    return workspace.url.replace("http", "ws", 1) + "/api/live"

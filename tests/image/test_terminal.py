@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import pytest
-from websockets.sync.client import connect
-from websockets.typing import Origin
+from websockets.exceptions import InvalidStatus
 
 from tests.support.containers import Workspace, Workspaces
 from tests.support.shell import without_escapes
@@ -21,22 +19,16 @@ FLOOD_BYTES = 20_000_000
 @pytest.fixture
 def terminal(shared_workspace: Workspace) -> Iterator[str]:
     """The id of a new terminal; its shell is gone after the test."""
-    made = _asked(shared_workspace, "POST", "/api/terminals", {"cols": 100, "rows": 30})
+    made = shared_workspace.ask("POST", "/api/terminals", {"cols": 100, "rows": 30})
     assert made.status_code == 201
     terminal_id = str(made.json()["id"])
     yield terminal_id
-    _asked(shared_workspace, "DELETE", f"/api/terminals/{terminal_id}")
-
-
-def _asked(workspace: Workspace, method: str, path: str, body: object = None) -> httpx.Response:
-    headers = {"origin": workspace.url}
-    return httpx.request(method, workspace.url + path, json=body, headers=headers, trust_env=False)
+    shared_workspace.ask("DELETE", f"/api/terminals/{terminal_id}")
 
 
 @contextmanager
 def _opened(workspace: Workspace, terminal: str, drawn: int = 0) -> Iterator[Page]:
-    url = f"{workspace.url.replace('http', 'ws', 1)}/api/terminals/{terminal}/socket"
-    with connect(url, origin=Origin(workspace.url), compression=None, max_size=None, proxy=None) as socket:
+    with workspace.socket(f"/api/terminals/{terminal}/socket") as socket:
         yield Page(socket, drawn)
 
 
@@ -66,6 +58,22 @@ def test_it_inherits_nothing_of_the_server(shared_workspace: Workspace, terminal
         names = {line.partition("=")[0] for line in _said(page, "env").splitlines()}
     assert {"HOME", "PATH", "TERM", "LANG"} <= names
     assert not [name for name in names if name.startswith(("JARVIS_", "USER_", "PYTHON", "FLY_"))]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", None])
+def test_a_foreign_page_gets_no_terminal(
+    shared_workspace: Workspace, terminal: str, origin: str | None
+) -> None:
+    """A page of the origin {origin} can neither open a terminal's socket nor make or end a terminal."""
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        shared_workspace.socket(f"/api/terminals/{terminal}/socket", origin=origin),
+    ):
+        pass
+    assert refused.value.response.status_code == 403
+    if origin is not None:
+        asked = ("POST", "/api/terminals"), ("DELETE", f"/api/terminals/{terminal}")
+        assert [shared_workspace.ask(*one, {}, origin=origin).status_code for one in asked] == [403, 403]
 
 
 def test_it_comes_back_whole(shared_workspace: Workspace, terminal: str) -> None:
@@ -98,12 +106,12 @@ def test_a_flood_stops_at_ctrl_c(shared_workspace: Workspace, terminal: str) -> 
 def test_closing_it_ends_its_programs(workspaces: Workspaces) -> None:
     """Closing a terminal ends its shell and what runs in it, a waiting login too."""
     workspace = workspaces.start()
-    terminal = _asked(workspace, "POST", "/api/terminals", {"cols": 80, "rows": 24}).json()["id"]
+    terminal = workspace.ask("POST", "/api/terminals", {"cols": 80, "rows": 24}).json()["id"]
     with _opened(workspace, terminal) as page:
         page.until("$ ")
         page.type("sleep 1000 & claude authenticate\r")
         page.until("Paste code")
-    assert _asked(workspace, "DELETE", f"/api/terminals/{terminal}").status_code == 204
+    assert workspace.ask("DELETE", f"/api/terminals/{terminal}").status_code == 204
     names = ("sleep 1000", "auth login", "bash")
     wait_until(
         lambda: not [one for one in workspace.processes() if any(name in one["CMD"] for name in names)],

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.containers import Workspace
 from tests.support.internet import Internet
+from tests.support.livepage import LivePage
 from tests.support.login import ASKS_FOR_CODE, auth_status, begin_login, log_in
 from tests.support.shell import CTRL_C
 from tests.support.wait import wait_until
@@ -135,12 +136,16 @@ def test_an_api_key_is_the_other_way(lilachs_workspace: Begin, internet: Interne
 
 
 def test_no_secret_reaches_the_log(lilachs_workspace: Begin, internet: Internet) -> None:
-    """Login, chat and logout leave no token and no code in the container's log."""
+    """Login, chat and logout, before a page that is open, leave no token and no code in the container's log."""
     workspace = lilachs_workspace()
+    page = LivePage(workspace)
     shell = workspace.shell().settle()
     log_in(shell, internet.anthropic)
-    shell.run("claude -p 'hello'", timeout_s=60)
+    page.until(lambda: page.auth.get("state") == "signed_in", "the page to know")
+    assert page.ask("hello") == "You said: hello"
     shell.run("claude auth logout")
+    page.until(lambda: page.auth.get("state") == "signed_out", "the page to know")
+    page.close()
     workspace.stop()
     assert "sk-ant" not in workspace.log()
     assert "code-" not in workspace.log()

@@ -6,21 +6,13 @@ import socket
 import time
 from collections.abc import Callable
 
-from fly.plan import HEALTH_PATH, PORT
+from fly.plan import HEALTH_PATH
 from tests.support.containers import Workspace, Workspaces
 from tests.support.figures import Figures, percentile
+from tests.support.static import static_server
 from tests.support.volumes import Volume
 
-SUSPENDS, STOPS, WARM_UP, POLL_S = 60, 10, 1, 0.005
-STATIC_SERVER = f"""
-import socket
-server = socket.create_server(("0.0.0.0", {PORT}))
-while True:
-    client, _ = server.accept()
-    client.recv(65536)
-    client.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\nconnection: close\\r\\n\\r\\nok")
-    client.close()
-"""
+SUSPENDS, STOPS, WARM_UP, POLL_S = 60, 5, 1, 0.005
 WILD = 6.0
 """So many times a static server's own start: something is broken, not slow."""
 
@@ -38,9 +30,7 @@ def test_it_wakes_from_a_suspend(workspaces: Workspaces, kept_volume: Volume, fi
 def test_it_starts_from_stopped(workspaces: Workspaces, kept_volume: Volume, figures: Figures) -> None:
     """Each start from stopped is answered, in the order of a static server's time in the same image."""
     workspace = workspaces.start(kept_volume)
-    static = workspaces.start(
-        entrypoint=["python3", "-ISc", STATIC_SERVER], command=[], init=True, healthcheck={"test": ["NONE"]}
-    )
+    static = static_server(workspaces)
     pairs = [(_start_time(static), _start_time(workspace)) for _ in range(STOPS)]
     static_s, workspace_s = ([pair[side] for pair in pairs] for side in (0, 1))
     figures.times("stopped -> 200, static server in the same image", static_s)

@@ -15,6 +15,8 @@ import httpx
 from docker.errors import APIError
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.container import DockerContainer
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
 from tests.support.evidence import Piece, masked, tail
@@ -81,8 +83,12 @@ class Workspace:
 
     def state(self) -> dict[str, Any]:
         """`State` of `docker inspect`, fresh."""
+        return dict(self.attrs()["State"])
+
+    def attrs(self) -> dict[str, Any]:
+        """All of `docker inspect`, fresh."""
         self.container.reload()
-        return dict(self.container.attrs["State"])
+        return dict(self.container.attrs)
 
     def stop(self, signal: str = "SIGTERM", timeout_s: float = 5) -> int:
         """A signal, then the end; the exit code."""
@@ -125,6 +131,21 @@ class Workspace:
     def get(self, path: str, **headers: str) -> httpx.Response:
         """What the page's server answers; a proxy of this machine is none of its business."""
         return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=10)
+
+    def ask(self, method: str, path: str, body: object = None, *, origin: str = "own") -> httpx.Response:
+        """What the server answers its own page, or one from elsewhere."""
+        headers = {"origin": self.url if origin == "own" else origin}
+        return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False, timeout=10)
+
+    def socket(self, path: str, *, origin: str | None = "own") -> ClientConnection:
+        """A socket as its own page opens it, or one from elsewhere; None names no origin."""
+        return connect(
+            self.url.replace("http", "ws", 1) + path,
+            origin=Origin(self.url) if origin == "own" else None if origin is None else Origin(origin),
+            compression=None,
+            max_size=None,
+            proxy=None,
+        )
 
     # --- what is inside ---------------------------------------------------------------------------
 
@@ -176,6 +197,12 @@ class Workspace:
         return [
             dict(zip(("UID", "PID", "PPID", "STAT", "CMD"), row, strict=True)) for row in top["Processes"]
         ]
+
+    def memory_mb(self) -> float:
+        """What its processes hold, without the files that the kernel keeps in memory for them."""
+        api = self.container.client.api
+        used = api.stats(self.container.id, stream=False, one_shot=True)["memory_stats"]["stats"]
+        return float(used.get("total_rss", used.get("anon", 0))) / 1e6  # cgroups of version 1 and 2
 
     def log(self) -> str:
         return str(self.container.logs().decode(errors="replace"))

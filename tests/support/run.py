@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import platform
 import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker
@@ -76,7 +78,7 @@ def _host() -> str:
 
 
 def _labelled(client: docker.DockerClient) -> Iterator[tuple[Any, Any]]:
-    """Containers first: they hold volumes and networks."""
+    """Containers first: they hold volumes, networks and images."""
     filters: dict[str, Any] = {"label": LABEL}
     for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
         yield container, lambda container=container: container.remove(force=True, v=True)
@@ -84,6 +86,11 @@ def _labelled(client: docker.DockerClient) -> Iterator[tuple[Any, Any]]:
         yield volume, volume.remove
     for network in client.networks.list(filters=filters):
         yield network, network.remove
+    for image in client.api.images(filters=filters):  # docker-py's own list asks for each, which may be gone
+        yield (
+            SimpleNamespace(name=image["Id"], attrs=image),
+            functools.partial(client.images.remove, image["Id"], force=True),
+        )
 
 
 def _labels_of(thing: Any) -> dict[str, str]:

@@ -84,6 +84,14 @@ class Volume:
             assert content is not None, f"{path} is no file"
             return content.read()
 
+    def saved(self) -> bytes:
+        """All of it as a tar, from which `restore` makes the same volume again."""
+        return b"".join(self._reader.get_archive(f"{_MOUNT}/.")[0])
+
+    def restore(self, saved: bytes) -> None:
+        """Puts on it what `saved` gave, owners and modes too."""
+        assert self._reader.put_archive(_MOUNT, saved)
+
     def paths(self, below: str = "") -> set[str]:
         """Every path on it (or below a folder)."""
         return set(self.manifest(below))
@@ -118,6 +126,30 @@ def as_fly_makes_it(volume: Volume) -> Volume:
     """A new ext4: everything root's, and a lost+found that only root may enter."""
     volume.put([folder(".", mode=0o755), folder("lost+found", mode=0o700)])
     return volume
+
+
+@contextlib.contextmanager
+def small_volume(client: docker.DockerClient, run: Run, image: str, size_mb: int = 8) -> Iterator[str]:
+    """The name of a volume in memory, as Fly makes one but small; it keeps its content while this is open."""
+    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size_mb}m,mode=755"}
+    volume = client.volumes.create(run.name("small"), driver="local", driver_opts=options, labels=run.labels)
+    # The engine unmounts it, and forgets all, once no container that runs has it.
+    holder: Any = client.containers.create(
+        image,
+        entrypoint=["sleep"],
+        command=["infinity"],
+        init=True,
+        name=f"{volume.name}-holder",
+        labels=run.labels,
+        volumes={str(volume.name): {"bind": _MOUNT, "mode": "rw"}},
+        network_mode="none",
+    )
+    try:
+        holder.start()
+        yield str(volume.name)
+    finally:
+        holder.remove(force=True)
+        volume.remove()
 
 
 def differences(before: Manifest, after: Manifest) -> list[str]:

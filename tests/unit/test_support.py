@@ -83,6 +83,7 @@ class Engine:
         self.left = list(runs)
         self.containers = SimpleNamespace(list=lambda **_: [self._thing(run) for run in self.left])
         self.volumes = self.networks = SimpleNamespace(list=lambda **_: [])
+        self.api = SimpleNamespace(images=lambda **_: [])
 
     def _thing(self, run: str) -> Any:
         labels = {"Config": {"Labels": {LABEL: run}}}

@@ -1,0 +1,608 @@
+"""Images that are broken on purpose, each in one way, and the promise that each of them breaks.
+
+Every one is the good image and a layer or two. What cannot be told from the good one by the tests would reach
+a user: so each names the tests that have to fail, and what they have to complain of.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+ENTRYPOINT = "/opt/jarvis/entrypoint.sh"
+WEBAPP = "/opt/jarvis/app/webapp"
+WRAPPER = "/usr/local/bin/claude"
+
+STANDS_ALONE = (
+    "image/test_contents.py::test_labels_say_what_it_is",
+    "image/test_contents.py::test_nobody_has_a_password",
+    "image/test_shared_facts.py::test_the_health_path_is_the_plans",
+)
+"""Promises that hold whether or not the server starts."""
+WHILE_IT_RUNS = ("image/test_contents.py::test_the_clock_is_utc",)
+"""Promises that hold as long as it starts at all."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One broken image."""
+
+    name: str
+    breaks: str
+    layers: tuple[str, ...]
+    """Dockerfile lines on top of the good image."""
+    fails: tuple[str, ...]
+    """Tests that must fail, from `tests/` on; without brackets: at least one case of it."""
+    because: str
+    """A regular expression that each of those failures shows."""
+    holds: tuple[str, ...] = STANDS_ALONE + WHILE_IT_RUNS
+    """Tests that must pass nevertheless."""
+
+
+def edit(path: str, *changes: tuple[str, str]) -> str:
+    """A line that replaces text in a file of the image; it fails where the text is missing.
+
+    A module of the server is compiled anew: its bytecode is never compared with its source.
+    """
+    script = (
+        "import compileall, json, pathlib, py_compile, sys\n"
+        "path = pathlib.Path(sys.argv[1]); text = path.read_text()\n"
+        "for old, new in json.loads(sys.argv[2]):\n"
+        "    assert text.count(old) == 1, f'{text.count(old)} times in {path}: {old}'\n"
+        "    text = text.replace(old, new)\n"
+        "path.write_text(text)\n"
+        "unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH\n"
+        "good = path.suffix != '.py' or compileall.compile_file(path, force=True, quiet=1, "
+        "invalidation_mode=unchecked)\n"
+        "assert good, path\n"
+    )
+    return "RUN " + json.dumps(["python3", "-ISc", script, path, json.dumps(changes)])
+
+
+def at_start(commands: str) -> str:
+    """A line that makes each start do this too, as root, before anything else."""
+    return edit(ENTRYPOINT, ("me=$(id -u)\n", f'me=$(id -u)\nif [ "$me" = 0 ]; then {commands}; fi\n'))
+
+
+def wrapper(*lines: str) -> str:
+    """A line that puts another program in the place of `claude`."""
+    script = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
+    return "RUN " + json.dumps(["python3", "-ISc", script, WRAPPER, "\n".join(("#!/bin/sh", *lines, ""))])
+
+
+DATA = (
+    Broken(
+        "wipes-data",
+        "Each start empties the workspace folder",
+        (at_start("rm -rf /data/workspace/*"),),
+        ("image/test_data.py::test_a_second_start_changes_nothing",),
+        r"gone.*workspace/a",
+    ),
+    Broken(
+        "chowns-everything",
+        "Each start hands all files on the volume to jarvis",
+        (at_start("chown -R jarvis:jarvis /data"),),
+        (
+            "image/test_data.py::test_strange_things_on_the_volume_are_left_alone",
+            "image/test_data.py::test_a_start_goes_through_no_files",
+        ),
+        r"of-nobody|== 100000|100_000|MANY",
+    ),
+    Broken(
+        "resets-settings",
+        "Each start puts the shell's settings back to how they came",
+        (at_start("rm -f /data/home/.bashrc"),),
+        ("image/test_data.py::test_a_persons_own_settings_are_kept",),
+        r"\.bashrc",
+    ),
+    Broken(
+        "state-outside-data",
+        "Claude's folder is a link to a place that is lost with the container",
+        (
+            "RUN install -d -o jarvis -g jarvis /var/lib/claude",
+            at_start("[ -e /data/claude ] || ln -s /var/lib/claude /data/claude"),
+        ),
+        ("image/test_data.py::test_state_lies_under_data_only",),
+        r"/var/lib",
+    ),
+    Broken(
+        "open-to-all",
+        "What is made on a new volume can be read by everybody",
+        (edit(ENTRYPOINT, ("umask 077", "umask 000")),),
+        ("image/test_data.py::test_what_is_private_stays_private",),
+        r"claude",
+    ),
+    Broken(
+        "forgets-logins",
+        "Each start logs Claude out",
+        (at_start("rm -f /data/claude/.credentials.json"),),
+        ("release/test_persistence.py::test_a_night_changes_nothing[stopped and started]",),
+        r"credentials",
+    ),
+    Broken(
+        "takes-what-is-foreign",
+        "It hands the folders of another user id to itself, instead of saying so",
+        (at_start("chown jarvis /data/*"),),
+        ("image/test_data.py::test_a_volume_of_another_user_is_said",),
+        r"Running|other|4242|waited",
+    ),
+    Broken(
+        "needs-free-disk",
+        "It writes a file at each start and ends where the disk is full",
+        (edit(ENTRYPOINT, ("umask 022\n", "umask 022\nhead -c 65536 /dev/zero > /data/app/started\n")),),
+        ("image/test_full_disk.py::test_it_starts_on_a_full_disk",),
+        r"No space|exited",
+    ),
+    Broken(
+        "moves-house",
+        "It moves chats and login to another folder, where the release before does not look",
+        (
+            at_start("if [ -d /data/claude ]; then mv /data/claude /data/claude2; fi"),
+            "ENV CLAUDE_CONFIG_DIR=/data/claude2",
+            edit(
+                f"{ENTRYPOINT}",
+                ("for folder in home claude", "for folder in home claude2"),
+                ("claude/.claude.json; do", "; do"),
+            ),
+        ),
+        ("release/test_upgrade.py::test_a_stored_volume_serves",),
+        r"claude",
+    ),
+)
+
+LIFE = (
+    Broken(
+        "server-as-root",
+        "The server stays root",
+        (
+            edit(
+                ENTRYPOINT,
+                (
+                    'exec setpriv --reuid=jarvis --regid=jarvis --init-groups --inh-caps=-all --no-new-privs "$0" "$@"',
+                    ":",
+                ),
+            ),
+        ),
+        (
+            "image/test_life.py::test_nothing_runs_as_root",
+            "image/test_locked_down.py::test_the_server_has_no_capability",
+        ),
+        r"'0'|000000|CapPrm",
+    ),
+    Broken(
+        "no-init",
+        "The server is process 1, and nobody reaps orphans",
+        (edit(ENTRYPOINT, ('exec tini -s -- "$@"', 'exec "$@"')),),
+        (
+            "image/test_life.py::test_the_first_process_is_an_init",
+            "image/test_life.py::test_orphans_are_reaped",
+        ),
+        r"python|no zombie",
+    ),
+    Broken(
+        "deaf-to-the-end",
+        "SIGTERM never reaches the server",
+        (
+            edit(
+                ENTRYPOINT,
+                (
+                    'exec tini -s -- "$@"',
+                    'exec tini -s -- sh -c \'trap : TERM INT; "$@" & while kill -0 $!; do wait $!; done\' sh "$@"',
+                ),
+            ),
+        ),
+        ("image/test_life.py::test_it_ends_cleanly",),
+        r"the end after SIG",
+    ),
+    Broken(
+        "drops-the-answer",
+        "An answer under way is lost when the workspace is ended",
+        (
+            edit(
+                f"{WEBAPP}/conversation.py",
+                (
+                    "        self._closing = True\n        deadline",
+                    "        import os; os._exit(0)\n        deadline",
+                ),
+            ),
+        ),
+        ("release/test_chat.py::test_an_open_answer_is_kept_at_the_end",),
+        r"word|lost|stopped",
+    ),
+    Broken(
+        "hides-a-crash",
+        "A server that died looks like one that ended",
+        (edit(ENTRYPOINT, ('exec tini -s -- "$@"', 'exec tini -s -- sh -c \'"$@"; exit 0\' sh "$@"')),),
+        ("image/test_life.py::test_a_crash_of_the_server_is_visible",),
+        r"!= 0|ExitCode",
+    ),
+    Broken(
+        "always-healthy",
+        "The engine's health check asks nothing",
+        ('HEALTHCHECK CMD ["true", "/health"]',),
+        ("image/test_life.py::test_a_server_that_hangs_is_seen",),
+        r"unhealthy",
+    ),
+    Broken(
+        "never-healthy",
+        "The engine's health check asks the wrong port",
+        ("HEALTHCHECK --start-period=1s --retries=1 CMD curl -fs http://127.0.0.1:3001/health",),
+        ("image/test_life.py::test_health_is_known_to_the_engine",),
+        r"waited .* for healthy",
+    ),
+    Broken(
+        "noisy",
+        "A good day's log holds a warning",
+        (
+            edit(
+                f"{WEBAPP}/__main__.py",
+                ('    log.info("my-jarvis has ended")', '    log.warning("this is a good day")'),
+            ),
+        ),
+        ("image/test_life.py::test_the_log_of_a_good_day_is_quiet",),
+        r"this is a good day",
+    ),
+    Broken(
+        "logs-the-token",
+        "After a login the token stands in the container's log",
+        (
+            edit(
+                f"{WEBAPP}/app.py",
+                (
+                    "    def _auth_changed(self, auth: Auth) -> None:\n",
+                    "    def _auth_changed(self, auth: Auth) -> None:\n"
+                    "        from pathlib import Path\n"
+                    "        for path in Path('/data/claude').glob('.cred*'): log.info(path.read_text())\n",
+                ),
+            ),
+        ),
+        ("release/test_first_login.py::test_no_secret_reaches_the_log",),
+        r"sk-ant",
+    ),
+    Broken(
+        "loads-the-sdk-at-once",
+        "The server imports the Agent SDK before its first page",
+        (edit(f"{WEBAPP}/app.py", ("import asyncio\n", "import asyncio\nimport webapp.session\n")),),
+        ("image/test_speed.py::test_nothing_of_the_sdk_is_loaded_before_it_is_needed",),
+        r"pydantic|\.so",
+    ),
+    Broken(
+        "slow-start",
+        "Each start waits two seconds for nothing",
+        (at_start("sleep 2"),),
+        ("release/test_latency.py::test_it_starts_from_stopped",),
+        r"< WILD|assert",
+    ),
+    Broken(
+        "greedy",
+        "The server holds 700 MB of memory from the start",
+        (
+            edit(
+                f"{WEBAPP}/app.py",
+                (
+                    "LARGEST_BODY = 1 << 20\n",
+                    "LARGEST_BODY = 1 << 20\nHELD = bytearray(b'x') * 700_000_000\n",
+                ),
+            ),
+        ),
+        ("image/test_speed.py::test_at_rest_it_is_small",),
+        r"MB|assert",
+    ),
+    Broken(
+        "writes-outside",
+        "It cannot start on a read-only root file system",
+        (at_start("date > /etc/started"),),
+        ("image/test_locked_down.py::test_it_works_with[a read-only root file system]",),
+        r"exited|Read-only",
+    ),
+)
+
+PERSON = (
+    Broken(
+        "no-claude",
+        "Claude's binary is missing",
+        ("RUN rm /opt/claude/claude",),
+        ("image/test_contents.py::test_the_tool_is_there[claude]",),
+        r"claude",
+    ),
+    Broken(
+        "careless-wrapper",
+        "`claude` takes arguments with blanks apart",
+        (
+            wrapper(
+                'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+                "exec /opt/claude/claude $*",
+            ),
+        ),
+        ("image/test_claude.py::test_everything_passes_through_the_wrapper",),
+        r"assert",
+    ),
+    Broken(
+        "wrapper-in-between",
+        "`claude` starts Claude and waits, instead of becoming it",
+        (
+            wrapper(
+                'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+                '/opt/claude/claude "$@"',
+            ),
+        ),
+        ("image/test_claude.py::test_the_wrapper_leaves_no_process_between",),
+        r"== 1|len\(claudes\)",
+    ),
+    Broken(
+        "dead-authenticate",
+        "`claude authenticate` is no word that Claude knows",
+        (wrapper('exec /opt/claude/claude "$@"'),),
+        ("image/test_claude.py::test_authenticate_takes_the_logins_options",),
+        r"authenticate",
+    ),
+    Broken(
+        "updates-itself",
+        "Claude may replace itself, and tells its makers of every use",
+        (
+            "ENV DISABLE_AUTOUPDATER= DISABLE_TELEMETRY= CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=",
+            edit(
+                f"{WEBAPP}/environment.py",
+                (
+                    '    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",\n    "DISABLE_AUTOUPDATER": "1",\n',
+                    "",
+                ),
+            ),
+        ),
+        ("image/test_claude.py::test_claude_stays_the_one_of_the_image",),
+        r"DISABLE_AUTOUPDATER",
+    ),
+    Broken(
+        "wizard",
+        "A new volume lacks what spares a person Claude's first questions",
+        ("RUN echo '{}' > /opt/jarvis/seed/claude/.claude.json",),
+        ("image/test_claude.py::test_there_is_no_wizard",),
+        r"text style|❯|trust|login",
+    ),
+    Broken(
+        "wrong-folder",
+        "A terminal begins beside the workspace",
+        (
+            edit(
+                "/etc/profile.d/my-jarvis.sh", ("cd /data/workspace 2>/dev/null", "cd /data/home 2>/dev/null")
+            ),
+            edit(ENTRYPOINT, ("\ncd /data/workspace\n", "\ncd /data/home\n")),
+        ),
+        (
+            "release/test_shell.py::test_it_begins_in_the_workspace",
+            "image/test_data.py::test_a_start_without_a_volume_works_too",
+        ),
+        r"/data/home",
+    ),
+    Broken(
+        "no-ripgrep",
+        "ripgrep is missing",
+        ("RUN rm /usr/bin/rg",),
+        ("image/test_contents.py::test_the_tool_is_there[rg]",),
+        r"rg",
+    ),
+    Broken(
+        "no-git",
+        "git is missing",
+        ("RUN rm /usr/bin/git",),
+        ("image/test_contents.py::test_the_tool_is_there[git]",),
+        r"git",
+    ),
+    Broken(
+        "wrong-locale",
+        "Text is ASCII",
+        ("ENV LANG=POSIX LC_ALL=POSIX",),
+        ("image/test_contents.py::test_text_is_utf8",),
+        r"ANSI|UTF-8",
+    ),
+    Broken(
+        "no-colours",
+        "The terminal has no colours",
+        (edit("/etc/bash.bashrc", ("ls='ls --color=auto'", "ls='ls --color=never'")),),
+        ("release/test_shell.py::test_colours",),
+        r"folder",
+    ),
+)
+
+PAGE = (
+    Broken(
+        "terminal-for-everybody",
+        "A foreign page may open a terminal's socket",
+        (
+            edit(
+                f"{WEBAPP}/guard.py",
+                (
+                    '    return scope["type"] == "http" and not _is_api(scope)\n',
+                    '    return (scope["type"] == "http" and not _is_api(scope)) or scope["path"].endswith("/socket")\n',
+                ),
+            ),
+        ),
+        ("image/test_terminal.py::test_a_foreign_page_gets_no_terminal",),
+        r"DID NOT RAISE|Failed",
+    ),
+    Broken(
+        "page-for-everybody",
+        "A foreign page may ask and listen",
+        (
+            edit(
+                f"{WEBAPP}/guard.py",
+                ("    if len(hosts) != 1 or len(origins) > 1:\n        return False\n", "    return True\n"),
+            ),
+        ),
+        (
+            "image/test_page.py::test_foreign_pages_are_refused",
+            "image/test_page.py::test_a_socket_needs_an_origin",
+        ),
+        r"200 == 403|DID NOT RAISE",
+    ),
+    Broken(
+        "inline-scripts",
+        "The page's policy lets any script run that stands in it",
+        (edit(f"{WEBAPP}/guard.py", ('f"script-src {scripts}"', "\"script-src 'self' 'unsafe-inline'\"")),),
+        ("image/test_page.py::test_the_page_runs_only_its_own_scripts",),
+        r"unsafe-inline",
+    ),
+    Broken(
+        "no-page",
+        "The server is healthy and has no page",
+        ("RUN rm /opt/jarvis/app/static/index.html",),
+        ("image/test_page.py::test_the_page_is_whole",),
+        r"500 == 200",
+    ),
+    Broken(
+        "wrong-port",
+        "The server listens where nobody asks",
+        ("ENV JARVIS_PORT=3001",),
+        ("image/test_page.py::test_health_is_ok",),
+        r"/health to answer 200",
+        holds=STANDS_ALONE,
+    ),
+    Broken(
+        "never-answers-well",
+        "The server calls itself ill for ever",
+        (
+            edit(
+                f"{WEBAPP}/health.py",
+                ('"busy": working}, headers=headers)', '"busy": working}, 503, headers)'),
+            ),
+        ),
+        ("image/test_page.py::test_health_is_ok",),
+        r"/health to answer 200",
+        holds=STANDS_ALONE,
+    ),
+    Broken(
+        "leaks-its-environment",
+        "A terminal inherits all that the server knows",
+        (
+            edit(
+                f"{WEBAPP}/environment.py",
+                (
+                    "        **QUIET,\n        **{name",
+                    "        **QUIET,\n        **environ,\n        **{name",
+                ),
+            ),
+        ),
+        ("image/test_terminal.py::test_it_inherits_nothing_of_the_server",),
+        r"JARVIS_|USER_",
+    ),
+)
+
+CONTENT = (
+    Broken(
+        "secret-in-a-layer",
+        "A token lies in a layer, and a later one only hides it",
+        (
+            "RUN echo token=sk-ant-oat01-$(printf 'Q%.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24) > /opt/token",
+            "RUN rm /opt/token",
+        ),
+        ("image/test_layers.py::test_no_layer_holds_a_secret_or_hides_a_file",),
+        r"opt/token",
+    ),
+    Broken(
+        "secret-in-the-settings",
+        "A key stands among the image's settings",
+        ("ENV BUILD_TOKEN=not-so-secret",),
+        ("image/test_contents.py::test_the_description_keeps_no_secret",),
+        r"TOKEN",
+    ),
+    Broken(
+        "heavy",
+        "300 MB that nobody needs",
+        ("RUN head -c 300000000 /dev/zero > /opt/junk && chmod 444 /opt/junk",),
+        (
+            "image/test_size.py::test_claude_is_most_of_the_image",
+            "image/test_contents.py::test_there_is_one_claude",
+        ),
+        r"/opt/junk|whole|assert",
+    ),
+    Broken(
+        "other-claude-in-chat",
+        "The chat runs another Claude than the terminal",
+        (
+            "RUN ln -sf /usr/local/bin/claude /opt/jarvis/venv/lib/python3*/site-packages/claude_agent_sdk/_bundled/claude",
+        ),
+        ("image/test_contents.py::test_there_is_one_claude",),
+        r"/usr/local/bin/claude",
+    ),
+    Broken(
+        "setuid",
+        "A program makes anybody root",
+        ("RUN chmod u+s /usr/bin/su",),
+        ("image/test_contents.py::test_no_setuid_surprises",),
+        r"/usr/bin/su",
+    ),
+    Broken(
+        "open-root",
+        "root has an empty password",
+        ("RUN sed -i 's/^root:[^:]*:/root::/' /etc/shadow",),
+        ("image/test_contents.py::test_nobody_has_a_password",),
+        r"''",
+        holds=STANDS_ALONE[:1] + STANDS_ALONE[2:] + WHILE_IT_RUNS,
+    ),
+    Broken(
+        "world-writable",
+        "Anybody may change the server",
+        (f"RUN chmod o+w {WEBAPP}/app.py",),
+        ("image/test_contents.py::test_jarvis_cannot_change_the_server",),
+        r"webapp/app\.py",
+    ),
+    Broken(
+        "extra-authority",
+        "The build's own certificate authority is trusted",
+        (
+            "RUN (echo; awk '/BEGIN/{n++} n==1' /etc/ssl/certs/ca-certificates.crt) > /tmp/one.pem"
+            " && cat /tmp/one.pem >> /etc/ssl/certs/ca-certificates.crt && rm /tmp/one.pem",
+        ),
+        ("image/test_contents.py::test_no_authority_was_added",),
+        r"assert",
+    ),
+    Broken(
+        "stray-key",
+        "A private key lies about",
+        (
+            "RUN printf '%s\\n' '-----BEGIN PRIVATE KEY-----' 'MIIB' '-----END PRIVATE KEY-----' > /srv/key.pem",
+        ),
+        ("image/test_contents.py::test_no_certificate_or_key_lies_about",),
+        r"/srv/key\.pem",
+    ),
+    Broken(
+        "package-lists",
+        "Lists of packages are left in",
+        (
+            "RUN echo 'Package: bash' > /var/lib/apt/lists/deb.debian.org_dists_trixie_main_binary-amd64_Packages",
+        ),
+        ("image/test_contents.py::test_nothing_of_the_build_is_left",),
+        r"_Packages",
+    ),
+    Broken(
+        "compiler",
+        "A compiler is left in",
+        ("RUN ln -s /bin/true /usr/bin/gcc",),
+        ("image/test_contents.py::test_no_build_tool_is_left",),
+        r"gcc",
+    ),
+    Broken(
+        "tests-inside",
+        "Tests of the project are inside",
+        ("RUN mkdir /opt/jarvis/app/tests && touch /opt/jarvis/app/tests/conftest.py",),
+        ("image/test_contents.py::test_nothing_of_the_project_is_inside_but_the_product",),
+        r"conftest",
+    ),
+    Broken(
+        "uncompiled",
+        "Every start compiles the server's Python anew",
+        (f"RUN rm -r {WEBAPP}/__pycache__",),
+        ("image/test_contents.py::test_no_bytecode_is_missing",),
+        r"assert|len",
+    ),
+    Broken(
+        "nameless",
+        "The image does not say under which licence it comes",
+        ('LABEL org.opencontainers.image.licenses=""',),
+        ("image/test_contents.py::test_labels_say_what_it_is",),
+        r"licenses",
+        holds=STANDS_ALONE[1:] + WHILE_IT_RUNS,
+    ),
+)
+
+CATALOGUE: tuple[Broken, ...] = (*DATA, *LIFE, *PERSON, *PAGE, *CONTENT)

@@ -1,0 +1,169 @@
+"""A broken image, built and put to the tests that have to notice."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import docker
+import docker.errors
+
+from tests.broken.catalogue import Broken
+from tests.support.evidence import masked
+from tests.support.run import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+TIME_LIMIT_S = 300
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one test said of an image."""
+
+    test: str
+    passed: bool
+    complaint: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the tests noticed, and for the right reason."""
+
+    name: str
+    breaks: str
+    caught: bool
+    explanation: str
+    seconds: float
+
+
+def try_out(client: docker.DockerClient, run: Run, good: str, broken: Broken) -> Verdict:
+    """Builds it, asks the tests, removes it."""
+    began = time.monotonic()
+    explanation = _why_not_caught(client, run, good, broken)
+    return Verdict(
+        broken.name,
+        broken.breaks,
+        caught=not explanation,
+        explanation=explanation or ", ".join(test.partition("::")[2] for test in broken.fails),
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def try_good(good: str, tests: Iterable[str]) -> Verdict:
+    """The good image has to pass every test that a broken one must fail."""
+    began = time.monotonic()
+    outcomes = outcomes_of(good, tests)
+    failed = [one.test for one in outcomes if not one.passed]
+    return Verdict(
+        good,
+        "Nothing",
+        caught=bool(outcomes) and not failed,
+        explanation=f"fails {', '.join(failed)}" if failed else f"passes all {len(outcomes)}",
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def _why_not_caught(client: docker.DockerClient, run: Run, good: str, broken: Broken) -> str:
+    try:
+        with _built(client, run, good, broken) as tag:
+            outcomes = outcomes_of(tag, (*broken.fails, *broken.holds))
+    except docker.errors.BuildError as error:
+        return f"could not be built: {error}"
+    return judge(broken, outcomes)
+
+
+def judge(broken: Broken, outcomes: list[Outcome]) -> str:
+    """Why this does not count as noticed for the right reason; nothing if it does."""
+    for test in broken.fails:
+        about = [one for one in outcomes if _is_case(one.test, test)]
+        complaints = [one.complaint for one in about if not one.passed]
+        if not about:
+            return f"{test} did not run"
+        if not complaints:
+            return f"slipped through {test}"
+        if not any(re.search(broken.because, complaint) for complaint in complaints):
+            return f"{test} failed for another reason than /{broken.because}/: {_last_line(complaints[0])}"
+    for test in broken.holds:
+        about = [one for one in outcomes if _is_case(one.test, test)]
+        if not about or not all(one.passed for one in about):
+            return f"{test} has nothing to do with it and does not pass"
+    return ""
+
+
+def _is_case(test: str, wanted: str) -> bool:
+    return test == wanted or test.partition("[")[0] == wanted
+
+
+def _last_line(complaint: str) -> str:
+    lines = [line for line in complaint.splitlines() if line.startswith("E ")]
+    return masked(lines[0] if lines else complaint[-200:])[:200]
+
+
+# --- the tests ------------------------------------------------------------------------------------
+
+
+def outcomes_of(image: str, tests: Iterable[str]) -> list[Outcome]:
+    """What each of these tests (and each case of it) says of this image.
+
+    Errors: RuntimeError if the tests could not be run at all.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        done = subprocess.run(
+            (
+                *(sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"),
+                *(f"--image={image}", f"--junitxml={report}", f"--output={folder}"),
+                *(f"tests/{test}" for test in dict.fromkeys(tests)),
+            ),
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIME_LIMIT_S,
+            check=False,
+        )
+        if done.returncode not in {0, 1}:
+            raise RuntimeError(f"pytest ended with {done.returncode}:\n{done.stdout[-2000:]}")
+        return list(_outcomes(ElementTree.parse(report)))
+
+
+def _outcomes(report: ElementTree.ElementTree[ElementTree.Element]) -> Iterator[Outcome]:
+    for case in report.iter("testcase"):
+        wrong = [*case.iter("failure"), *case.iter("error")]
+        path = case.get("classname", "").removeprefix("tests.").replace(".", "/")
+        complaint = "\n".join(f"{one.get('message', '')}\n{one.text or ''}" for one in wrong)
+        yield Outcome(f"{path}.py::{case.get('name')}", not wrong, complaint)
+
+
+# --- the image ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _built(client: docker.DockerClient, run: Run, good: str, broken: Broken) -> Iterator[str]:
+    """The tag of the broken image, which is gone afterwards; a crash leaves it to the next run's sweep."""
+    tag = f"my-jarvis-broken:{broken.name}-{run.id.rpartition('.')[2]}"
+    dockerfile = "\n".join((f"FROM {good}", "USER root", *broken.layers, ""))
+    try:
+        client.images.build(
+            fileobj=io.BytesIO(dockerfile.encode()),
+            tag=tag,
+            rm=True,
+            forcerm=True,
+            network_mode="none",
+            labels=run.labels,
+        )
+        yield tag
+    finally:
+        with suppress(docker.errors.ImageNotFound):
+            client.images.remove(tag, force=True)

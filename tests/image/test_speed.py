@@ -1,0 +1,34 @@
+"""What a workspace holds before anybody has asked for anything."""
+
+from __future__ import annotations
+
+from tests.support.containers import Workspace, Workspaces
+from tests.support.figures import Figures
+from tests.support.static import static_server
+
+PYTHON = "/opt/jarvis/venv/bin/python"
+AT_REST_MB = 150
+LOADED = "import re; print(*sorted(set(re.findall(r'/\\S+[.]so\\S*', open('/proc/self/maps').read()))))"
+
+
+def _libraries(workspace: Workspace, imported: str) -> set[str]:
+    return set(workspace.run(PYTHON, "-Ic", f"import {imported}; {LOADED}").split())
+
+
+def test_nothing_of_the_sdk_is_loaded_before_it_is_needed(workspaces: Workspaces) -> None:
+    """A workspace that nobody has opened a page of has loaded nothing that only the chat needs."""
+    workspace = workspaces.start()
+    chats = _libraries(workspace, "claude_agent_sdk") - _libraries(workspace, "webapp.app")
+    assert chats, "the Agent SDK brings no library by which it could be known"
+    script = "cat /proc/$(pgrep --full ^/opt/jarvis/venv/bin/python)/maps"
+    maps = workspace.run("sh", "-ec", script, user="root")
+    assert [library for library in chats if library in maps] == []
+
+
+def test_at_rest_it_is_small(workspaces: Workspaces, figures: Figures) -> None:
+    """At rest a workspace takes less than a sixth of the smallest machine's memory."""
+    workspace, static = workspaces.start(), static_server(workspaces)
+    used_mb, reference_mb = workspace.memory_mb(), static.memory_mb()
+    figures.size("memory at rest", int(used_mb * 1e6))
+    figures.ratio("memory at rest against a static server in the same image", used_mb / reference_mb)
+    assert used_mb < AT_REST_MB, f"{used_mb:.0f} MB"
