@@ -55,6 +55,11 @@ def _options() -> tuple[Options, Path | None]:
         metavar="NAME=VALUE",
         help="another label for all that it makes in the engine",
     )
+    parser.add_argument(
+        "--like-fly",
+        action=argparse.BooleanOptionalAction,
+        help="as slow and as strict as Fly; kept until it is said otherwise",
+    )
     given = parser.parse_args()
     options = Options(
         state_dir=given.state_dir.resolve(),
@@ -62,6 +67,7 @@ def _options() -> tuple[Options, Path | None]:
         door_port=given.door_port,
         idle_after_s=given.idle_after,
         labels=dict(given.label),
+        like_fly=given.like_fly,
     )
     return options, given.log
 

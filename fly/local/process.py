@@ -31,20 +31,28 @@ def is_running(state_dir: Path) -> bool:
     return _holder(state_dir) is not None
 
 
-def ensure_running(state_dir: Path, api_port: int, door_port: int) -> dict[str, Any]:
+def ensure_running(
+    state_dir: Path, api_port: int, door_port: int, *, like_fly: bool | None = None
+) -> dict[str, Any]:
     """What `platform.json` of this folder says; starts a platform, in a session of its own, if none runs.
+
+    `like_fly`: as slow and as strict as Fly. One that runs otherwise is started again; its machines stay as
+    they are. None: as it is.
 
     *Errors*: PlatformError, with the last lines of its log.
     """
     state_dir = state_dir.resolve()
     if is_running(state_dir):
-        return _until_ready(state_dir, None)
+        about = _until_ready(state_dir, None)
+        if like_fly in {None, about["like_fly"]}:
+            return about
+        stop(state_dir)
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise PlatformError(f"The embedded platform can not use {state_dir}: {error.strerror}.") from error
     (state_dir / "platform.json").unlink(missing_ok=True)
-    return _until_ready(state_dir, _spawn(state_dir, api_port, door_port))
+    return _until_ready(state_dir, _spawn(state_dir, api_port, door_port, like_fly))
 
 
 def stop(state_dir: Path) -> bool:
@@ -114,7 +122,9 @@ class _Detached(subprocess.Popen[bytes]):
         """Nothing is wrong with one that still runs."""
 
 
-def _spawn(state_dir: Path, api_port: int, door_port: int) -> "subprocess.Popen[bytes]":
+def _spawn(
+    state_dir: Path, api_port: int, door_port: int, like_fly: bool | None
+) -> "subprocess.Popen[bytes]":
     root = Path(__file__).resolve().parents[2]
     command = [
         sys.executable,
@@ -126,6 +136,8 @@ def _spawn(state_dir: Path, api_port: int, door_port: int) -> "subprocess.Popen[
         str(log_path(state_dir)),
     ]
     command += ["--api-port", str(api_port), "--door-port", str(door_port)]
+    if like_fly is not None:
+        command.append("--like-fly" if like_fly else "--no-like-fly")
     output = os.open(state_dir / "platform.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return _Detached(
