@@ -35,10 +35,16 @@ VERBS = (
 )
 
 
-@verb()
-def up(context: Context) -> None:
+@verb(
+    help={
+        "like_fly": "from now on the embedded platform is as slow and as strict as Fly",
+        "not_like_fly": "from now on it is not any more",
+    }
+)
+def up(context: Context, like_fly: bool = False, not_like_fly: bool = False) -> None:
     """Brings everything up on this machine, from the Docker Engine to a first user's open page."""
     settings = Settings.read(os.environ, ROOT)
+    wanted = True if like_fly else False if not_like_fly else None
     with step("Docker Engine") as report:
         engine = find_engine(report, settings.home / "engine")
     with step("Image") as report:
@@ -50,6 +56,7 @@ def up(context: Context) -> None:
             settings.door_port,
             settings.door_certificate,
             settings.door_key,
+            like_fly=wanted,
         )
     with desk("local") as here:
         workspace = _first_user(here)

@@ -59,6 +59,11 @@ def _options() -> tuple[Options, Path | None]:
         metavar="NAME=VALUE",
         help="another label for all that it makes in the engine",
     )
+    parser.add_argument(
+        "--like-fly",
+        action=argparse.BooleanOptionalAction,
+        help="as slow and as strict as Fly; kept until it is said otherwise",
+    )
     given = parser.parse_args()
     if bool(given.certificate) is not bool(given.key):
         parser.error("--certificate and --key belong together")
@@ -70,6 +75,7 @@ def _options() -> tuple[Options, Path | None]:
         labels=dict(given.label),
         certificate=given.certificate.resolve() if given.certificate else None,
         key=given.key.resolve() if given.key else None,
+        like_fly=given.like_fly,
     )
     return options, given.log
 

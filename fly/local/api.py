@@ -10,7 +10,7 @@ import shlex
 import signal as signals
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -20,11 +20,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fly.local import draft, regions, shapes, views
+from fly.local import certificates, draft, regions, shapes, views
 from fly.local.apps import Apps
+from fly.local.certificates import Certificates
 from fly.local.docker import DockerError
+from fly.local.faults import SHAPE as FAULT
+from fly.local.faults import TRANSPORT, Faults, Troubled
 from fly.local.hosting import Host
 from fly.local.leases import Leases
+from fly.local.likeness import OWN, Likeness
 from fly.local.logbook import page
 from fly.local.machines import Machines
 from fly.local.names import ulid
@@ -56,6 +60,8 @@ class Platform:
     """What `GET /_local/platform` tells."""
     activity: Callable[[str], Mapping[str, Any]]
     """Why a machine is awake and when it will sleep: the door knows."""
+    likeness: Likeness = OWN
+    faults: Faults = field(default_factory=Faults)
 
 
 def build(platform: Platform) -> ASGIApp:
@@ -70,7 +76,8 @@ def build(platform: Platform) -> ASGIApp:
             Exception: _broken,
         },
     )
-    return Guarded(app, platform.token)
+    troubled = Troubled(app, platform.faults, platform.likeness, time.monotonic)
+    return Guarded(troubled, platform.token)
 
 
 class Api:
@@ -80,6 +87,7 @@ class Api:
         self._platform = platform
         self._state, self._machines, self._leases = platform.state, platform.machines, platform.leases
         self._apps, self._volumes, self._host = platform.apps, platform.volumes, platform.host
+        self._certificates = Certificates(platform.state)
 
     def routes(self) -> list[Route]:
         app, machine, volume = "/v1/apps/{app}", "/v1/apps/{app}/machines/{id}", "/v1/apps/{app}/volumes/{id}"
@@ -96,6 +104,14 @@ class Api:
             ("GET", f"{app}/secrets/{{name}}", self.get_secret),
             ("POST", f"{app}/secrets/{{name}}", self.set_secret),
             ("DELETE", f"{app}/secrets/{{name}}", self.delete_secret),
+            ("GET", f"{app}/certificates", self.list_certificates),
+            ("POST", f"{app}/certificates/acme", self.request_certificate),
+            ("POST", f"{app}/certificates/custom", self.import_certificate),
+            ("GET", f"{app}/certificates/{{hostname}}", self.get_certificate),
+            ("DELETE", f"{app}/certificates/{{hostname}}", self.delete_certificate),
+            ("DELETE", f"{app}/certificates/{{hostname}}/acme", self.drop_acme_certificate),
+            ("DELETE", f"{app}/certificates/{{hostname}}/custom", self.drop_custom_certificate),
+            ("POST", f"{app}/certificates/{{hostname}}/check", self.check_certificate),
             ("GET", f"{app}/volumes", self.list_volumes),
             ("POST", f"{app}/volumes", self.create_volume),
             ("GET", volume, self.get_volume),
@@ -120,6 +136,8 @@ class Api:
             ("POST", f"{machine}/exec", self.exec),
             ("GET", f"{machine}/ps", self.processes),
             ("GET", f"{machine}/memory", self.memory),
+            ("PUT", f"{machine}/memory", self.limit_memory),
+            ("POST", f"{machine}/memory/reclaim", self.reclaim_memory),
             ("GET", f"{machine}/events", self.events),
             ("GET", f"{machine}/versions", self.versions),
             ("GET", f"{machine}/metadata", self.metadata),
@@ -136,9 +154,18 @@ class Api:
             ("GET", "/v1/platform/regions", self.regions),
             ("POST", "/v1/platform/placements", self.placements),
             ("GET", "/v1/tokens/current", self.token),
+            ("POST", "/v1/tokens/authenticate", self.authenticate),
             ("GET", "/api/v1/apps/{app}/logs", self.logs),
+            ("GET", "/api/v1/organizations", self.organizations),
+            ("GET", "/api/v1/organizations/{org}", self.organization),
+            ("POST", "/graphql", self.graphql),
             ("GET", "/_local/platform", self.platform),
             ("GET", "/_local/orphans", self.orphans),
+            ("DELETE", "/_local/orphans", self.remove_orphans),
+            ("GET", "/_local/faults", self.list_faults),
+            ("POST", "/_local/faults", self.add_fault),
+            ("DELETE", "/_local/faults", self.clear_faults),
+            ("DELETE", "/_local/faults/{id}", self.clear_faults),
             ("GET", "/_local/machines/{id}/activity", self.activity),
         ]
         return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
@@ -206,6 +233,54 @@ class Api:
             raise missing("secret")
         app = self._apps.set_secrets(app, {name: None})
         return JSONResponse({"version": app.secrets_version, "Version": app.secrets_version})
+
+    # -- certificates
+
+    async def list_certificates(self, request: Request) -> Response:
+        query = request.query_params
+        found = [
+            one
+            for one in self._certificates.of(self._app(request))
+            if query.get("filter", "") in one.hostname
+        ]
+        rest = [one for one in found if one.hostname > query.get("cursor", "")]
+        shown = rest[: _whole(request, "limit", 25, 1, 500)]
+        return JSONResponse(
+            {
+                "certificates": [certificates.summary(one) for one in shown],
+                "next_cursor": shown[-1].hostname if len(shown) < len(rest) else "",
+                "total_count": len(found),
+            }
+        )
+
+    async def request_certificate(self, request: Request) -> Response:
+        app, body = self._app(request), await _body(request, shapes.CERTIFICATE)
+        made = self._certificates.request(app, body.get("hostname", ""))
+        return JSONResponse(certificates.detail(made), 201)
+
+    async def import_certificate(self, request: Request) -> Response:
+        app, body = self._app(request), await _body(request, shapes.CERTIFICATE)
+        return JSONResponse(certificates.detail(self._certificates.import_(app, body)), 201)
+
+    async def get_certificate(self, request: Request) -> Response:
+        return JSONResponse(certificates.detail(self._certificates.found(*self._host_name(request))))
+
+    async def check_certificate(self, request: Request) -> Response:
+        return JSONResponse(certificates.checked(self._certificates.found(*self._host_name(request))))
+
+    async def drop_acme_certificate(self, request: Request) -> Response:
+        return JSONResponse(certificates.detail(self._certificates.drop_acme(*self._host_name(request))))
+
+    async def drop_custom_certificate(self, request: Request) -> Response:
+        kept = self._certificates.drop_custom(*self._host_name(request))
+        return JSONResponse(certificates.detail(kept) | {"warning": ""})
+
+    async def delete_certificate(self, request: Request) -> Response:
+        self._certificates.delete(*self._host_name(request))
+        return Response(status_code=204)
+
+    def _host_name(self, request: Request) -> tuple[App, str]:
+        return self._app(request), request.path_params["hostname"]
 
     # -- volumes
 
@@ -357,9 +432,23 @@ class Api:
 
     async def memory(self, request: Request) -> Response:
         machine = self._running(request)
-        limit_mb = int(machine.config["guest"]["memory_mb"])
-        used_mb = await self._host.memory_used(machine) >> 20
+        used_mb, limit_mb = (size >> 20 for size in await self._host.memory(machine))
         return JSONResponse({"limit_mb": limit_mb, "available_mb": max(0, limit_mb - used_mb)})
+
+    async def limit_memory(self, request: Request) -> Response:
+        """Until its next start, as on Fly: the config says what it has then."""
+        machine = self._running(request)
+        limit_mb = (await _body(request, shapes.MEMORY_LIMIT)).get("limit_mb")
+        if limit_mb is None or limit_mb > machine.config["guest"]["memory_mb"]:
+            raise invalid(f"limit_mb must be from 64 to {machine.config['guest']['memory_mb']}")
+        await self._host.limit_memory(machine, limit_mb)
+        return await self.memory(request)
+
+    async def reclaim_memory(self, request: Request) -> Response:
+        """What the kernel holds for itself is given back when somebody needs it, here at any rate."""
+        self._running(request)
+        await _body(request, shapes.MEMORY_RECLAIM)
+        return JSONResponse({"actual_mb": 0})
 
     async def events(self, request: Request) -> Response:
         limit = _whole(request, "limit", 20, 1, 50)
@@ -491,9 +580,32 @@ class Api:
         )
 
     async def token(self, _request: Request) -> Response:
-        orgs = sorted({app.org for app in self._state.apps.values()} | {"personal"})
+        orgs = self._apps.organizations()
         about = {"token_id": "local", "user": "operator@localhost", "apps": []}
         return JSONResponse({"tokens": [about | {"organization": org, "org_slug": org} for org in orgs]})
+
+    async def authenticate(self, request: Request) -> Response:
+        """Whether a header is one that this platform takes; our tokens have no caveats to tell of."""
+        header = (await _body(request, {"header": shapes.Text()})).get("header", "")
+        if not knows(header, self._platform.token):
+            raise invalid("invalid token")
+        return JSONResponse([{"header": header}])
+
+    # -- what flyctl asks beside the Machines API
+
+    async def organizations(self, _request: Request) -> Response:
+        return JSONResponse({"organizations": [views.paying(slug) for slug in self._apps.organizations()]})
+
+    async def organization(self, request: Request) -> Response:
+        if request.path_params["org"] not in self._apps.organizations():
+            raise missing("organization")
+        return JSONResponse({"organization": views.paying(request.path_params["org"])})
+
+    async def graphql(self, request: Request) -> Response:
+        from fly.local import graph  # noqa: PLC0415 — costs a platform's start 50 ms, and few ever ask
+
+        asked = await _body(request, shapes.GRAPHQL)
+        return JSONResponse(await graph.answer(self._platform, asked))
 
     async def logs(self, request: Request) -> Response:
         app, query = self._app(request), request.query_params
@@ -514,6 +626,22 @@ class Api:
 
     async def orphans(self, _request: Request) -> Response:
         return JSONResponse(await self._host.orphans())
+
+    async def remove_orphans(self, _request: Request) -> Response:
+        return JSONResponse(await self._host.remove_orphans())
+
+    async def list_faults(self, _request: Request) -> Response:
+        return JSONResponse({"faults": self._platform.faults.listed()})
+
+    async def add_fault(self, request: Request) -> Response:
+        wanted = await _body(request, FAULT)
+        if "effect" not in wanted:
+            raise invalid("body.effect is required")
+        return JSONResponse(asdict(self._platform.faults.add(wanted)), 201)
+
+    async def clear_faults(self, request: Request) -> Response:
+        self._platform.faults.clear(request.path_params.get("id", ""))
+        return Response(status_code=204)
 
     async def activity(self, request: Request) -> Response:
         machine = self._machines.found(request.path_params["id"])
@@ -686,7 +814,7 @@ class Guarded:
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
-        self._token = token.encode()
+        self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -700,12 +828,19 @@ class Guarded:
                 message["headers"] = [*message["headers"], (b"fly-request-id", request_id.encode())]
             await send(message)
 
+        connection = getattr(getattr(send, "__self__", None), "transport", None)
+        scope["extensions"] = {**(scope.get("extensions") or {}), TRANSPORT: connection}
         app = self._app if self._knows(scope) else JSONResponse({"error": "invalid token"}, 401)
         await app(scope, receive, sending)
         took_ms = (time.perf_counter() - began) * 1e3
         log.info("%s %r %d %.1f ms %s", scope["method"], scope["path"], code, took_ms, request_id)
 
     def _knows(self, scope: Scope) -> bool:
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        kind, _, token = given.partition(b" ")
-        return kind.lower() in {b"bearer", b"flyv1"} and hmac.compare_digest(token.strip(), self._token)
+        return knows(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"), self._token)
+
+
+def knows(header: str, token: str) -> bool:
+    """Whether a header of authorization carries the token."""
+    kind, _, given = header.partition(" ")
+    same = hmac.compare_digest(given.strip().encode(errors="replace"), token.encode())
+    return kind.lower() in {"bearer", "flyv1"} and same

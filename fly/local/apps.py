@@ -49,6 +49,10 @@ class Apps:
     def of(self, org: str | None) -> list[App]:
         return [app for app in self._state.apps.values() if not app.deleting and org in {None, "", app.org}]
 
+    def organizations(self) -> list[str]:
+        """The slugs of all that have apps, and of the one that everybody has."""
+        return sorted({app.org for app in self._state.apps.values()} | {"personal"})
+
     async def create(self, request: Mapping[str, Any]) -> App:
         """*Errors*: Refusal 422 for a name that is taken or malformed."""
         name = request.get("app_name") or request.get("name") or names.machine_name()
@@ -104,7 +108,8 @@ class Apps:
         self._volumes.forget_snapshots(app)
         await self._host.leave(app)
         remembered = [machine for machine in self._state.destroyed.values() if machine.app == app.name]
-        self._state.drop(*remembered, *self._state.ips_of(app.name), app)
+        certificates = [one for one in self._state.certificates.values() if one.app == app.name]
+        self._state.drop(*remembered, *certificates, *self._state.ips_of(app.name), app)
 
     async def close(self) -> None:
         tasks = list(self._deletions.values())

@@ -170,6 +170,10 @@ class Engine:
     async def unpause(self, container: str, timeout_s: float) -> None:
         await self.call("POST", f"/containers/{container}/unpause", timeout_s=timeout_s)
 
+    async def limit_memory(self, container: str, limit: int) -> None:
+        """*Units*: bytes"""
+        await self.call("POST", f"/containers/{container}/update", {"Memory": limit, "MemorySwap": limit})
+
     async def kill(self, container: str, signal: str) -> None:
         await self.call("POST", f"/containers/{container}/kill", signal=signal)
 

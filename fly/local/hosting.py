@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -23,6 +23,8 @@ from fly.local.state import App, Machine, Network, Snapshot, State, Volume, now
 log = logging.getLogger(__name__)
 PAUSE_LIMIT_S = 10.0
 FREEZE_ATTEMPTS = 5
+ALREADY_PAUSED, NOT_PAUSED = "already paused", "is not paused"
+"""What the engine says while it has not heard yet of the last change."""
 NOT_FROZEN = "unable to freeze"
 """What the runtime says, and thaws again, when processes come and go faster than it freezes (cgroup v1)."""
 MOVES = 8
@@ -73,6 +75,7 @@ class Host:
         self._snapshots.mkdir(mode=0o700, exist_ok=True)
         self._network_lock = asyncio.Lock()
         self._networks_present: set[str] = set()
+        self._carriers: set[str] = set()
 
     # -- a machine's run
 
@@ -175,17 +178,42 @@ class Host:
             async with asyncio.timeout(EXEC_START_LIMIT_S):
                 while await self.engine.execs_starting(name):  # noqa: ASYNC110 — the engine tells nobody
                     await asyncio.sleep(0.02)
-        for attempt in range(FREEZE_ATTEMPTS):
-            try:
-                await self.engine.pause(name, PAUSE_LIMIT_S)
-                return
-            except DockerError as error:
-                if NOT_FROZEN not in str(error) or attempt == FREEZE_ATTEMPTS - 1:
-                    raise
-                await asyncio.sleep(0.05)
+        await self._until_believed(name, self.engine.pause, "paused", ALREADY_PAUSED)
 
     async def thaw(self, machine: Machine) -> None:
-        await self.engine.unpause(container.container_name(machine), PAUSE_LIMIT_S)
+        name = container.container_name(machine)
+        await self._until_believed(name, self.engine.unpause, "running", NOT_PAUSED)
+
+    async def _until_believed(
+        self, name: str, change: Callable[[str, float], Awaitable[None]], wanted: str, behind: str
+    ) -> None:
+        """Pauses or unpauses, and again while the engine's own record is behind the kernel's (Docker 20.10).
+
+        What it refuses as done already is done only when the kernel says so too.
+        """
+        for attempt in range(FREEZE_ATTEMPTS):
+            try:
+                await change(name, PAUSE_LIMIT_S)
+                return
+            except DockerError as error:
+                if behind in str(error):
+                    if await self._really(name) == wanted:
+                        return
+                elif NOT_FROZEN not in str(error):
+                    raise
+                if attempt == FREEZE_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.05 * 2**attempt)
+
+    async def _really(self, name: str) -> str:
+        """Whether its processes run, in the kernel's own words; the engine's where those are out of reach."""
+        found = await self.engine.inspect(name)
+        if found is None or not found["State"]["Running"]:
+            return "gone"
+        for path, _ in _freezers(str(found["Id"])):
+            with contextlib.suppress(OSError):
+                return "paused" if path.read_text().strip() in {"FROZEN", "1"} else "running"
+        return "paused" if found["State"]["Paused"] else "running"
 
     async def _thaw_by_hand(self, name: str) -> None:
         """The way out when the engine hangs on what it froze half-way: past it, in the kernel's files."""
@@ -215,10 +243,14 @@ class Host:
         )
         return [dict(zip(seen["Titles"], row, strict=False)) for row in seen["Processes"]]
 
-    async def memory_used(self, machine: Machine) -> int:
-        """*Units*: bytes"""
+    async def memory(self, machine: Machine) -> tuple[int, int]:
+        """What it uses and what it may. *Units*: bytes"""
         memory = (await self.engine.stats(container.container_name(machine)))["memory_stats"]
-        return int(memory.get("usage", 0)) - int(memory.get("stats", {}).get("total_inactive_file", 0))
+        used = int(memory.get("usage", 0)) - int(memory.get("stats", {}).get("total_inactive_file", 0))
+        return used, int(memory.get("limit", machine.config["guest"]["memory_mb"] << 20))
+
+    async def limit_memory(self, machine: Machine, limit_mb: int) -> None:
+        await self.engine.limit_memory(container.container_name(machine), limit_mb << 20)
 
     async def lines(self, machine: Machine) -> list[Line]:
         """What the machine wrote, in this run and before."""
@@ -276,10 +308,12 @@ class Host:
     async def _carrier(self, volume: Volume) -> AsyncIterator[str]:
         name = f"jarvis-copy-{ulid().lower()}"
         body = container.carrier(volume, await self.engine.any_image(), self.site)
+        self._carriers.add(name)
         try:
             yield await self.engine.create(name, body)
         finally:
             await self.engine.remove(name)
+            self._carriers.discard(name)
 
     def _snapshot_path(self, snapshot: str) -> Path:
         return self._snapshots / f"{snapshot}.tar"
@@ -368,9 +402,9 @@ class Host:
     # -- what is there
 
     async def orphans(self) -> dict[str, list[dict[str, Any]]]:
-        """Containers, volumes and networks with our label that no record knows. Listed, never deleted."""
+        """Containers, volumes and networks with our label that no record knows."""
         label = f"{container.PLATFORM}={self.site.platform_id}"
-        machines = {container.container_name(m) for m in self._state.machines.values()}
+        machines = {container.container_name(m) for m in self._state.machines.values()} | self._carriers
         volumes = {container.volume_name(v) for v in self._state.volumes.values()}
         nets = {container.network_name(n) for n in self._state.networks.values()}
         found = [(c["Names"][0].lstrip("/"), c) for c in await self.engine.containers(label)]
@@ -386,6 +420,17 @@ class Host:
                 and n["Name"] not in nets
             ],
         }
+
+    async def remove_orphans(self) -> dict[str, list[dict[str, Any]]]:
+        """Removes them, and says what they were; containers first, since they hold the rest."""
+        found = await self.orphans()
+        for one in found["containers"]:
+            await self.engine.remove(one["name"])
+        for one in found["volumes"]:
+            await self.engine.remove_volume(one["name"])
+        for one in found["networks"]:
+            await self.engine.remove_network(one["name"])
+        return found
 
     def _network_of(self, machine: Machine) -> Network:
         app = self._state.apps[machine.app]

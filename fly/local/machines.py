@@ -21,6 +21,7 @@ from fly.local.docker import DockerError, ExecResult
 from fly.local.health import CheckStatus, Health
 from fly.local.hosting import Exit, Place, Seen
 from fly.local.leases import Leases
+from fly.local.likeness import OWN, Likeness
 from fly.local.machineconfig import Check
 from fly.local.probe import Address
 from fly.local.refusal import Refusal, missing, precondition
@@ -104,8 +105,8 @@ class Live:
 
 
 class Machines:
-    def __init__(self, state: State, host: Hosting, leases: Leases) -> None:
-        self._state, self._host, self._leases = state, host, leases
+    def __init__(self, state: State, host: Hosting, leases: Leases, likeness: Likeness = OWN) -> None:
+        self._state, self._host, self._leases, self._likeness = state, host, leases, likeness
         self._live: dict[str, Live] = {}
         self._targets: dict[str, Target] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -401,6 +402,7 @@ class Machines:
     async def _launch(self, machine: Machine) -> None:
         live = self._of(machine.id)
         live.place = None
+        await _pass(self._likeness.cold_start_s)
         try:
             live.place = await self._host.launch(machine)
         except (DockerError, Refusal, TimeoutError) as error:
@@ -410,6 +412,7 @@ class Machines:
 
     async def _resume(self, machine: Machine) -> None:
         """Where the frozen memory is lost it boots instead, as on Fly."""
+        await _pass(self._likeness.resume_s)
         try:
             await self._host.thaw(machine)
         except DockerError as error:
@@ -442,6 +445,7 @@ class Machines:
     async def _end(self, machine: Machine, signal: str | None, timeout_s: float | None) -> None:
         """Ends what runs, and notes how; a frozen process is not woken for it."""
         self._falls_asleep(machine)
+        await _pass(self._likeness.stop_s)
         try:
             seen = await self._host.look(machine)
             if seen.state == "running":
@@ -796,6 +800,11 @@ def _gone(states: Collection[str]) -> tuple[str, None]:
     if {"destroyed", "settled"} & set(states):
         return "destroyed", None
     raise missing("machine")
+
+
+async def _pass(seconds: float) -> None:
+    if seconds:
+        await asyncio.sleep(seconds)
 
 
 def _take_at_once(lock: asyncio.Lock) -> None:

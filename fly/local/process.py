@@ -37,14 +37,22 @@ def ensure_running(
     door_port: int,
     certificate: Path | None = None,
     key: Path | None = None,
+    *,
+    like_fly: bool | None = None,
 ) -> dict[str, Any]:
     """What `platform.json` of this folder says; starts a platform, in a session of its own, if none runs.
+
+    `like_fly`: as slow and as strict as Fly. One that runs otherwise is started again; its machines stay as
+    they are. None: as it is.
 
     *Errors*: PlatformError, with the last lines of its log.
     """
     state_dir = state_dir.resolve()
     if is_running(state_dir):
-        return _until_ready(state_dir, None)
+        about = _until_ready(state_dir, None)
+        if like_fly in {None, about["like_fly"]}:
+            return about
+        stop(state_dir)
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -53,6 +61,8 @@ def ensure_running(
     options = ["--api-port", str(api_port), "--door-port", str(door_port)]
     if certificate and key:
         options += ["--certificate", str(certificate), "--key", str(key)]
+    if like_fly is not None:
+        options.append("--like-fly" if like_fly else "--no-like-fly")
     return _until_ready(state_dir, _spawn(state_dir, options))
 
 

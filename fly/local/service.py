@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from fly.local.door import Door
 from fly.local.hosting import Host
 from fly.local.idle import Rule
 from fly.local.leases import Leases
+from fly.local.likeness import LIKE_FLY, OWN, Likeness
 from fly.local.limits import Limits
 from fly.local.machines import Machines
 from fly.local.names import app_id
@@ -50,6 +51,8 @@ class Options:
     certificate: Path | None = None
     """PEM, with its `key`: the door then speaks https."""
     key: Path | None = None
+    like_fly: bool | None = None
+    """Whether it is as slow and as strict as Fly; None: as it was last time."""
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +66,7 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         stack.enter_context(_alone(folder))
         listening = stack.enter_context(contextlib.closing(_listening(options.api_port)))
         parts = await _parts(options, stack)
-        door = await _open_door(parts.machines, options, stack)
+        door = await _open_door(parts, options, stack)
         about = {
             "api_url": f"http://{LOOPBACK}:{listening.getsockname()[1]}",
             "door_url": f"{'https' if options.certificate else 'http'}://{LOOPBACK}:{door.port}",
@@ -73,6 +76,7 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
             "pid": os.getpid(),
             "platform_id": parts.host.site.platform_id,
             "version": VERSION,
+            "like_fly": parts.likeness is LIKE_FLY,
         }
         await parts.machines.adopt()
         parts.apps.resume_deletions()
@@ -94,6 +98,7 @@ class Parts:
     machines: Machines
     volumes: Volumes
     apps: Apps
+    likeness: Likeness
 
 
 async def _parts(options: Options, stack: contextlib.AsyncExitStack) -> Parts:
@@ -104,13 +109,21 @@ async def _parts(options: Options, stack: contextlib.AsyncExitStack) -> Parts:
     platform_id = state.fact("platform_id", app_id())
     site = Site(platform_id, engine.cpus, await _is_direct(engine), options.labels)
     host, leases = Host(state, engine, site, options.state_dir), Leases(state, platform_id)
-    machines, volumes = Machines(state, host, leases), Volumes(state, host)
+    likeness = _likeness(state, options.like_fly)
+    machines, volumes = Machines(state, host, leases, likeness), Volumes(state, host)
     apps = Apps(state, host, machines, volumes)
     for part in (machines, volumes, apps):
         stack.push_async_callback(part.close)
     volumes.tidy()
     machines.load()
-    return Parts(state, host, leases, machines, volumes, apps)
+    return Parts(state, host, leases, machines, volumes, apps, likeness)
+
+
+def _likeness(state: State, wanted: bool | None) -> Likeness:
+    """As it is asked for, else as it was last time."""
+    if wanted is not None:
+        state.set_fact("like_fly", str(wanted))
+    return LIKE_FLY if state.fact("like_fly", str(False)) == str(True) else OWN
 
 
 def _served(parts: Parts, door: Door, about: Mapping[str, Any]) -> api.Platform:
@@ -188,9 +201,11 @@ def _listening(port: int) -> socket.socket:
     return found
 
 
-async def _open_door(machines: Machines, options: Options, stack: contextlib.AsyncExitStack) -> Door:
+async def _open_door(parts: Parts, options: Options, stack: contextlib.AsyncExitStack) -> Door:
     limits = Limits(idle=Rule(idle_after_s=options.idle_after_s), drain_s=FAREWELL_S)
-    door = Door(machines, LOOPBACK, options.door_port, limits, tls=_tls(options))
+    if parts.likeness.autostop_pass_s:
+        limits = replace(limits, pass_s=parts.likeness.autostop_pass_s)
+    door = Door(parts.machines, LOOPBACK, options.door_port, limits, tls=_tls(options))
     try:
         await door.start()
     except OSError as error:

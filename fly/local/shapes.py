@@ -318,6 +318,10 @@ VOLUME = {
     "compute_image": Text(512),
 }
 VOLUME_CHANGE = {"snapshot_retention": Whole(1, 60), "auto_backup_enabled": Flag()}
+CERTIFICATE = {"hostname": Text(1024), "fullchain": Text(1 << 20), "private_key": Text(1 << 16)}
+MEMORY_LIMIT = {"limit_mb": Whole(64, 1 << 20)}
+MEMORY_RECLAIM = {"amount_mb": Whole(0, 1 << 20)}
+GRAPHQL = {"query": Text(1 << 17), "variables": Map(Anything()), "operationName": Text()}
 EXTENSION = {"size_gb": Whole(1, 500)}
 STOP = {"signal": Anything(), "timeout": Anything()}
 EXEC = {

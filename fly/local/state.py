@@ -51,6 +51,20 @@ class Ip:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """A host name of a user's own, and what was asked for it."""
+
+    key: ClassVar = "id"
+    id: str
+    app: str
+    hostname: str
+    created_at: str
+    updated_at: str
+    acme: bool = False
+    custom: bool = False
+
+
+@dataclass(frozen=True)
 class Network:
     """A private network of an organisation, and the addresses that it has on this host."""
 
@@ -153,9 +167,11 @@ class Version:
     config: dict[str, Any]
 
 
-Record = App | Ip | Network | Volume | Snapshot | Machine | Lease | Event | Version
+Record = App | Ip | Certificate | Network | Volume | Snapshot | Machine | Lease | Event | Version
 R = TypeVar("R", bound=Record)
-KINDS: tuple[type[Any], ...] = (App, Ip, Network, Volume, Snapshot, Machine, Destroyed, Lease, Event, Version)
+KINDS: tuple[type[Any], ...] = (
+    App, Ip, Certificate, Network, Volume, Snapshot, Machine, Destroyed, Lease, Event, Version,
+)  # fmt: skip
 
 
 class State:
@@ -185,6 +201,10 @@ class State:
     @property
     def ips(self) -> dict[str, Ip]:
         return self._records[Ip]
+
+    @property
+    def certificates(self) -> dict[str, Certificate]:
+        return self._records[Certificate]
 
     @property
     def networks(self) -> dict[str, Network]:
@@ -241,6 +261,9 @@ class State:
         """A lasting value, `first` when it is asked for the first time."""
         self._db.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, first))
         return str(self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0])
+
+    def set_fact(self, name: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     # -- what belongs to what
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from fly.local.health import CheckStatus
@@ -19,6 +20,21 @@ def organization(slug: str) -> View:
     return {"name": slug, "slug": slug, "internal_numeric_id": number}
 
 
+def paying(slug: str) -> View:
+    """An organisation as flyctl asks for it."""
+    return organization(slug) | {
+        "id": f"org_{slug}",
+        "internal_numeric_id": organization(slug)["internal_numeric_id"],
+        "raw_slug": slug,
+        "paid_plan": True,
+        "personal": slug == "personal",
+        "billable": True,
+        "billing_status": "CURRENT",
+        "provisions_beta_extensions": False,
+        "remote_builder_image": "",
+    }
+
+
 def app(record: App, network: Network | None, machines: int, volumes: int) -> View:
     return {
         "id": record.id,
@@ -32,6 +48,11 @@ def app(record: App, network: Network | None, machines: int, volumes: int) -> Vi
         "organization": organization(record.org),
         "created_at": record.created_at,
     }
+
+
+def moment(at_ms: int) -> str:
+    """RFC 3339, of milliseconds since 1970."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def ip(record: Ip) -> View:

@@ -39,9 +39,8 @@ class Volumes:
         name = request.get("name", "")
         if not NAME.fullmatch(name):
             raise unprocessable("Name must be up to 30 lowercase letters, digits and underscores")
-        if request.get("source_volume_id"):
-            raise invalid("forking a volume is not available on this platform: use a snapshot")
-        snapshot = self._snapshot(request.get("snapshot_id"))
+        region = regions.resolve(request.get("region"))
+        snapshot = await self._source(app, request)
         size_gb = request.get("size_gb", snapshot.volume_size if snapshot else SIZE_GB)
         if snapshot and size_gb < snapshot.volume_size:
             raise invalid(
@@ -52,7 +51,7 @@ class Volumes:
             id=names.volume_id(),
             app=app.name,
             name=name,
-            region=regions.resolve(request.get("region")),
+            region=region,
             size_gb=size_gb,
             state="created",
             encrypted=request.get("encrypted", True),
@@ -70,6 +69,27 @@ class Volumes:
             self._state.drop(volume)
             raise
         return volume
+
+    async def _source(self, app: App, request: Mapping[str, Any]) -> Snapshot | None:
+        """What the new volume is filled from: a snapshot, or another volume as it is now."""
+        source = request.get("source_volume_id")
+        if source and request.get("snapshot_id"):
+            raise invalid("choose one of snapshot_id and source_volume_id")
+        if not source:
+            return self._snapshot(request.get("snapshot_id"))
+        volume = self._state.volumes.get(source)
+        if volume is None:
+            raise missing("volume")
+        if request.get("size_gb", volume.size_gb) < volume.size_gb:
+            raise invalid(f"size_gb must be at least {volume.size_gb}, the size of the source volume")
+        copy = _begun(volume, app.name, of="")
+        self._state.save(copy)
+        try:
+            await self._copied(volume, copy)
+        except BaseException:
+            self._forget(copy)
+            raise
+        return self._state.snapshots[copy.id]
 
     def change(self, volume: Volume, **changes: Any) -> Volume:
         return self._state.change(volume, updated_at=now(), **changes)
@@ -106,17 +126,7 @@ class Volumes:
         under_way = [s for s in self.snapshots(volume) if s.status != DONE]
         if under_way:
             raise precondition(f"snapshot is already scheduled at {under_way[0].created_at}")
-        made = Snapshot(
-            id=names.snapshot_id(),
-            app=volume.app,
-            volume=volume.id,
-            status="creating",
-            size=0,
-            volume_size=volume.size_gb,
-            digest="",
-            retention_days=volume.snapshot_retention,
-            created_at=now(),
-        )
+        made = _begun(volume, volume.app, of=volume.id)
         self._state.save(made)
         task = asyncio.create_task(self._copy(volume, made))
         self._copies.add(task)
@@ -125,22 +135,30 @@ class Volumes:
 
     async def _copy(self, volume: Volume, snapshot: Snapshot) -> None:
         try:
-            size, digest = await self._host.take_snapshot(volume, snapshot)
+            await self._copied(volume, snapshot)
         except (DockerError, OSError) as error:
             log.error("snapshot %s of volume %s failed: %s", snapshot.id, volume.id, error)
             self._forget(snapshot)
-        else:
-            self._state.change(snapshot, status=DONE, size=size, digest=digest)
+
+    async def _copied(self, volume: Volume, snapshot: Snapshot) -> None:
+        size, digest = await self._host.take_snapshot(volume, snapshot)
+        self._state.change(snapshot, status=DONE, size=size, digest=digest)
 
     def tidy(self) -> None:
-        """Forgets copies that were cut off, and those whose days are over."""
+        """Forgets copies that were cut off, whose days are over, or that were made for one volume."""
         for snapshot in list(self._state.snapshots.values()):
-            if snapshot.status != DONE or _is_over(snapshot):
+            over = snapshot.status != DONE or not snapshot.volume or _is_over(snapshot)
+            if over and not self._is_needed(snapshot):
                 self._forget(snapshot)
+
+    def _is_needed(self, snapshot: Snapshot) -> bool:
+        """Whether a volume that has not been used yet is to be filled from it."""
+        return any(v.snapshot == snapshot.id and not v.filled for v in self._state.volumes.values())
 
     def forget_snapshots(self, app: App) -> None:
         for snapshot in [s for s in self._state.snapshots.values() if s.app == app.name]:
-            self._forget(snapshot)
+            if not self._is_needed(snapshot):
+                self._forget(snapshot)
 
     def _forget(self, snapshot: Snapshot) -> None:
         self._state.drop(snapshot)
@@ -163,6 +181,21 @@ class Volumes:
         if snapshot is None or snapshot.status != DONE:
             raise missing("snapshot")
         return snapshot
+
+
+def _begun(volume: Volume, app: str, *, of: str) -> Snapshot:
+    """A copy of the volume that is still to be made; `of` is empty for one that nobody is to list."""
+    return Snapshot(
+        id=names.snapshot_id(),
+        app=app,
+        volume=of,
+        status="creating",
+        size=0,
+        volume_size=volume.size_gb,
+        digest="",
+        retention_days=volume.snapshot_retention,
+        created_at=now(),
+    )
 
 
 def _is_over(snapshot: Snapshot) -> bool:

@@ -208,7 +208,16 @@ def test_its_files_are_for_their_owner_alone(new_platform: Platform) -> None:
     for name in ("token", "platform.json", "lock", "platform.log"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600, name
     about = new_platform.about
-    assert set(about) == {"api_url", "door_url", "token", "state_dir", "pid", "platform_id", "version"}
+    assert set(about) == {
+        "api_url",
+        "door_url",
+        "token",
+        "state_dir",
+        "pid",
+        "platform_id",
+        "version",
+        "like_fly",
+    }
     assert about["token"] not in new_platform.log()
 
 

@@ -178,3 +178,24 @@ def test_one_snapshot_of_a_volume_is_taken_at_a_time(app: AppUnderTest, ask: Ask
     assert "snapshot is already scheduled at 20" in ask.refusal(412, "POST", path)
     wait_until(lambda: ask.json("GET", path)[0]["status"] == "created", "the snapshot")
     assert ask.json("GET", path)[0]["size"] > 50_000_000
+
+
+def test_a_fork_holds_what_its_source_held_at_that_moment(
+    app: AppUnderTest, ask: Asker, config: Make
+) -> None:
+    source = app.volume(size_gb=2)
+    machine = app.serving(config(mounts=[{"volume": source["id"], "path": "/data"}]))
+    app.run(machine["id"], "sh", "-c", "echo before > /data/file")
+    refused = {"name": "fork", "region": "iad", "source_volume_id": source["id"], "size_gb": 1}
+    assert "size of the source" in ask.refusal(400, "POST", f"{app.path}/volumes", refused)
+    fork = app.volume(name="fork", source_volume_id=source["id"], size_gb=None)
+    app.run(machine["id"], "sh", "-c", "echo after > /data/file")
+    assert (fork["size_gb"], fork["state"]) == (2, "created")
+    assert ask.json("GET", f"{app.path}/volumes/{source['id']}/snapshots") == []
+    other = app.machine(config(mounts=[{"volume": fork["id"], "path": "/data"}]))
+    assert app.run(other["id"], "cat", "/data/file")["stdout"] == "before\n"
+
+
+def test_a_volume_that_is_not_there_can_not_be_forked(app: AppUnderTest, ask: Asker) -> None:
+    wanted = {"name": "fork", "region": "iad", "source_volume_id": "vol_none"}
+    assert ask.refusal(404, "POST", f"{app.path}/volumes", wanted) == "volume not found"
