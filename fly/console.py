@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
 from invoke.tasks import Task, task
 from rich.box import ROUNDED
 from rich.console import Console
@@ -43,9 +44,29 @@ def verb(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
             except KeyboardInterrupt:
                 raise Exit("Stopped.", code=130) from None
 
-        return cast(Task[Any], task(run, **options))
+        return cast(Task[Any], task(run, klass=_Verb, **options))
 
     return wrap
+
+
+class _Argument(Argument):
+    """Says what it takes where the value makes no sense; Invoke would end in a traceback."""
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        try:
+            super().set_value(value, cast)
+        except ValueError:
+            wanted = "whole number" if self.kind is int else "number"
+            option = (self.name or "").replace("_", "-")
+            raise Exit(f"--{option} takes a {wanted}, not {value!r}.", code=2) from None
+
+
+class _Verb(Task[Any]):
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        found = super().get_arguments(ignore_unknown_help)
+        for argument in found:
+            argument.__class__ = _Argument
+        return found
 
 
 def _answer_help(body: Callable[..., None], name: str, value: str, meanings: dict[str, str]) -> None:

@@ -1,0 +1,34 @@
+"""What verbs say to somebody who mistypes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INVOKE = Path(sys.executable).with_name("invoke")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("provision", "--size-gb", "ten"), "--size-gb takes a whole number, not 'ten'."),
+        (("provision", "--name", "Lilach"), "Missing: --email."),
+        (("status", "--platform", "moon"), "There is no platform 'moon'."),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_a_sentence(
+    words: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        (str(INVOKE), *words),
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "JARVIS_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
