@@ -57,7 +57,7 @@ def cents(amount: Decimal) -> Decimal:
 
 
 def shared_out(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Each amount in cents so that they add up to the rounded sum: the cents left over go where most was cut off."""
+    """Each amount in cents, adding up to the rounded sum: cents left over go where most was cut off."""
     floors = {name: (amount / CENT).to_integral_value("ROUND_FLOOR") for name, amount in amounts.items()}
     missing = int((cents(sum(amounts.values(), Decimal(0))) / CENT) - sum(floors.values()))
     neediest = sorted(amounts, key=lambda name: (floors[name] - amounts[name] / CENT, name))
