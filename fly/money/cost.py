@@ -10,6 +10,8 @@ from fly.money.prices import HOUR_S, MONTH_S, PriceList, changes_between, price_
 from fly.money.usage import COMPONENTS, COMPUTE, EGRESS, IPV4, ROOTFS, SNAPSHOTS, VOLUME, Span, cut, within
 
 CENT = Decimal("0.01")
+EXACT = Decimal("1e-12")
+"""Amounts are kept to a fixed place, far below what shows: sums come out the same in whatever order."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,10 @@ def _line(span: Span, prices: PriceList) -> Line:
     )
 
 
+def _amount(quantity: Decimal, rate: Decimal) -> Decimal:
+    return (quantity * rate).quantize(EXACT)
+
+
 def _priced(span: Span, prices: PriceList) -> tuple[Decimal, str, Decimal]:
     if span.component == COMPUTE:
         return span.seconds, "s", prices.compute_s(span.cpu_kind, span.cpus, span.gb, span.region)
@@ -114,7 +120,15 @@ def _snapshot_lines(spans: Sequence[Span]) -> Iterator[Line]:
             quantity = charged * span.gb / stored * seconds if stored else Decimal(0)
             rate = prices.snapshot_gb_month / MONTH_S
             yield Line(
-                SNAPSHOTS, span.workspace, span.thing, first, last, quantity, "GB·s", rate, quantity * rate
+                SNAPSHOTS,
+                span.workspace,
+                span.thing,
+                first,
+                last,
+                quantity,
+                "GB·s",
+                rate,
+                _amount(quantity, rate),
             )
 
 

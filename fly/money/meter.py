@@ -1,7 +1,7 @@
-"""What machines did, written down: readings of the platform now and then, and the machines' events between them.
+"""What machines did, written down: readings of the platform, and the machines' own events between them.
 
-Fly keeps only the latest events of a machine and forgets destroyed ones; whoever wants to explain a bill has to
-write them down in time. The same state read twice is one row.
+Fly keeps only the latest events of a machine and forgets destroyed ones; whoever wants to explain a bill has
+to write them down in time. The same state read twice is one row.
 """
 
 import json
