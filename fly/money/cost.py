@@ -77,7 +77,7 @@ def _line(span: Span, prices: PriceList) -> Line:
         quantity,
         unit,
         rate,
-        quantity * rate,
+        _amount(quantity, rate),
     )
 
 

@@ -59,7 +59,7 @@ class Meter:
         self._database.close()
 
     def note(self, workspace: str, seen: Seen, at: datetime, changes: Iterable[Change] = ()) -> None:
-        """Writes down what is seen now; where nothing changed since the last reading, that one grows longer."""
+        """Writes down what is seen now; the latest reading grows longer where nothing has changed since."""
         text = json.dumps(asdict(seen), sort_keys=True)
         with self._explained(), closing(self._database.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
