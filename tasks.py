@@ -7,6 +7,7 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 
+import fly.money.verbs
 import fly.verbs
 import image.release.verbs
 import image.verbs
@@ -29,6 +30,7 @@ from image.leftovers import remove_labelled
 ROOT = Path(__file__).resolve().parent
 VERBS = (
     fly.verbs,
+    fly.money.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,

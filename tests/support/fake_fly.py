@@ -376,6 +376,16 @@ def list_volumes(fly: FakeFly, _request: httpx.Request, names: dict[str, str]) -
     return fly.of_app(fly.volumes, fly.app_called(names["app"]).name)
 
 
+@route("GET", "/v1/apps/{app}/volumes/{volume}")
+def get_volume(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    return fly.volumes[names["volume"]]
+
+
+@route("GET", "/v1/apps/{app}/volumes/{volume}/snapshots")
+def list_snapshots(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    return []
+
+
 @route("POST", "/v1/apps/{app}/volumes")
 def create_volume(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
     fly.app_called(names["app"])

@@ -1,0 +1,239 @@
+"""What an operator types about money."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from invoke.context import Context
+
+from fly import console
+from fly.console import say, step, verb
+from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk
+from fly.errors import PlanError
+from fly.ledger import DESTROYED, FAILED, Workspace
+from fly.money.accounts import FIXED, Accounts, Payment, Terms
+from fly.money.bill import Account, Bill, Month, bills, dollars
+from fly.money.cost import cents
+from fly.money.estimate import Estimate, Habit, estimate
+from fly.money.meter import Meter, read_all
+from fly.money.timeline import spans
+
+ROOTFS_GB = Decimal("0.75")
+"""Of the image, as Fly counts it: its content on disk."""
+USERS = (10, 20)
+
+
+@verb(
+    name="estimate",
+    help={
+        "users": "how many (default: 10 and 20, as the plan had it)",
+        "hours": "hours a day that a workspace is in use",
+        "memory_mb": "of each machine",
+        "size_gb": "of each volume",
+        "region": "where they run",
+        "json": JSON_HELP,
+    },
+)
+def estimate_(
+    context: Context,
+    users: int = 0,
+    hours: float = 4.0,
+    memory_mb: int = 1024,
+    size_gb: int = 10,
+    region: str = "iad",
+    json: bool = False,
+) -> None:
+    """Says what a month will cost, by component, at today's prices, and what the first plan assumed."""
+    if users < 0 or not 0 <= hours <= 24 or memory_mb <= 0 or size_gb < 0:
+        raise PlanError(
+            "That is no use of a workspace.", hint="--users 10 --hours 4 --memory-mb 1024 --size-gb 10"
+        )
+    habit = Habit(
+        hours_a_day=Decimal(str(hours)),
+        memory_gb=Decimal(memory_mb) / 1024,
+        volume_gb=Decimal(size_gb),
+        image_gb=ROOTFS_GB,
+        region=region,
+    )
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    kinds = [Habit(**vars(habit) | {"autostop": autostop}) for autostop in (True, False)]
+    found = [estimate(many, kind, now) for kind in kinds for many in ((users,) if users else USERS)]
+    if json:
+        console.print_json([one.to_json() for one in found])
+        return
+    _show_estimates(found)
+
+
+def _show_estimates(found: Sequence[Estimate]) -> None:
+    names = list(dict.fromkeys(name for one in found for name in one.components))
+    console.listing(
+        ("Users", "Autostop", *(name.capitalize() for name in names), "Total", "Each", "First plan"),
+        [
+            (
+                str(one.users),
+                "yes" if one.habit.autostop else "no",
+                *(f"${one.components.get(name, Decimal(0)):.2f}" for name in names),
+                f"${one.total:.2f}",
+                f"${one.each:.2f}",
+                f"${one.assumed:.2f}",
+            )
+            for one in found
+        ],
+        "",
+    )
+    say(
+        "Dollars for a month of 30 days. The first plan counted $0.03 for each running hour and nothing else."
+    )
+    say("An hour costs less than that; but a volume costs also while nobody uses it, and so does an image.")
+
+
+@verb(help={"platform": PLATFORM_HELP})
+def meter(context: Context, platform: str = "") -> None:
+    """Writes down what every machine did since the last time, for the bills; meant for cron, every hour."""
+    with desk(platform) as here, Meter(_meter_path(here)) as record, step("Reading the machines"):
+        missed = read_all(here.client, here.ledger, record, datetime.now(UTC))
+    for workspace in missed:
+        say(f"{workspace.app} could not be read: invoke repair")
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "plan": "fixed (a fee each month) or hourly (a fee each hour of use)",
+        "fee": "in dollars",
+        "since": "the first day on which it holds (default: the day on which the workspace was made)",
+        "platform": PLATFORM_HELP,
+    }
+)
+def terms(
+    context: Context, name: str = "", plan: str = FIXED, fee: str = "", since: str = "", platform: str = ""
+) -> None:
+    """Notes what a user has agreed to pay."""
+    console.require(name=name, fee=fee)
+    with desk(platform) as here, Accounts(here.settings.ledger) as accounts:
+        workspace = here.ledger.find(name, here.platform.key)
+        from_day = _day(since) if since else _born(workspace).date()
+        accounts.agree(Terms(workspace.id, from_day, plan, _cents(fee)))
+    say(
+        f"{workspace.name} pays ${fee} {'a month' if plan == FIXED else 'an hour of use'} from {from_day} on."
+    )
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "amount": "in dollars; negative takes a payment back",
+        "on": "the day (default: today)",
+        "how": "bank, card, …",
+        "reference": "what tells it from others (default: name, day and amount)",
+        "platform": PLATFORM_HELP,
+    }
+)
+def paid(
+    context: Context,
+    name: str = "",
+    amount: str = "",
+    on: str = "",
+    how: str = "bank",
+    reference: str = "",
+    platform: str = "",
+) -> None:
+    """Notes a payment; one that is noted already stays one."""
+    console.require(name=name, amount=amount)
+    day = _day(on) if on else datetime.now(UTC).date()
+    with desk(platform) as here, Accounts(here.settings.ledger) as accounts:
+        workspace = here.ledger.find(name, here.platform.key)
+        mark = reference or f"{workspace.id} {day} {amount}"
+        is_new = accounts.pay(Payment(workspace.id, day, _cents(amount), how, mark))
+    say(
+        f"{workspace.name} paid ${amount} on {day}." if is_new else f"That payment is noted already ({mark})."
+    )
+
+
+@verb(
+    help={
+        "month": "such as 2026-11 (default: this one, up to now)",
+        "name": NAME_HELP,
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def bill(context: Context, month: str = "", name: str = "", json: bool = False, platform: str = "") -> None:
+    """Says for each user what a month cost, what she is charged, what she paid and what she owes."""
+    chosen = Month.parse(month) if month else Month.of(datetime.now(UTC))
+    with desk(platform) as here:
+        found = bills(accounts_of(here), chosen)
+        if name:
+            found = [one for one in found if one.workspace == here.ledger.find(name, here.platform.key).id]
+    if json:
+        console.print_json([one.to_json() for one in found])
+        return
+    _show_bills(found)
+
+
+def accounts_of(here: Desk) -> list[Account]:
+    """Everything that bills are made of, for everybody who ever had a workspace on the platform."""
+    rows = here.ledger.workspaces(here.platform.key, everything=True)
+    with Accounts(here.settings.ledger) as accounts, Meter(_meter_path(here)) as record:
+        return [_account(row, accounts, record) for row in rows if row.state != FAILED]
+
+
+def _account(row: Workspace, accounts: Accounts, record: Meter) -> Account:
+    born = _born(row)
+    ended = datetime.fromisoformat(row.updated_at) if row.state == DESTROYED else None
+    until = ended or datetime.now(UTC)
+    return Account(
+        workspace=row.id,
+        name=row.name,
+        email=row.email,
+        born=born,
+        ended=ended,
+        spans=spans(record.readings(row.id), record.changes(row.id), born, until, ROOTFS_GB),
+        terms=accounts.terms(row.id),
+        payments=accounts.payments(row.id),
+    )
+
+
+def _show_bills(found: Sequence[Bill]) -> None:
+    console.listing(
+        ("Name", "Month", "Cost", "Charged", "Margin", "Paid", "Owed"),
+        [
+            (
+                one.name,
+                str(one.month),
+                f"${cents(one.cost)}",
+                f"${dollars(one.charged_cents)}",
+                f"${cents(one.margin)}",
+                f"${dollars(one.paid_cents)}",
+                f"${dollars(one.owed_cents)}",
+            )
+            for one in found
+        ],
+        "Nobody yet: invoke provision --name … --email …",
+    )
+
+
+def _meter_path(here: Desk) -> Path:
+    return here.settings.home / "meter.sqlite"
+
+
+def _born(row: Workspace) -> datetime:
+    return datetime.fromisoformat(row.created_at)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise PlanError(f"{text!r} is not a day.", hint="such as 2026-11-23") from error
+
+
+def _cents(text: str) -> int:
+    try:
+        amount = Decimal(text) * 100
+    except InvalidOperation as error:
+        raise PlanError(f"{text!r} is not an amount.", hint="in dollars, such as 20 or 12.50") from error
+    if not amount.is_finite() or amount != int(amount):
+        raise PlanError(f"{text!r} is not a whole number of cents.", hint="in dollars, such as 20 or 12.50")
+    return int(amount)
