@@ -11,7 +11,7 @@ from rich.text import Text
 from fly import console
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, ROOT
-from fly.errors import SettingsError
+from fly.errors import SettingsError, UntestedImage
 from fly.settings import Settings
 from image.build import TAG, build_image
 from image.engine import Report, find_engine
@@ -20,6 +20,7 @@ from image.release.push import promote as promote_digest
 from image.release.push import push as push_content
 from image.release.records import Outcome, Push, Records, Verification, missing_proof
 from image.release.registry import Login, Repository, login_hint
+from image.release.report import write_report
 from image.release.suite import read_suite
 from image.release.verify import Step, Watch
 from image.release.verify import verify as verify_content
@@ -43,6 +44,20 @@ def verify(context: Context, image: str = TAG, keep_going: bool = False, json: b
         if json:
             console.print_json(found.to_json() | {"broken": [vars(one) for one in _broken(records, found)]})
         _must_pass(records, found)
+
+
+@verb(help={"image": IMAGE_HELP, "json": JSON_HELP})
+def report(context: Context, image: str = TAG, json: bool = False) -> None:
+    """Writes the page about an image's last verification anew, and prints where it is."""
+    settings = Settings.read(os.environ, ROOT)
+    engine = find_engine(lambda _line: None, settings.home / "engine")
+    content = read_content(engine, image)
+    with Records(settings.releases) as records:
+        found = next((one for one in reversed(records.verifications(content.id)) if one.seconds), None)
+        if found is None:
+            raise UntestedImage(f"{content.short_id} was not verified here.", hint="invoke verify")
+        page = write_report(records, found.number, folder_of(settings, content.id))
+    console.plain(page.with_name("report.json").read_text("utf-8") if json else str(page))
 
 
 @verb(help={"image": IMAGE_HELP, "registry": REGISTRY_HELP, "json": JSON_HELP})
@@ -152,9 +167,11 @@ def _verify(settings: Settings, records: Records, image: str, *, keep_going: boo
     say(f"Image: {content.ref}  {content.short_id}  {content.size_bytes / 1e6:.0f} MB")
     folder = folder_of(settings, content.id)
     with step("Promises") as report:
-        return verify_content(
+        found = verify_content(
             engine, records, content, folder=folder, watch=_watch(report), keep_going=keep_going
         )
+    say(f"Report: {write_report(records, found.number, folder)}")
+    return found
 
 
 def folder_of(settings: Settings, image: str) -> Path:
