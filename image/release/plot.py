@@ -76,8 +76,8 @@ def _line(one: Series, count: int, top: float, unit: str, names: Sequence[str]) 
     ]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
     dots = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{escape(f"{one.label}: {value:g} {unit} ({name})")}'
-        "</title></circle>"
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5">'
+        f"<title>{escape(f'{one.label}: {value:g} {unit} ({name})')}</title></circle>"
         for x, y, value, name in points
     )
     return f'<g class="{one.style}"><polyline points="{path}"/>{dots}</g>'

@@ -29,8 +29,7 @@ ORDER = ("Person", "Data", "Life", "Content", "Speed and size")
 NOT_CHECKED = (
     (
         "Known vulnerabilities",
-        "no scanner's database can be had without its vendor's network; `invoke outdated`"
-        " lists pending security updates",
+        "no scanner's database is at hand; `invoke outdated` lists the security updates that are pending",
     ),
     ("Signature and provenance", "the image is named by its digest, and nobody has signed it"),
     ("Other processors", "only the architecture below was built and tried"),

@@ -39,7 +39,7 @@ def output() -> Path:
 
 
 def keep_transcript(text: str) -> None:
-    """What a terminal showed, under the running test's name, if whoever started the tests wants to have it."""
+    """What a terminal showed, under the running test's name, if who started the tests wants to have it."""
     if not text.strip() or "MY_JARVIS_TEST_OUTPUT" not in os.environ:
         return
     test = os.environ.get("PYTEST_CURRENT_TEST", "session").partition(" (")[0].rpartition("/")[2]
