@@ -15,6 +15,7 @@ from typing import Any
 
 import docker
 
+from fly.errors import UntestedImage
 from image.release.budget import Breach, breaches, figure_name
 from image.release.content import Content
 from image.release.inspection import inspect
@@ -90,6 +91,7 @@ def verify(
 
     *Errors*: EngineError, SettingsError. That promises are broken is no error but a verdict.
     """
+    _must_be_alone(records, content)
     began = time.monotonic()
     suite, budget = read_suite(), read_budget()
     number = records.begin(content, suite, describe_environment(client))
@@ -236,6 +238,12 @@ def _keep_detail(folder: Path, event: dict[str, Any]) -> None:
 def _sbom_outcome(sbom: Sbom) -> Outcome:
     promise = "Everything that it is made of is listed: a bill of materials in SPDX."
     return Outcome("sbom::spdx", "content", promise, "failed" if sbom.trouble else PASSED, 0.0, sbom.trouble)
+
+
+def _must_be_alone(records: Records, content: Content) -> None:
+    """Two at once would slow each other, and mix up what they leave."""
+    if any(one.is_under_way for one in records.verifications(content.id)):
+        raise UntestedImage(f"{content.short_id} is being verified already.", hint="wait for its end")
 
 
 def _empty(folder: Path) -> None:
