@@ -130,7 +130,8 @@ def _budget(records: Records, found: Verification, last: Verification | None) ->
     before = records.figures(last.number) if last else {}
     return [
         {
-            "name": name.replace("_", " "),
+            "name": name,
+            "label": LINES[name].label,
             "unit": LINES[name].unit,
             "limit": limit,
             "value": _rounded(value_of(name, now)),
@@ -154,14 +155,20 @@ def _layers(
     return [
         one
         | {
-            "folder": (inside.get(one["diff_id"]) or before.get(one["diff_id"]) or {}).get("folder", ""),
+            "name": _name_of_layer(place, inside.get(one["diff_id"]) or before.get(one["diff_id"]) or {}),
             "files": [
                 {"path": path, "bytes": size, "delta_bytes": size - known_before.get(path, 0) if last else 0}
                 for path, size in list((inside.get(one["diff_id"]) or {}).get("files", {}).items())[:5]
             ],
         }
-        for one in changes
+        for place, one in enumerate(changes)
     ]
+
+
+def _name_of_layer(place: int, told: Mapping[str, Any]) -> str:
+    """The folder that all of it is in; the base and the system are everywhere."""
+    folder = str(told.get("folder", ""))
+    return folder if folder not in ("", "/") else "Base" if place == 0 else "All over"
 
 
 def _changes(records: Records, found: Verification, last: Verification | None, kind: str) -> dict[str, Any]:
@@ -213,7 +220,7 @@ def _page(facts: Mapping[str, Any], folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(mb=lambda size: f"{size / 1e6:.1f}", signed_mb=_signed_mb, title=_title)
+    environment.filters.update(size=_size, signed_size=_signed_size, title=_title)
     return environment.get_template(TEMPLATE).render(
         **facts,
         plots=_plots(facts["history"]),
@@ -222,8 +229,12 @@ def _page(facts: Mapping[str, Any], folder: Path) -> str:
     )
 
 
-def _signed_mb(size: int) -> str:
-    return f"{size / 1e6:+.1f} MB" if abs(size) >= 50_000 else f"{size / 1e3:+.1f} KB"
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} KB"
+
+
+def _signed_size(size: int) -> str:
+    return f"{'+' if size >= 0 else '−'}{_size(abs(size))}"
 
 
 def _title(path: str) -> str:
