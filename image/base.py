@@ -58,6 +58,20 @@ def ensure_base(client: docker.DockerClient, ref: str, report: Report) -> BaseIm
     return BaseImage(ref, _get(client, ref), "bootstrapped")
 
 
+def renew_base(client: docker.DockerClient, ref: str, report: Report) -> BaseImage:
+    """The base image as it is now: pulled anew, or bootstrapped anew where there is no registry.
+
+    Errors: BuildError, EngineError.
+    """
+    refusal = _pull(client, ref, report)
+    if refusal is None:
+        return BaseImage(ref, _get(client, ref), "pulled")
+    if ref != BASE_REF:
+        raise BuildError(f"The base image {ref} cannot be pulled: {refusal}", hint=f"docker pull {ref}")
+    _bootstrap(client, ref, refusal, report)
+    return BaseImage(ref, _get(client, ref), "bootstrapped")
+
+
 def _find(client: docker.DockerClient, ref: str) -> str | None:
     try:
         return _get(client, ref)

@@ -15,6 +15,7 @@ from fly.console import say, step, verb
 from fly.settings import Settings
 from image.build import build_image
 from image.engine import find_engine
+from image.release.pins import LOCKS, compile_lock
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -28,12 +29,8 @@ WEBAPP = (
     *("image/webapp", "tests/unit/webapp", "tests/support/webapp.py", "tests/support/chat_page.py"),
 )
 NEEDS_IMAGE = {"image", "release", "browser"}
-LOCKS = (
-    ("requirements.lock", "3.11", ("pyproject.toml",)),
-    ("requirements-test.lock", "3.11", ("pyproject.toml", "--group", "test", "--group", "webapp")),
-    ("image/requirements.lock", "3.13", ("--group", "webapp")),
-    ("image/node.lock", "3.13", ("--group", "node")),
-)
+WORKFLOWS = ".github/workflows"
+WORKFLOW_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 
 
 @verb(
@@ -56,6 +53,8 @@ def test(context: Context, tier: str = "", only: str = "", no_check: bool = Fals
             build_image(engine, report=report)
     if "browser" in tiers:
         install_chromium()
+    if "contract" in tiers and shutil.which("docker-registry") is None:
+        _apt_install("docker-registry", "a registry")
     broken = [name for name in tiers if not _passes(name, only)]
     if broken:
         raise Exit(f"Failed: {', '.join(broken)}.", code=1)
@@ -95,13 +94,9 @@ def format_(context: Context) -> None:
 def lock(context: Context) -> None:
     """Writes the lock files anew from pyproject.toml."""
     install_test_packages()
-    for name, python, sources in LOCKS:
+    for name, _, _ in LOCKS:
         with step(name):
-            run(
-                *(_tool("uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"),
-                *("--no-emit-index-url", "--no-emit-find-links", "--no-header", "--upgrade"),
-                *("--python-version", python, *sources, "--output-file", name),
-            )
+            compile_lock(ROOT, name, "--upgrade")
 
 
 def _chosen(tier: str) -> Sequence[str]:
@@ -111,12 +106,19 @@ def _chosen(tier: str) -> Sequence[str]:
 
 
 def _check() -> None:
+    workflows = [str(path) for path in sorted((ROOT / WORKFLOWS).glob("*.yml"))]
     for title, command in (
         ("Format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
         ("Lint", (_tool("ruff"), "check", "--quiet", ".")),
         ("Types", (_tool("mypy"), "--no-error-summary")),
         ("Types of the web app", ("env", WEBAPP_ROOTS, _tool("mypy"), "--no-error-summary", *WEBAPP)),
         ("Shell", (_tool("shellcheck"), "bin/invoke", ".ci/run", "image/entrypoint.sh", "image/claude")),
+        ("Dockerfile", (_tool("hadolint"), "image/Dockerfile")),
+        (
+            "Workflows: schema",
+            (_tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *workflows),
+        ),
+        ("Workflows: lint", (_tool("zizmor"), "--offline", "--quiet", "--no-progress", WORKFLOWS)),
     ):
         with step(title):
             run(*command)
@@ -206,6 +208,11 @@ def _tool(name: str) -> str:
 def _tools_environment() -> dict[str, str]:
     path = f"{_node_folder()}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path}
+
+
+def npm() -> tuple[str, ...]:
+    """The command that npm is."""
+    return (str(_node_folder() / "npm"),)
 
 
 def _node_folder() -> Path:

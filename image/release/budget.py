@@ -19,10 +19,13 @@ SHOWN = 3
 class Line:
     """Where a line of the budget is measured, what to multiply the figure by, and what may be at fault."""
 
+    label: str
     figure: str
     scale: float
     unit: str
     suspects: str
+    against: str = ""
+    """The figure to divide by: then it is a ratio."""
 
 
 def figure_name(what: str, unit: str) -> str:
@@ -31,11 +34,17 @@ def figure_name(what: str, unit: str) -> str:
 
 
 LINES: Mapping[str, Line] = {
-    "image_mb": Line("image: kilobytes", 1 / 1000, "MB", "layers"),
-    "image_without_claude_mb": Line("image without the Claude binary: kilobytes", 1 / 1000, "MB", "layers"),
-    "first_page_kb": Line("first page load, compressed: kilobytes", 1, "KB", "assets"),
-    "cold_start_ratio": Line("stopped -> 200 against the static server: ratio", 1, "times", "imports"),
-    "memory_at_rest_mb": Line("memory at rest: kilobytes", 1 / 1000, "MB", "imports"),
+    "image_mb": Line("Image", "image: kilobytes", 1 / 1000, "MB", "layers"),
+    "image_without_claude_mb": Line(
+        "Image without Claude", "image without the Claude binary: kilobytes", 1 / 1000, "MB", "layers"
+    ),
+    "first_page_kb": Line("First page", "first page load, compressed: kilobytes", 1, "KB", "assets"),
+    # The best of each: what else the machine does only ever makes a start longer.
+    "cold_start_ratio": Line(
+        *("Cold start, in static servers’ starts", "stopped -> 200: min_ms", 1, "×", "imports"),
+        against="stopped -> 200, static server in the same image: min_ms",
+    ),
+    "memory_at_rest_mb": Line("Memory at rest", "memory at rest: kilobytes", 1 / 1000, "MB", "imports"),
 }
 
 
@@ -71,8 +80,9 @@ def breaches(
 
 def value_of(name: str, figures: Mapping[str, float]) -> float | None:
     """A line's value in its own unit."""
-    measured = figures.get(LINES[name].figure)
-    return None if measured is None else measured * LINES[name].scale
+    line = LINES[name]
+    measured, reference = figures.get(line.figure), figures.get(line.against) if line.against else 1.0
+    return None if measured is None or not reference else measured * line.scale / reference
 
 
 def _is_kept(name: str, limit: float, figures: Mapping[str, float]) -> bool:

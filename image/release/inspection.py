@@ -21,6 +21,7 @@ PIECES: Mapping[str, str] = {
     "python": f"{PYTHON} -Ic 'import importlib.metadata as m;"
     " [print(d.name, d.version) for d in m.distributions()]'",
     "imports": f"{PYTHON} -IX importtime -c 'import webapp.app' 2>&1",
+    "claude": "cat /opt/claude/version",
     "assets": "cd /opt/jarvis/app/static && find . -name '*.br' -printf '%P %s\\n'",
 }
 MARK = "=== piece "
@@ -47,6 +48,7 @@ def inspect(client: docker.DockerClient, image: str) -> dict[str, Any]:
         "python": _versions(said["python"]),
         "imports": _imports(said["imports"]),
         "assets": _assets(said["assets"]),
+        "claude": " ".join(said["claude"]).partition(" ")[0],
         "layers": layers,
     }
 

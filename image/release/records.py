@@ -272,6 +272,11 @@ class Records:
         ]
         return pushes[-1] if pushes else None
 
+    def release_before(self, image: str) -> Verification | None:
+        """The proof of the newest release of another content: what figures are compared with."""
+        pushes = [one for one in self.pushes() if one.image != image]
+        return self.verification(pushes[-1].verification) if pushes else None
+
     # --- the database -----------------------------------------------------------------------------
 
     def _prepare(self) -> None:

@@ -1,6 +1,7 @@
 """What an operator types to prove an image and to release it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,22 @@ from rich.text import Text
 from fly import console
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, ROOT
-from fly.errors import SettingsError
+from fly.errors import SettingsError, UntestedImage
 from fly.settings import Settings
-from image.build import TAG, build_image
+from image.base import BASE_REF, renew_base
+from image.build import TAG, build_image, tags_restored_on_failure
 from image.engine import Report, find_engine
+from image.release import pins
 from image.release.content import read_content, short
 from image.release.push import promote as promote_digest
 from image.release.push import push as push_content
 from image.release.records import Outcome, Push, Records, Verification, missing_proof
 from image.release.registry import Login, Repository, login_hint
+from image.release.report import write_report
 from image.release.suite import read_suite
 from image.release.verify import Step, Watch
 from image.release.verify import verify as verify_content
+from tests.verbs import install_chromium, install_test_packages, npm
 
 REGISTRY_HELP = "a Fly app's name, or HOST/REPOSITORY (default: JARVIS_REGISTRY)"
 IMAGE_HELP = f"the image, by any name or id (default {TAG})"
@@ -37,12 +42,28 @@ IMAGE_HELP = f"the image, by any name or id (default {TAG})"
 )
 def verify(context: Context, image: str = TAG, keep_going: bool = False, json: bool = False) -> None:
     """Tries every promise on an image, records what was proved, and names each promise that it breaks."""
+    install_test_packages()
+    install_chromium()
     settings = Settings.read(os.environ, ROOT)
     with Records(settings.releases) as records:
         found = _verify(settings, records, image, keep_going=keep_going)
         if json:
             console.print_json(found.to_json() | {"broken": [vars(one) for one in _broken(records, found)]})
         _must_pass(records, found)
+
+
+@verb(help={"image": IMAGE_HELP, "json": JSON_HELP})
+def report(context: Context, image: str = TAG, json: bool = False) -> None:
+    """Writes the page about an image's last verification anew, and prints where it is."""
+    settings = Settings.read(os.environ, ROOT)
+    engine = find_engine(lambda _line: None, settings.home / "engine")
+    content = read_content(engine, image)
+    with Records(settings.releases) as records:
+        found = next((one for one in reversed(records.verifications(content.id)) if one.seconds), None)
+        if found is None:
+            raise UntestedImage(f"{content.short_id} was not verified here.", hint="invoke verify")
+        page = write_report(records, found.number, folder_of(settings, content.id))
+    console.plain(page.with_name("report.json").read_text("utf-8") if json else str(page))
 
 
 @verb(help={"image": IMAGE_HELP, "registry": REGISTRY_HELP, "json": JSON_HELP})
@@ -124,6 +145,60 @@ def release(context: Context, registry: str = "", json: bool = False) -> None:
     console.print_json(done.to_json()) if json else console.plain(done.reference)
 
 
+@verb(help={"image": IMAGE_HELP, "json": JSON_HELP})
+def outdated(context: Context, image: str = TAG, json: bool = False) -> None:
+    """Lists what there is newer of base, Claude, Python, npm and Debian, each with what to type."""
+    install_test_packages()
+    settings = Settings.read(os.environ, ROOT)
+    with step("Docker Engine") as report:
+        engine = find_engine(report, settings.home / "engine")
+    content = read_content(engine, image)
+    asking: dict[str, Callable[[], list[pins.Newer]]] = {
+        "Claude": lambda: pins.newer_claude(ROOT),
+        "Base": lambda: pins.newer_base(engine, content.id),
+        "Debian's packages in the image": lambda: pins.newer_debian(engine, content.id, os.environ),
+        "Python's packages": lambda: pins.newer_python(ROOT),
+        "The page's packages": lambda: pins.newer_npm(npm(), ROOT),
+    }
+    found: list[pins.Newer] = []
+    for title, ask in asking.items():
+        with step(title):
+            found += ask()
+    if json:
+        console.print_json([vars(one) for one in found])
+        return
+    console.listing(
+        ("What", "Name", "Now", "Newest", "", "Type"),
+        [
+            (one.kind, one.name, one.current, one.newest, "security" if one.is_security else "", one.cure)
+            for one in sorted(found, key=lambda one: not one.is_security)
+        ],
+        "Everything is as new as it can be.",
+    )
+
+
+@verb(positional=["what"], help={"what": "claude, base, python or npm"})
+def bump(context: Context, what: str) -> None:
+    """Moves a pin to the newest, builds and verifies; where that fails all is as it was before."""
+    if what not in pins.KINDS:
+        raise Exit(
+            f"There is nothing called {what!r} to bump.\n  Try: one of {', '.join(pins.KINDS)}", code=2
+        )
+    install_test_packages()
+    settings = Settings.read(os.environ, ROOT)
+    with step("Docker Engine") as report:
+        engine = find_engine(report, settings.home / "engine")
+    with pins.restored_on_failure(), tags_restored_on_failure(engine, TAG, BASE_REF):
+        with step(f"Moving {what}") as report:
+            renew_base(engine, BASE_REF, report) if what == "base" else pins.move(what, npm())
+        with step("Image") as report:
+            built = build_image(engine, report=report)
+        with Records(settings.releases) as records:
+            if missing_proof(records, built.id, read_suite()):
+                _must_pass(records, _verify(settings, records, built.id))
+    say(f"{what} is moved, and {short(built.id)} is verified. git diff shows what changed; then: invoke push")
+
+
 def place(settings: Settings, registry: str) -> tuple[Repository, Login | None]:
     """Where to push, and as whom.
 
@@ -152,9 +227,11 @@ def _verify(settings: Settings, records: Records, image: str, *, keep_going: boo
     say(f"Image: {content.ref}  {content.short_id}  {content.size_bytes / 1e6:.0f} MB")
     folder = folder_of(settings, content.id)
     with step("Promises") as report:
-        return verify_content(
+        found = verify_content(
             engine, records, content, folder=folder, watch=_watch(report), keep_going=keep_going
         )
+    say(f"Report: {write_report(records, found.number, folder)}")
+    return found
 
 
 def folder_of(settings: Settings, image: str) -> Path:

@@ -6,6 +6,7 @@ last, when nothing else runs.
 
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,15 @@ from typing import Any
 
 import docker
 
+from fly.errors import UntestedImage
 from image.release.budget import Breach, breaches, figure_name
 from image.release.content import Content
 from image.release.inspection import inspect
 from image.release.records import PASSED, Outcome, Records, Verification
+from image.release.report import failure_path
+from image.release.sbom import Sbom, write_sbom
 from image.release.stage import Progress, Stage, events, last_words, tier_of
-from image.release.suite import TIERS, Suite, read_budget, read_suite
+from image.release.suite import ROOT, TIERS, Suite, read_budget, read_suite
 
 SMOKE = (
     "tests/image/test_page.py::test_health_is_ok",
@@ -33,11 +37,17 @@ SMOKE = (
     "tests/image/test_terminal.py::test_it_is_jarviss_shell_in_the_workspace",
     "tests/image/test_data.py::test_a_new_volume_becomes_a_workspace",
 )
-MEASURES = ("tests/release/test_latency.py", "tests/image/test_size.py")
+MEASURES = tuple(
+    path
+    for path in ("tests/release/test_latency.py", "tests/image/test_size.py", "tests/image/test_speed.py")
+    if (ROOT / path).exists()
+)
 OF_THE_CHECKOUT = ("tests/release/test_operator.py",)
 """Asks about the operator's verbs, which build an image of their own; nothing about the one under test."""
 SMOKE_LIMIT_S = 15
 MOST_JOBS = 4
+EVIDENCE = ("failures", "pictures", "transcripts")
+SBOM_FILE = "sbom.spdx.json"
 BUDGET_TIER = "budget"
 
 
@@ -81,9 +91,11 @@ def verify(
 
     *Errors*: EngineError, SettingsError. That promises are broken is no error but a verdict.
     """
+    _must_be_alone(records, content)
     began = time.monotonic()
     suite, budget = read_suite(), read_budget()
     number = records.begin(content, suite, describe_environment(client))
+    _empty(folder)
     run = _Run(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
@@ -91,6 +103,7 @@ def verify(
     if whole:
         for name, value in inspect(client, content.id).items():
             records.keep(number, name, value)
+        run.list_all()
         run.judge(budget)
     why = _why(run, whole, suite)
     records.conclude(number, passed=not why, seconds=round(time.monotonic() - began, 1), why=why)
@@ -138,9 +151,17 @@ class _Run:
                 return False
         return True
 
+    def list_all(self) -> None:
+        """The bill of materials, kept beside the report."""
+        sbom = write_sbom(self._content.id, self._folder / SBOM_FILE)
+        self._records.keep(
+            self.number, "sbom", {"file": SBOM_FILE, "tool": sbom.tool, "trouble": sbom.trouble}
+        )
+        self._note(_sbom_outcome(sbom))
+
     def judge(self, budget: Mapping[str, float]) -> None:
         """Each line of the budget is a promise too."""
-        last = last_release(self._records, self._content.id)
+        last = self._records.release_before(self._content.id)
         found = breaches(self._records, self.number, self._content, budget, last)
         for name in budget:
             breach = next((one for one in found if one.name == name), None)
@@ -190,12 +211,6 @@ class _Run:
                 self._records.measure(self.number, figure_name(figure["what"], unit), value)
 
 
-def last_release(records: Records, image: str) -> Verification | None:
-    """The proof of the release before this content: what its figures are compared with."""
-    pushes = [one for one in records.pushes() if one.image != image]
-    return records.verification(pushes[-1].verification) if pushes else None
-
-
 def _outcome(event: dict[str, Any]) -> Outcome:
     return Outcome(
         event["test"],
@@ -215,10 +230,26 @@ def _budget_outcome(name: str, limit: float, breach: Breach | None) -> Outcome:
 
 def _keep_detail(folder: Path, event: dict[str, Any]) -> None:
     if event["detail"]:
-        name = "".join(char if char.isalnum() else "-" for char in event["test"].rpartition("/")[2])
-        path = folder / "failures" / f"{name[:120]}.txt"
+        path = failure_path(folder, event["test"])
         path.parent.mkdir(exist_ok=True)
         path.write_text(event["detail"], encoding="utf-8")
+
+
+def _sbom_outcome(sbom: Sbom) -> Outcome:
+    promise = "Everything that it is made of is listed: a bill of materials in SPDX."
+    return Outcome("sbom::spdx", "content", promise, "failed" if sbom.trouble else PASSED, 0.0, sbom.trouble)
+
+
+def _must_be_alone(records: Records, content: Content) -> None:
+    """Two at once would slow each other, and mix up what they leave."""
+    if any(one.is_under_way for one in records.verifications(content.id)):
+        raise UntestedImage(f"{content.short_id} is being verified already.", hint="wait for its end")
+
+
+def _empty(folder: Path) -> None:
+    """Nothing of an earlier verification of the same image is taken for this one's."""
+    for name in EVIDENCE:
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _why(run: _Run, whole: bool, suite: Suite) -> str:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.support.evidence import output
+
 if TYPE_CHECKING:
     from tests.support.containers import Workspace, Workspaces
     from tests.support.internet import Internet
     from tests.support.volumes import Volume
 
-PICTURES = Path(__file__).resolve().parents[2] / "test-output" / "pictures"
+PICTURES = output() / "pictures"
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 Piece = tuple[str, str]
@@ -10,6 +12,8 @@ Piece = tuple[str, str]
 
 _SECRETS = re.compile(r"(sk-ant-[a-z0-9]{2,8}-)[\w-]+|(code-)[\w-]{16,}(?:#[\w-]+)?|(Bearer )[\w.-]+")
 _KEPT_LINES = 300
+_ROOT = Path(__file__).resolve().parents[2]
+_WORDS = re.compile(r"\w+")
 
 
 @runtime_checkable
@@ -27,6 +31,23 @@ def evidence_of(value: object) -> list[Piece]:
         return value.evidence()
     except Exception as error:
         return [("evidence that could not be had", repr(error))]
+
+
+def output() -> Path:
+    """Where this run leaves what people may want to look at."""
+    return Path(os.environ.get("MY_JARVIS_TEST_OUTPUT") or _ROOT / "test-output")
+
+
+def keep_transcript(text: str) -> None:
+    """What a terminal showed, under the running test's name, if who started the tests wants to have it."""
+    if not text.strip() or "MY_JARVIS_TEST_OUTPUT" not in os.environ:
+        return
+    test = os.environ.get("PYTEST_CURRENT_TEST", "session").partition(" (")[0].rpartition("/")[2]
+    name = "-".join(_WORDS.findall(test.replace(".py::", "-"))).removeprefix("test_")[:100]
+    folder = output() / "transcripts"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{masked(text).strip()}\n\n")
 
 
 def masked(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
+from tests.support.evidence import keep_transcript
 from tests.support.wait import NeverHappenedError, wait_until
 
 CTRL_C, CTRL_D, ENTER, ESCAPE = "\x03", "\x04", "\r", "\x1b"
@@ -164,5 +165,6 @@ class Shell:
 
     def close(self) -> None:
         """Leaves; what runs in the session goes on, as when a window is closed over a bad line."""
+        keep_transcript(without_escapes(self.transcript))
         self._socket._response.close()
         self._connection.close()

@@ -1,0 +1,244 @@
+"""What the image is pinned to, what is newer, and how a pin moves; asked of pip, uv, npm and apt."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+from docker.errors import DockerException
+
+from fly.errors import BuildError
+from image.base import BASE_REF
+from image.build import BASE_LABEL, STAGE_LABEL
+from image.context import build_arguments
+from image.release.content import short
+from image.release.suite import ROOT
+
+SDK = "claude-agent-sdk"
+PIN = re.compile(rf'"{SDK}==([^"]+)"')
+LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
+LOCKS: Sequence[tuple[str, str, tuple[str, ...]]] = (
+    ("requirements.lock", "3.11", ("pyproject.toml",)),
+    ("requirements-test.lock", "3.11", ("pyproject.toml", "--group", "test", "--group", "webapp")),
+    ("image/requirements.lock", "3.13", ("--group", "webapp")),
+    ("image/node.lock", "3.13", ("--group", "node")),
+)
+PAGE = "image/web"
+FILES = (
+    "pyproject.toml",
+    *(name for name, _, _ in LOCKS),
+    f"{PAGE}/package.json",
+    f"{PAGE}/package-lock.json",
+)
+PENDING = re.compile(r"^Inst (\S+) \[([^\]]+)\] \((\S+) ([^)]*)\)", re.MULTILINE)
+KINDS = ("claude", "base", "python", "npm")
+
+
+@dataclass(frozen=True)
+class Newer:
+    """Something newer than what is in use; `cure` is what to type."""
+
+    kind: str
+    name: str
+    current: str
+    newest: str
+    cure: str
+    is_security: bool = False
+
+
+# --- Claude and Python ------------------------------------------------------------------------------
+
+
+def newer_claude(root: Path = ROOT) -> list[Newer]:
+    """A newer Agent SDK, which brings a newer Claude Code."""
+    current, newest = pinned_sdk(root), newest_sdk()
+    return [] if current == newest else [Newer("claude", SDK, current, newest, "invoke bump claude")]
+
+
+def pinned_sdk(root: Path) -> str:
+    """The version in pyproject.toml."""
+    found = PIN.search((root / "pyproject.toml").read_text(encoding="utf-8"))
+    if not found:
+        raise BuildError(f"pyproject.toml does not pin {SDK}.", hint=f'"{SDK}==…" in the group webapp')
+    return found[1]
+
+
+def newest_sdk() -> str:
+    """The newest version that pip would install."""
+    said = _run(sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", SDK)
+    found = re.match(rf"{SDK} \(([^)]+)\)", said)
+    if not found:
+        raise BuildError(
+            f"pip does not say which versions of {SDK} there are.", hint=f"pip index versions {SDK}"
+        )
+    return found[1]
+
+
+def newer_python(root: Path = ROOT) -> list[Newer]:
+    """Packages of the image's lock files for which the same ranges allow a newer version."""
+    found = []
+    for name, _, _ in LOCKS:
+        if name.startswith("image/"):
+            with tempfile.TemporaryDirectory(prefix="my-jarvis-") as folder:
+                fresh = Path(folder) / "lock"
+                compile_lock(root, name, "--upgrade", output=fresh)
+                found += _differences((root / name).read_text("utf-8"), fresh.read_text("utf-8"))
+    return found
+
+
+def _differences(old: str, new: str) -> list[Newer]:
+    before, after = dict(LOCKED.findall(old)), dict(LOCKED.findall(new))
+    return [
+        Newer("python", name, before.get(name, "–"), after.get(name, "–"), "invoke bump python")
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def compile_lock(root: Path, name: str, *options: str, output: Path | None = None) -> None:
+    """Writes a lock file from pyproject.toml; without `options` what is locked stays as it is.
+
+    *Errors*: BuildError.
+    """
+    python, sources = next((python, sources) for one, python, sources in LOCKS if one == name)
+    uv = str(Path(sys.executable).with_name("uv"))
+    _run(
+        *(uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes"),
+        *("--no-emit-index-url", "--no-emit-find-links", "--no-header", *options),
+        *("--python-version", python, *sources, "--output-file", str(output or name)),
+        folder=root,
+    )
+
+
+# --- the page -----------------------------------------------------------------------------------------
+
+
+def newer_npm(npm: Sequence[str], root: Path = ROOT) -> list[Newer]:
+    """Packages of the page that its ranges allow a newer version of, or that have a newer major."""
+    said = _run(*npm, "outdated", "--json", folder=root / PAGE, good=(0, 1))
+    found: Mapping[str, Any] = json.loads(said or "{}")
+    if "error" in found:
+        raise BuildError(
+            f"npm cannot say what is outdated: {found['error'].get('summary', '')}", hint="npm outdated"
+        )
+    return [
+        Newer("npm", name, one.get("current", "–"), one["latest"], _npm_cure(name, one))
+        for name, one in sorted(found.items())
+    ]
+
+
+def _npm_cure(name: str, one: Mapping[str, str]) -> str:
+    if one.get("current") != one["wanted"]:
+        return "invoke bump npm"
+    return f"a new range: npm install {name}@{one['latest']} in {PAGE}"
+
+
+# --- Debian -------------------------------------------------------------------------------------------
+
+
+def newer_debian(client: docker.DockerClient, image: str, environment: Mapping[str, str]) -> list[Newer]:
+    """Packages in the image that Debian has a newer version of, asked by apt in a container of the image.
+
+    *Errors*: BuildError if the container has no way to Debian.
+    """
+    script = "apt-get update -qq 2>&1 && apt-get -s upgrade --with-new-pkgs"
+    try:
+        said = client.containers.run(
+            image,
+            entrypoint=["sh", "-c"],
+            command=[script],
+            user="root",
+            remove=True,
+            environment=build_arguments(environment),
+            labels={STAGE_LABEL: "reading"},
+        )
+    except (DockerException, requests.RequestException) as error:
+        raise BuildError(
+            f"apt in a container cannot say what is pending: {str(error)[:300]}",
+            hint="containers need a way to Debian's mirror: check the network and HTTP_PROXY",
+        ) from error
+    return [
+        Newer("debian", name, current, newest, "invoke bump base", "security" in origin.lower())
+        for name, current, newest, origin in PENDING.findall(said.decode(errors="replace"))
+    ]
+
+
+def newer_base(client: docker.DockerClient, image: str) -> list[Newer]:
+    """Another base than the one that the image was built on, here or in the registry."""
+    try:
+        built_on = str(client.images.get(image).labels.get(BASE_LABEL, ""))
+        base: Any = client.images.get(BASE_REF)
+        digests = [one.rpartition("@")[2] for one in base.attrs.get("RepoDigests") or []]
+    except DockerException:
+        return []
+    if built_on and built_on != base.id:
+        return [Newer("base", BASE_REF, short(built_on), short(base.id), "invoke build")]
+    if not digests:
+        return []  # bootstrapped here: what Debian has newer is known by package
+    try:
+        there = str(client.images.get_registry_data(BASE_REF).id)
+    except (DockerException, requests.RequestException):
+        return []
+    return (
+        []
+        if there in digests
+        else [Newer("base", BASE_REF, short(digests[0]), short(there), "invoke bump base")]
+    )
+
+
+# --- moving a pin -------------------------------------------------------------------------------------
+
+
+def move(kind: str, npm: Sequence[str], root: Path = ROOT) -> None:
+    """Changes pin or lock of `claude`, `python` or `npm` to the newest that is allowed.
+
+    *Errors*: BuildError.
+    """
+    if kind == "npm":
+        _run(*npm, "update", "--save", "--no-audit", "--no-fund", folder=root / PAGE)
+        return
+    if kind == "claude":
+        path = root / "pyproject.toml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(PIN.sub(f'"{SDK}=={newest_sdk()}"', text), encoding="utf-8")
+    for name, _, _ in LOCKS:
+        compile_lock(root, name, *(("--upgrade",) if kind == "python" else ()))
+
+
+@contextmanager
+def restored_on_failure(root: Path = ROOT) -> Iterator[None]:
+    """Whatever goes wrong inside, Ctrl-C too: pins and locks are again what they were."""
+    before = {name: (root / name).read_bytes() for name in FILES if (root / name).exists()}
+    try:
+        yield
+    except BaseException:
+        for name, content in before.items():
+            if (root / name).read_bytes() != content:
+                (root / name).write_bytes(content)
+        raise
+
+
+def _run(*command: str, folder: Path = ROOT, good: Sequence[int] = (0,)) -> str:
+    environment = {**os.environ, "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise BuildError(f"{command[0]} cannot be run: {error}", hint="invoke check installs it") from error
+    if done.returncode not in good:
+        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
+        raise BuildError(
+            f"{Path(command[0]).name} {' '.join(command[1:3])} failed:\n{said}",
+            hint="check the network, and run this again",
+        )
+    return done.stdout

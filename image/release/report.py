@@ -1,0 +1,297 @@
+"""One page about one verification: the verdict and all that it rests on, in a file that needs no other."""
+
+import base64
+import json
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from image.release.budget import LINES, layer_changes, value_of
+from image.release.content import short
+from image.release.plot import Series, plot
+from image.release.records import Outcome, Records, Verification
+from image.release.suite import read_budget
+
+TEMPLATE = "report.html.j2"
+GROUPS: Mapping[str, str] = {
+    "Speed and size": r"tests/\w+/test_(latency|size|speed)|budget::",
+    "Data": r"tests/\w+/test_(data|persistence|upgrade|volume|full_disk|many_files)",
+    "Life": r"tests/\w+/test_(life|locked_down|clock|memory|crash|logs)",
+    "Content": r"tests/\w+/test_(contents|layers|shared_facts|lint|licences)|sbom::",
+    "Person": "",
+}
+"""What a promise is about, by where its test lies; the last takes the rest. Shown in another order."""
+ORDER = ("Person", "Data", "Life", "Content", "Speed and size")
+NOT_CHECKED = (
+    (
+        "Known vulnerabilities",
+        "no scanner's database is at hand; `invoke outdated` lists the security updates that are pending",
+    ),
+    ("Signature and provenance", "the image is named by its digest, and nobody has signed it"),
+    ("Other processors", "only the architecture below was built and tried"),
+    ("Fly itself", "what ran here is Docker; a machine on Fly boots a kernel of its own"),
+)
+MOST_RELEASES = 12
+PHONE_WIDTH = 700
+UNITS = {"kilobytes": "KB", "p50_ms": "ms"}
+
+
+def write_report(records: Records, number: int, folder: Path) -> Path:
+    """`report.json` and `report.html` in the folder that has the evidence; the path of the page."""
+    facts = report(records, number, folder)
+    (folder / "report.json").write_text(
+        json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    page = folder / "report.html"
+    page.write_text(_page(facts, folder), encoding="utf-8")
+    return page
+
+
+def report(records: Records, number: int, folder: Path) -> dict[str, Any]:
+    """All that the page says, for programs."""
+    found = records.verification(number)
+    image = records.facts(found.image)
+    last = records.release_before(found.image)
+    outcomes = records.outcomes(number)
+    return {
+        "verification": found.to_json(),
+        "image": image | {"short_id": short(found.image), "claude": _claude(records, found)},
+        "last_release": _last(records, last),
+        "counts": {"promises": len(outcomes), "broken": sum(not one.is_kept for one in outcomes)},
+        "groups": _groups(outcomes, folder),
+        "budget": _budget(records, found, last),
+        "layers": _layers(records, found, image, last),
+        "packages": {kind: _changes(records, found, last, kind) for kind in ("debian", "python")},
+        "history": _history(records, found),
+        "sbom": records.kept(number, "sbom") or {"file": "", "tool": "", "trouble": "it was not made"},
+        "transcripts": _files(folder, "transcripts", "*.txt"),
+        "pictures": _files(folder, "pictures", "*.png"),
+        "not_checked": [{"what": what, "why": why} for what, why in NOT_CHECKED],
+    }
+
+
+# --- what the page says ---------------------------------------------------------------------------
+
+
+def _last(records: Records, last: Verification | None) -> dict[str, Any] | None:
+    if last is None:
+        return None
+    push = next(one for one in reversed(records.pushes()) if one.verification == last.number)
+    return {"image": last.image, "short_id": short(last.image), "at": push.at, "digest": push.digest}
+
+
+def _claude(records: Records, found: Verification) -> str:
+    python = records.kept(found.number, "python") or {}
+    claude = records.kept(found.number, "claude") or ""
+    return claude or f"SDK {python.get('claude-agent-sdk', 'unknown')}"
+
+
+def _groups(outcomes: Sequence[Outcome], folder: Path) -> list[dict[str, Any]]:
+    """Broken promises first, then the slowest."""
+    groups: dict[str, list[Outcome]] = {name: [] for name in ORDER}
+    for outcome in outcomes:
+        groups[_group(outcome.test)].append(outcome)
+    return [
+        {
+            "name": name,
+            "broken": sum(not one.is_kept for one in members),
+            "seconds": round(sum(one.seconds for one in members), 1),
+            "promises": [
+                vars(one) | {"detail": _detail(folder, one)}
+                for one in sorted(members, key=lambda one: (one.is_kept, -one.seconds))
+            ],
+        }
+        for name, members in groups.items()
+        if members
+    ]
+
+
+def _group(test: str) -> str:
+    return next(name for name, pattern in GROUPS.items() if re.match(pattern, test))
+
+
+def failure_path(folder: Path, test: str) -> Path:
+    """Where the story of a broken promise lies."""
+    name = "".join(char if char.isalnum() else "-" for char in test.rpartition("/")[2])
+    return folder / "failures" / f"{name[:120]}.txt"
+
+
+def _detail(folder: Path, outcome: Outcome) -> str:
+    path = failure_path(folder, outcome.test)
+    return "" if outcome.is_kept or not path.exists() else path.read_text(encoding="utf-8", errors="replace")
+
+
+def _budget(records: Records, found: Verification, last: Verification | None) -> list[dict[str, Any]]:
+    now = records.figures(found.number)
+    before = records.figures(last.number) if last else {}
+    return [
+        {
+            "name": name,
+            "label": LINES[name].label,
+            "unit": LINES[name].unit,
+            "limit": limit,
+            "value": _rounded(value_of(name, now)),
+            "before": _rounded(value_of(name, before)),
+        }
+        for name, limit in read_budget().items()
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _layers(
+    records: Records, found: Verification, image: Mapping[str, Any], last: Verification | None
+) -> list[dict[str, Any]]:
+    inside = records.kept(found.number, "layers") or {}
+    before = (records.kept(last.number, "layers") or {}) if last else {}
+    changes = layer_changes(image, records.facts(last.image) if last else {})
+    known_before = {path: size for layer in before.values() for path, size in layer["files"].items()}
+    return [
+        one
+        | {
+            "name": _name_of_layer(place, inside.get(one["diff_id"]) or before.get(one["diff_id"]) or {}),
+            "files": [
+                {"path": path, "bytes": size, "delta_bytes": size - known_before.get(path, 0) if last else 0}
+                for path, size in list((inside.get(one["diff_id"]) or {}).get("files", {}).items())[:5]
+            ],
+        }
+        for place, one in enumerate(changes)
+    ]
+
+
+def _name_of_layer(place: int, told: Mapping[str, Any]) -> str:
+    """The folder that all of it is in; the base and the system are everywhere."""
+    folder = str(told.get("folder", ""))
+    return folder if folder not in ("", "/") else "Base" if place == 0 else "All over"
+
+
+def _changes(records: Records, found: Verification, last: Verification | None, kind: str) -> dict[str, Any]:
+    now = records.kept(found.number, kind) or {}
+    before = (records.kept(last.number, kind) or {}) if last else now
+    return {
+        "count": len(now),
+        "added": {name: now[name] for name in now.keys() - before.keys()},
+        "removed": {name: before[name] for name in before.keys() - now.keys()},
+        "changed": {
+            name: [before[name], now[name]]
+            for name in sorted(now.keys() & before.keys())
+            if now[name] != before[name]
+        },
+        "all": now,
+    }
+
+
+def _history(records: Records, found: Verification) -> list[dict[str, Any]]:
+    """Of each content the last verification that passed, and this one; the oldest first."""
+    passed = {one.image: one for one in records.verifications() if one.passed and one.number < found.number}
+    passed.pop(found.image, None)
+    chosen = [*sorted(passed.values(), key=lambda one: one.number), found][-MOST_RELEASES:]
+    released = {one.image for one in records.pushes()}
+    return [
+        {
+            "at": one.at,
+            "image": one.image,
+            "verdict": one.verdict,
+            "is_released": one.image in released,
+            "figures": records.figures(one.number),
+        }
+        for one in chosen
+    ]
+
+
+def _files(folder: Path, name: str, pattern: str) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in (folder / name).glob(pattern))
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def _page(facts: Mapping[str, Any], folder: Path) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=_size, signed_size=_signed_size, title=_title)
+    return environment.get_template(TEMPLATE).render(
+        **facts,
+        plots=_plots(facts["history"]),
+        shown=_shown(facts["pictures"], folder),
+        told=_told(facts, folder),
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} KB"
+
+
+def _signed_size(size: int) -> str:
+    return f"{'+' if size >= 0 else '−'}{_size(abs(size))}"
+
+
+def _title(path: str) -> str:
+    """`3-connected` of `pictures/3-connected.png` as words."""
+    words = re.sub(r"^\d+-", "", Path(path).stem).removeprefix("test_").replace("_", " ").replace("-", " ")
+    return f"{words[:1].upper()}{words[1:]}"
+
+
+def _plots(history: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    names = [short(one["image"])[:7] for one in history]
+
+    def series(label: str, figure: str, style: str) -> Series:
+        return Series(label, [one["figures"].get(figure) for one in history], style)
+
+    ratios = [_rounded(value_of("cold_start_ratio", one["figures"])) for one in history]
+    drawn = (
+        (
+            "Cold start",
+            "From a stopped machine to the first 200, median, beside a static server in the same image.",
+            plot(
+                names,
+                [
+                    series("workspace", "stopped -> 200: p50_ms", "one"),
+                    series("static server", "stopped -> 200, static server in the same image: p50_ms", "two"),
+                ],
+                "ms",
+            ),
+        ),
+        (
+            "Cold start, as a ratio",
+            "How many times the static server’s own start, the best of each: what the budget holds.",
+            plot(names, [Series("ratio", ratios, "one")], "×"),
+        ),
+        (
+            "Wake",
+            "From a suspended machine to the first 200, median.",
+            plot(names, [series("wake", "suspended -> 200: p50_ms", "one")], "ms"),
+        ),
+    )
+    return [{"title": title, "about": about, "svg": svg} for title, about, svg in drawn if svg]
+
+
+def _shown(pictures: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+    """The pictures themselves; those of a test's end only if nothing else was taken."""
+    meant = [one for one in pictures if "-end-" not in one] or list(pictures)
+    return [_picture(folder / one) | {"title": _title(one)} for one in meant]
+
+
+def _picture(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    width, height = struct.unpack(">II", content[16:24])
+    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return {"source": source, "is_phone": width < PHONE_WIDTH, "width": width, "height": height}
+
+
+def _told(facts: Mapping[str, Any], folder: Path) -> list[dict[str, str]]:
+    return [
+        {"title": _title(path), "text": (folder / path).read_text(encoding="utf-8", errors="replace")}
+        for path in facts["transcripts"]
+    ]

@@ -1,0 +1,122 @@
+"""How a verification is put together, and what pytest tells of one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image.release.report import GROUPS, ORDER
+from image.release.stage import OUTPUT_VARIABLE, Stage, events
+from image.release.suite import ROOT, TIERS
+from image.release.verify import MEASURES, OF_THE_CHECKOUT, SMOKE, stages
+
+TESTS = """
+import pytest
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_it_counts(number):
+    assert number == 1, "two is too many, sk-ant-oat01-secretsecretsecretsecret"
+
+
+def test_nobody_tries(): pytest.skip("not today")
+
+
+@pytest.fixture
+def broken():
+    yield
+    raise RuntimeError("the end went wrong")
+
+
+def test_it_ends(broken): pass
+
+
+def test_the_environment(request):
+    import os
+    assert not any(name.startswith(("FLY_", "JARVIS_")) for name in os.environ)
+"""
+
+AS_HERE = ("-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest")
+"""Tests that lie elsewhere, under the options of ours."""
+
+
+def told(tests: Path, folder: Path, **options: Any) -> list[dict[str, Any]]:
+    given = {**os.environ, "FLY_API_TOKEN": "secret", "JARVIS_IMAGE": "x"}
+    return list(events(Stage("trial", (*AS_HERE, str(tests)), **options), "image", folder, given))
+
+
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_each_outcome_is_told_once_with_its_reason(tmp_path: Path, jobs: int) -> None:
+    tests = tmp_path / "test_trial.py"
+    tests.write_text(TESTS)
+    first, *outcomes, last = told(tests, tmp_path / "out", jobs=jobs)
+    assert (first["event"], len(first["tests"]), last) == ("plan", 5, {"event": "end", "status": 1})
+    found = {one["test"].rpartition("::")[2]: one for one in outcomes}
+    assert {name: one["outcome"] for name, one in found.items()} == {
+        "test_it_counts[1]": "passed",
+        "test_it_counts[2]": "failed",
+        "test_nobody_tries": "skipped",
+        "test_it_ends": "failed",
+        "test_the_environment": "passed",
+    }
+    assert "two is too many" in found["test_it_counts[2]"]["reason"]
+    assert "secretsecret" not in str(outcomes)
+    assert "the end went wrong" in found["test_it_ends"]["reason"]
+    assert found["test_it_counts[1]"]["promise"] == "It counts[1]."
+
+
+def test_tests_that_cannot_be_read_are_a_broken_promise(tmp_path: Path) -> None:
+    tests = tmp_path / "test_trial.py"
+    tests.write_text("import nothing_of_that_name")
+    outcome, end = told(tests, tmp_path / "out")
+    assert (outcome["outcome"], end["status"] != 0) == ("failed", True)
+    assert "nothing_of_that_name" in outcome["reason"]
+
+
+def test_tests_that_are_left_in_the_middle_end_themselves(tmp_path: Path) -> None:
+    tests = tmp_path / "test_trial.py"
+    tests.write_text("import time\ndef test_first(): pass\ndef test_second(): time.sleep(60)\n")
+    running = events(Stage("trial", (*AS_HERE, str(tests))), "image", tmp_path / "out", os.environ)
+    assert next(running)["event"] == "plan"
+    assert next(running)["outcome"] == "passed"
+    running.close()  # type: ignore[attr-defined]
+    assert "KeyboardInterrupt" in (tmp_path / "out/pytest-trial.log").read_text()
+
+
+def test_the_stages_are_every_test_of_the_image_once() -> None:
+    every = _collected()
+    parts = [[test for test in every if _is_of(stage, test)] for stage in stages(2)]
+    left_out = {test for test in every if test.startswith(OF_THE_CHECKOUT)}
+    assert left_out
+    assert sorted(test for part in parts for test in part) == sorted(set(every) - left_out)
+    assert {test.partition("[")[0] for test in parts[0]} == set(SMOKE)
+
+
+def _collected() -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *(f"tests/{tier}" for tier in TIERS), "--collect-only", "-q"],
+        cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def _is_of(stage: Stage, test: str) -> bool:
+    """As pytest chooses: a whole name or folder to run, the beginning of a name to leave out."""
+    is_asked = test.partition("[")[0] in stage.tests or test.startswith(
+        tuple(f"{one}{end}" for one in stage.tests for end in ("/", "::"))
+    )
+    return is_asked and not test.startswith(stage.left_out or ("nothing",))
+
+
+def test_every_promise_has_its_group() -> None:
+    assert set(GROUPS) == set(ORDER)
+    assert all((ROOT / path).exists() for path in MEASURES)
+
+
+def test_the_folder_of_a_run_is_named_alike_on_both_sides() -> None:
+    assert OUTPUT_VARIABLE in (ROOT / "tests/support/evidence.py").read_text(encoding="utf-8")
