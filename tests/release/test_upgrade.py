@@ -1,11 +1,11 @@
 """Story: a release comes, and goes again.
 
-Two kinds of proof. A volume of each earlier version is kept in `volumes/`: that this image serves them says more
-than any two images of one day. And with `--previous REF` (the digest that was released last) the whole way is
-gone with both images; without it the image is its own predecessor, which proves the way and no more.
+Two kinds of proof. A volume of each earlier version is kept in `volumes/`: that this image serves them says
+more than any two images of one day. And with `--previous REF` (the digest that was released last) the whole way
+is gone with both images; without it the image is its own predecessor, which proves the way and no more.
 
-Each run leaves the volume that this version writes under the `--output` folder; at a release it becomes the next
-one of `volumes/`.
+Each run leaves the volume that this version writes under the `--output` folder; at a release it becomes the
+next one of `volumes/`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def test_a_workspace_goes_to_this_release_and_back(
     internet: Internet,
     request: pytest.FixtureRequest,
 ) -> None:
-    """What the release before wrote is all there in this one, and what this one adds is no harm to that one."""
+    """What the release before wrote is all there in this one, and is all there when that one comes back."""
     older = previous.start(kept_volume, internet=internet)
     version = older.get("/api/boot").json()["versions"]["app"]
     live_in(older, internet.anthropic)
