@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TEST_LOCK = ROOT / "requirements-test.lock"
 PAGE = ROOT / "image" / "web"
-TIERS = ("unit", "contract", "image", "release", "browser")
+TIERS = ("unit", "contract", "image", "release", "broken", "browser")
 WEBAPP_ROOTS = f"MYPYPATH={ROOT}{os.pathsep}{ROOT / 'image'}"
 WEBAPP = (
     # A program of its own, in which `webapp` is the top: hence other roots than pyproject's.
     *("--config-file=", "--strict", "--namespace-packages", "--explicit-package-bases"),
     *("image/webapp", "tests/unit/webapp", "tests/support/webapp.py", "tests/support/chat_page.py"),
 )
-NEEDS_IMAGE = {"image", "release", "browser"}
+NEEDS_IMAGE = {"image", "release", "broken", "browser"}
 WORKFLOWS = ".github/workflows"
 WORKFLOW_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 

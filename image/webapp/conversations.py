@@ -179,12 +179,19 @@ class Index:
         if self._open is None:
             try:
                 self._open = _connect(self._file)
+            except sqlite3.OperationalError as error:
+                self._open = self._in_memory(error)
             except sqlite3.DatabaseError:
                 log.warning("The index of conversations is damaged; it is made anew")
                 self._file.unlink()
                 self._open = _connect(self._file)
             self.purge(time.time())
         return self._open
+
+    def _in_memory(self, error: sqlite3.Error) -> sqlite3.Connection:
+        """Where nothing can be written, on a full disk perhaps: it is made anew, and lost with the server."""
+        log.warning("The index of conversations is kept in memory: %s", error)
+        return _connect(Path(":memory:"))
 
     def _row(self, conversation: str) -> _Row:
         found = self._db.execute("select * from conversation where id = ?", (conversation,)).fetchone()
@@ -194,6 +201,14 @@ class Index:
         self._db.execute("replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?)", astuple(row))
 
     def _refresh(self) -> None:
+        try:
+            self._take_in_changes()
+        except sqlite3.OperationalError as error:
+            self.close()
+            self._open = self._in_memory(error)
+            self._take_in_changes()
+
+    def _take_in_changes(self) -> None:
         sources = _files(self._journals) | _files(self._transcripts)
         known = dict(self._db.execute("select id, source || ':' || mtime from conversation"))
         gone = known.keys() - sources.keys()

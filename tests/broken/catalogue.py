@@ -122,31 +122,35 @@ DATA = (
     Broken(
         "takes-what-is-foreign",
         "It hands the folders of another user id to itself, instead of saying so",
-        (at_start("chown jarvis /data/*"),),
+        (at_start("chown jarvis /data/* 2>/dev/null || :"),),
         ("image/test_data.py::test_a_volume_of_another_user_is_said",),
         r"Running|other|4242|waited",
     ),
     Broken(
         "needs-free-disk",
         "It writes a file at each start and ends where the disk is full",
-        (edit(ENTRYPOINT, ("umask 022\n", "umask 022\nhead -c 65536 /dev/zero > /data/app/started\n")),),
+        (
+            edit(
+                ENTRYPOINT,
+                ("umask 022\n", "umask 022\nhead -c 65536 /dev/zero > /data/app/started-$(date +%N)\n"),
+            ),
+        ),
         ("image/test_full_disk.py::test_it_starts_on_a_full_disk",),
         r"No space|exited",
     ),
     Broken(
         "moves-house",
-        "It moves chats and login to another folder, where the release before does not look",
+        "It moves the server's own state to where the release before does not look",
         (
-            at_start("if [ -d /data/claude ]; then mv /data/claude /data/claude2; fi"),
-            "ENV CLAUDE_CONFIG_DIR=/data/claude2",
+            at_start("[ ! -d /data/app ] || mv /data/app /data/server"),
             edit(
-                f"{ENTRYPOINT}",
-                ("for folder in home claude", "for folder in home claude2"),
-                ("claude/.claude.json; do", "; do"),
+                ENTRYPOINT,
+                ("for folder in home claude workspace app", "for folder in home claude workspace server"),
             ),
+            edit(f"{WEBAPP}/config.py", ('"app"', '"server"')),
         ),
         ("release/test_upgrade.py::test_a_stored_volume_serves",),
-        r"claude",
+        r"app/settings",
     ),
 )
 

@@ -27,6 +27,14 @@ TOOLS = {
 }
 BUILD_TOOLS = "cc gcc g++ c++ clang make ld cmake cargo rustc go node npm"
 PYTHON = "/opt/jarvis/venv/bin/python"
+PYTHON_PACKAGES = f"""{PYTHON} -Ic '
+from importlib.metadata import distributions
+for one in distributions(path=[path for path in __import__("sys").path if "venv" in path]):
+    about = one.metadata
+    named = about.get("License-Expression") or about.get("License") or about.get("License-File")
+    by_class = any(line.startswith("License ::") for line in about.get_all("Classifier", []))
+    print(about["Name"].lower(), one.version, "licence:", bool(named or by_class))
+'"""
 LABELS = ("title", "description", "licenses", "version", "revision", "created", "base.name", "base.digest")
 
 
@@ -68,7 +76,9 @@ def test_claude_is_the_one_that_the_sdk_was_made_for(shared_workspace: Workspace
 
 def test_no_build_tool_is_left(shared_workspace: Workspace) -> None:
     """No compiler and no builder of the page is left inside."""
-    assert shared_workspace.attempt("sh", "-c", f"command -v {BUILD_TOOLS}").output == ""
+    # One by one: of several names dash looks for the first alone.
+    search = f"for tool in {BUILD_TOOLS}; do command -v $tool; done"
+    assert shared_workspace.attempt("sh", "-c", search).output == ""
 
 
 def test_nothing_of_the_build_is_left(workspaces: Workspaces) -> None:
@@ -159,6 +169,24 @@ def test_the_description_keeps_no_secret(docker_client: docker.DockerClient, ima
         re.I,
     )
     assert telling.findall(told) == []
+
+
+def test_every_package_comes_with_its_licence(workspaces: Workspaces) -> None:
+    """Each of Debian's packages brings its copyright file, and each of Python's names its licence."""
+    script = (
+        "dpkg-query --show --showformat='${Package}\\n' | while read name; do "
+        "[ -e /usr/share/doc/$name/copyright ] || echo $name; done"
+    )
+    assert _inside(workspaces, script) == []
+    assert [line for line in _inside(workspaces, PYTHON_PACKAGES) if line.endswith("licence: False")] == []
+
+
+def test_what_is_inside_can_be_listed(workspaces: Workspaces) -> None:
+    """The lists of Debian's and of Python's packages are there and whole, for whoever takes an inventory."""
+    debian = _inside(workspaces, "dpkg --audit && dpkg-query --show")
+    assert {"bash", "git", "python3", "ripgrep", "tini"} <= {line.partition("\t")[0] for line in debian}
+    python = {line.split()[0] for line in _inside(workspaces, PYTHON_PACKAGES)}
+    assert {"starlette", "uvicorn", "claude-agent-sdk"} <= python
 
 
 def test_labels_say_what_it_is(docker_client: docker.DockerClient, image: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 
 import docker
 import pytest
@@ -19,11 +19,11 @@ FILL = f"cat /dev/zero > {MOUNT_PATH}/workspace/full 2>/dev/null; true"
 
 @pytest.fixture
 def small_mount(
-    docker_client: docker.DockerClient, run: Run, image: str
-) -> Iterator[dict[str, dict[str, str]]]:
+    docker_client: docker.DockerClient, run: Run, image: str, after_containers: ExitStack
+) -> dict[str, dict[str, str]]:
     """A volume of a few megabytes, as docker-py's `volumes` name it."""
-    with small_volume(docker_client, run, image) as name:
-        yield {name: {"bind": MOUNT_PATH, "mode": "rw"}}
+    name = after_containers.enter_context(small_volume(docker_client, run, image))
+    return {name: {"bind": MOUNT_PATH, "mode": "rw"}}
 
 
 def _filled(workspace: Workspace) -> Workspace:
@@ -40,10 +40,9 @@ def test_a_full_disk_is_survived(workspaces: Workspaces, small_mount: dict[str, 
     refused = workspace.ask("PUT", "/api/settings", {"display_name": "Lily"})
     assert refused.status_code >= 400
     assert refused.json()["error"]["message"]
-    page = LivePage(workspace)
-    page.send("hello")
-    page.until(lambda: page.refusals == ["not_saved"], "the word that nothing was saved")
-    page.close()
+    with LivePage(workspace) as page:
+        page.send("hello")
+        page.until(lambda: page.refusals == ["not_saved"], "the word that nothing was saved")
     workspace.run("rm", f"{MOUNT_PATH}/workspace/full")
     assert workspace.ask("PUT", "/api/settings", {"display_name": "Lily"}).status_code == 200
 

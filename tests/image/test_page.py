@@ -35,7 +35,7 @@ def test_the_page_is_whole(shared_workspace: Workspace) -> None:
 
 
 def test_the_page_runs_only_its_own_scripts(shared_workspace: Workspace) -> None:
-    """A browser lets the page run and reach nothing but the workspace's own files, and in no other's frame."""
+    """A browser lets the page run and reach nothing but its own files, and in no other page's frame."""
     policy = shared_workspace.get("/").headers["content-security-policy"]
     said = {words[0]: words[1:] for part in policy.split(";") if (words := part.split())}
     assert said["default-src"] == ["'none'"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 
 import httpx
 import pytest
@@ -29,15 +29,6 @@ def begin(workspaces: Workspaces, kept_volume: Volume, internet: Internet) -> Ca
     return lambda: workspaces.start(kept_volume, internet=internet, environment={"ANTHROPIC_API_KEY": key})
 
 
-@contextmanager
-def looking_at(workspace: Workspace, conversation: str | None = None) -> Iterator[LivePage]:
-    page = LivePage(workspace, conversation)
-    try:
-        yield page
-    finally:
-        page.close()
-
-
 def _begun(page: LivePage) -> None:
     """A long answer has begun to arrive."""
     page.send(LONG_ANSWER)
@@ -49,7 +40,7 @@ def test_a_login_in_the_terminal_reaches_the_chat(
 ) -> None:
     """A page that is open and was told "not connected" answers as soon as she logs in, in a terminal."""
     workspace = lilachs_workspace()
-    with looking_at(workspace) as page:
+    with LivePage(workspace) as page:
         page.send("hello?")
         page.until(lambda: [one for one in page.of("notice") if one["code"] == "not_connected"], "the notice")
         log_in(workspace.shell().settle(), internet.anthropic)
@@ -58,13 +49,13 @@ def test_a_login_in_the_terminal_reaches_the_chat(
 
 
 def test_an_open_answer_is_kept_at_the_end(begin: Callable[[], Workspace]) -> None:
-    """SIGTERM in the middle of an answer: ended within 5 s; question and words are there after the next start."""
+    """SIGTERM in the middle of an answer ends it within 5 s; question and words are there after a start."""
     workspace = begin()
-    with looking_at(workspace) as page:
+    with LivePage(workspace) as page:
         _begun(page)
         assert workspace.stop("SIGTERM", timeout_s=5) == 0
     workspace.start()
-    with looking_at(workspace, page.conversation) as again:
+    with LivePage(workspace, page.conversation) as again:
         assert [one["text"] for one in again.of("user")] == [LONG_ANSWER]
         assert "word1 word2 " in again.said
         assert len(again.of("end")) == 1
@@ -72,21 +63,21 @@ def test_an_open_answer_is_kept_at_the_end(begin: Callable[[], Workspace]) -> No
 
 
 def test_a_loss_of_power_costs_no_message(begin: Callable[[], Workspace]) -> None:
-    """kill -9 in the middle of an answer: her messages are there, the turn is called lost, the chat goes on."""
+    """After kill -9 in an answer her messages are there, the turn is called lost, and the chat goes on."""
     workspace = begin()
-    with looking_at(workspace) as page:
+    with LivePage(workspace) as page:
         assert page.ask("the word is plum") == "You said: the word is plum"
         _begun(page)
         workspace.stop("SIGKILL")
     workspace.start()
-    with looking_at(workspace, page.conversation) as again:
+    with LivePage(workspace, page.conversation) as again:
         assert [one["text"] for one in again.of("user")] == ["the word is plum", LONG_ANSWER]
         assert [one["outcome"] for one in again.of("end")] == ["completed", "lost"]
         assert "the word is plum" in again.ask("[recall]")
 
 
 def test_a_loss_of_power_breaks_no_file(begin: Callable[[], Workspace], kept_volume: Volume) -> None:
-    """kill -9 in the middle of writing: what was written before is whole, and settings are the last that held."""
+    """After kill -9 in the middle of writing all that was written is whole, and settings are the last."""
     workspace = begin()
     shell = workspace.shell().settle()
     shell.type(
@@ -102,9 +93,7 @@ def test_a_loss_of_power_breaks_no_file(begin: Callable[[], Workspace], kept_vol
     workspace.start()
     name = workspace.get("/api/boot").json()["settings"]["display_name"]
     assert int(name) in {told[-1], told[-1] + 1}
-    check = (
-        "cd /data/workspace; for f in f?; do [ -f $f.sum ] && sha256sum < $f | cmp - $f.sum || echo $f; done"
-    )
+    check = "cd /data/workspace; for f in f? f1?; do sha256sum < $f | cmp -s - $f.sum || echo $f; done"
     broken = workspace.run("sh", "-c", check).split()
     assert len(broken) <= 1, "more than the one that was being written"
 
@@ -122,9 +111,9 @@ def _write_settings(workspace: Workspace, told: list[int]) -> None:
 
 
 def test_a_gap_in_time_does_no_harm(begin: Callable[[], Workspace]) -> None:
-    """After seconds of suspension in the middle of an answer its clock is right, the answer whole, the log quiet."""
+    """After seconds of suspension in the middle of an answer the answer is whole and the log quiet."""
     workspace = begin()
-    with looking_at(workspace) as page:
+    with LivePage(workspace) as page:
         page.send("Tell me [tokens 300 at 10 ms]")
         page.until(lambda: "word20 " in page.said, "the begin of the answer")
         workspace.suspend()
@@ -139,20 +128,22 @@ def test_a_gap_in_time_does_no_harm(begin: Callable[[], Workspace]) -> None:
     assert "ERROR" not in workspace.log()
 
 
-def test_a_small_machine_is_enough(begin: Callable[[], Workspace], figures: Figures) -> None:
-    """In 1024 MB three conversations and a terminal with Claude run side by side, and nothing is killed."""
-    workspace = begin()
+def test_a_small_machine_is_enough(
+    lilachs_workspace: Callable[[], Workspace], internet: Internet, figures: Figures
+) -> None:
+    """In 1024 MB three conversations and Claude in a terminal run side by side, and nothing is killed."""
+    workspace = lilachs_workspace()
     shell = workspace.shell(columns=120, rows=40).settle()
+    log_in(shell, internet.anthropic)
     shell.type("claude")
     shell.expect("❯", timeout_s=40)
-    pages = [LivePage(workspace) for _ in range(3)]
-    for page in pages:
-        page.send("Tell me [tokens 100 at 20 ms]")
-    for page in pages:
-        page.until(lambda page=page: page.of("end"), "the end of a turn", timeout_s=60)
-        assert page.of("end")[0]["outcome"] == "completed"
-        page.close()
-    used_mb = workspace.memory_mb()
+    with LivePage(workspace) as one, LivePage(workspace) as two, LivePage(workspace) as three:
+        for page in (one, two, three):
+            page.send("Tell me [tokens 100 at 20 ms]")
+        for page in (one, two, three):
+            page.until(partial(page.of, "end"), "the end of a turn", timeout_s=60)
+        assert [page.of("end")[0]["outcome"] for page in (one, two, three)] == ["completed"] * 3
+        used_mb = workspace.memory_mb()
     figures.size("memory with three conversations and a terminal", int(used_mb * 1e6))
     assert workspace.state()["OOMKilled"] is False
     assert used_mb < MEMORY_MB

@@ -136,16 +136,15 @@ def test_an_api_key_is_the_other_way(lilachs_workspace: Begin, internet: Interne
 
 
 def test_no_secret_reaches_the_log(lilachs_workspace: Begin, internet: Internet) -> None:
-    """Login, chat and logout, before a page that is open, leave no token and no code in the container's log."""
+    """Login, chat and logout while a page is open leave no token and no code in the container's log."""
     workspace = lilachs_workspace()
-    page = LivePage(workspace)
     shell = workspace.shell().settle()
-    log_in(shell, internet.anthropic)
-    page.until(lambda: page.auth.get("state") == "signed_in", "the page to know")
-    assert page.ask("hello") == "You said: hello"
-    shell.run("claude auth logout")
-    page.until(lambda: page.auth.get("state") == "signed_out", "the page to know")
-    page.close()
+    with LivePage(workspace) as page:
+        log_in(shell, internet.anthropic)
+        page.until(lambda: page.auth.get("state") == "signed_in", "the page to know")
+        assert page.ask("hello") == "You said: hello"
+        shell.run("claude auth logout")
+        page.until(lambda: page.auth.get("state") == "signed_out", "the page to know")
     workspace.stop()
     assert "sk-ant" not in workspace.log()
     assert "code-" not in workspace.log()

@@ -15,6 +15,7 @@ from tests.support.volumes import Volume, differences
 Begin = Callable[[], Workspace]
 Replace = Callable[[Workspace], Workspace]
 
+STOPS, SUSPENDS = 50, 100
 HER_WORK = (
     "cd /data/workspace && mkdir -p 'Letters of 2026/drafts' .hidden",
     "printf 'שלום\\n' > 'Letters of 2026/מכתב.txt'",
@@ -111,16 +112,17 @@ def test_a_shell_lives_through_a_suspend(lilachs_workspace: Begin) -> None:
     assert shell.run("wait; echo $word; cat ~/late") == "plum\ndone"
 
 
+@pytest.mark.timeout(400)
 def test_many_nights_change_nothing(
     lilachs_workspace: Begin, replace: Replace, kept_volume: Volume, internet: Internet
 ) -> None:
-    """After three stops and starts and twelve suspends and resumes /data is the same byte for byte."""
+    """After 50 stops and starts and 100 suspends and resumes /data is the same byte for byte."""
     workspace = lilachs_workspace()
     log_in(workspace.shell().settle(), internet.anthropic)
     before = kept_volume.at_rest()
-    for _ in range(3):
+    for _ in range(STOPS):
         workspace = _stopped(workspace, replace)
-        for _ in range(4):
+        for _ in range(SUSPENDS // STOPS):
             workspace = _suspended(workspace, replace)
     assert differences(before, kept_volume.at_rest()) == []
     assert auth_status(workspace)["loggedIn"] is True

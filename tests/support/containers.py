@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class Workspace:
 
     # --- its life ---------------------------------------------------------------------------------
 
-    def wait_ready(self, timeout_s: float = 30) -> Workspace:
+    def wait_ready(self, timeout_s: float = 20) -> Workspace:
         """Waits until the page's server answers; a container that died fails at once, with its log."""
         wait_until(
             self.is_healthy, f"{HEALTH_PATH} to answer 200", timeout_s=timeout_s, hopeless=self.why_hopeless
@@ -137,15 +138,16 @@ class Workspace:
         headers = {"origin": self.url if origin == "own" else origin}
         return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False, timeout=10)
 
-    def socket(self, path: str, *, origin: str | None = "own") -> ClientConnection:
-        """A socket as its own page opens it, or one from elsewhere; None names no origin."""
-        return connect(
+    def socket(self, path: str, *, origin: str | None = "own") -> AbstractContextManager[ClientConnection]:
+        """A socket to enter, as its own page opens it or from elsewhere; None names no origin."""
+        opening: AbstractContextManager[ClientConnection] = connect(
             self.url.replace("http", "ws", 1) + path,
             origin=Origin(self.url) if origin == "own" else None if origin is None else Origin(origin),
             compression=None,
             max_size=None,
             proxy=None,
         )
+        return opening
 
     # --- what is inside ---------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from tests.support.containers import Workspace
@@ -24,12 +25,17 @@ class LivePage:
         self.refusals: list[str] = []
         self._items: dict[str, Item] = {}
         self._followed = False
-        self._socket = workspace.socket("/api/live")
+        self._workspace = workspace
+        self._open = ExitStack()
+
+    def __enter__(self) -> LivePage:
+        self._socket = self._open.enter_context(self._workspace.socket("/api/live"))
         self._say("follow", epoch=None, after=None)
         self.until(lambda: self._followed, "the conversation")
+        return self
 
-    def close(self) -> None:
-        self._socket.close()
+    def __exit__(self, *_error: object) -> None:
+        self._open.close()
 
     # --- what a person does -----------------------------------------------------------------------
 

@@ -1,0 +1,35 @@
+"""The tests are tested: how a broken image's verdict is reached, and that its promises exist."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.broken.catalogue import CATALOGUE, Broken
+from tests.broken.trial import ROOT, Outcome, judge
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "objection"),
+    [
+        ([("fails", False, "a: gone"), ("holds", True, "")], ""),
+        ([("fails[1]", True, ""), ("fails[2]", False, "it is gone"), ("holds", True, "")], ""),
+        ([("fails", True, ""), ("holds", True, "")], "slipped through fails"),
+        ([("fails", False, "no engine"), ("holds", True, "")], "another reason"),
+        ([("fails", False, "gone"), ("holds", False, "gone")], "nothing to do with it"),
+        ([("holds", True, "")], "did not run"),
+        ([("fails", False, "gone")], "nothing to do with it"),
+    ],
+)
+def test_a_verdict_is_strict(outcomes: list[tuple[str, bool, str]], objection: str) -> None:
+    broken = Broken("n", "b", (), fails=("fails",), because="gone", holds=("holds",))
+    said = judge(broken, [Outcome(*one) for one in outcomes])
+    assert objection in said
+    assert bool(objection) == bool(said)
+
+
+def test_every_promise_that_a_broken_image_names_exists() -> None:
+    assert len({broken.name for broken in CATALOGUE}) == len(CATALOGUE)
+    for test in {test for broken in CATALOGUE for test in (*broken.fails, *broken.holds)}:
+        path, _, name = test.partition("::")
+        source = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        assert f"def {name.partition('[')[0]}(" in source, test
