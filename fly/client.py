@@ -44,8 +44,10 @@ from fly.model import (
     MachinePage,
     Region,
     Snapshot,
+    Stray,
     Volume,
     many,
+    strays_from_json,
 )
 from fly.settings import Platform
 
@@ -369,6 +371,21 @@ class Client:
         if self.platform.kind == "fly":
             return None
         return self._get(f"/_local/machines/{quote(machine, safe='')}/activity", Activity.from_json)
+
+    # --- the embedded platform's own --------------------------------------------------------------
+
+    def is_like_fly(self) -> bool:
+        """Whether the embedded platform is as slow and as strict as Fly."""
+        return self._get("/_local/platform", lambda data: bool(data["like_fly"]))
+
+    def strays(self) -> list[Stray]:
+        """What the embedded platform has in the engine, and no record of."""
+        return self._get("/_local/orphans", strays_from_json)
+
+    def remove_strays(self) -> list[Stray]:
+        """Removes them, with what is on them; gives what they were."""
+        answer = self._send("DELETE", "/_local/orphans", timeout_s=300)
+        return self._read("DELETE", "/_local/orphans", answer, strays_from_json)
 
     # --- one request ------------------------------------------------------------------------------
 

@@ -147,7 +147,7 @@ VERBS: dict[str, tuple[Callable[[Client], Any], str, Any]] = {
     "release_lease": (lambda c: c.release_lease("a", "m", "n"), "DELETE /apps/a/machines/m/lease", {}),
     "regions": (lambda c: c.regions(), "GET /platform/regions", {"Regions": [{"code": "iad"}]}),
 }
-NOT_OF_THE_DOCUMENT = {"activity", "logs", "leased", "close"}
+NOT_OF_THE_DOCUMENT = {"activity", "logs", "leased", "close", "is_like_fly", "strays", "remove_strays"}
 
 
 def shown(request: httpx.Request) -> str:
@@ -253,6 +253,15 @@ def test_names_cannot_leave_their_place_in_a_path(wire: Wire, client: Client) ->
     wire.answers = [httpx.Response(200, json={"name": "a"})]
     client.app("../orgs?x=1#y")
     assert shown(wire.asked[0]) == "GET /apps/..%2Forgs%3Fx%3D1%23y"
+
+
+@pytest.mark.parametrize("verb", ["strays", "remove_strays"])
+def test_what_has_no_record_is_named(verb: str, wire: Wire, client: Client) -> None:
+    volume = {"name": "jarvis-a-vol_1", "labels": {"my-jarvis.app": "a"}, "state": ""}
+    wire.answers = [httpx.Response(200, json={"containers": [], "volumes": [volume], "networks": []})]
+    [stray] = getattr(client, verb)()
+    assert (stray.kind, stray.name, stray.labels["my-jarvis.app"]) == ("volume", "jarvis-a-vol_1", "a")
+    assert shown(wire.asked[0]).endswith("/_local/orphans")
 
 
 def test_logs_are_read_from_where_fly_keeps_them(wire: Wire, client: Client) -> None:

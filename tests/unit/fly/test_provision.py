@@ -473,10 +473,11 @@ def test_an_app_that_is_no_longer_ours_is_not_destroyed(world: World) -> None:
 
 def test_a_workspace_that_somebody_changes_is_not_destroyed_meanwhile(world: World) -> None:
     workspace = world.provision()
-    with world.client.leased(workspace.app, workspace.machine_id):
-        with pytest.raises(ProvisionError, match="currently held"):
-            world.destroy(workspace)
-        world.assert_whole(world.ledger.get(workspace.id))
+    world.fly.leases[workspace.machine_id] = ("somebody's", world.clock.now_s + 3600)
+    with pytest.raises(ProvisionError, match="currently held"):
+        world.destroy(workspace)
+    world.assert_whole(world.ledger.get(workspace.id))
+    world.fly.leases.clear()
     assert world.destroy(workspace).state == DESTROYED
 
 
