@@ -7,9 +7,10 @@ judge.
 *Source*: the OpenAPI document of the Machines API, and what the live API is known to do differently.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -43,8 +44,10 @@ from fly.model import (
     MachinePage,
     Region,
     Snapshot,
+    Stray,
     Volume,
     many,
+    strays_from_json,
 )
 from fly.settings import Platform
 
@@ -53,8 +56,12 @@ Json = Mapping[str, Any]
 
 ATTEMPTS = 4
 RETRY_AFTER_MAX_S = 30.0
-WAIT_MAX_S = 60
-"""The longest that the API waits in one request."""
+LOOKS_S = (1, 2, 5)
+"""How long each request of a wait asks the API to wait, which is 60 at most; between them we look."""
+GIVEN_UP = frozenset({"failed", "launch_failed", "destroying", "destroyed"})
+"""States from which nobody takes a machine by itself."""
+LEASE_S = 15
+"""So long a machine stays leased whose holder was killed."""
 NONCE = "fly-machine-lease-nonce"
 # Before the request is on its way; whatever else goes wrong may have gone wrong after it was carried out.
 _UNSENT = (
@@ -234,15 +241,16 @@ class Client:
         """Returns when the machine is in `state`; `started` means booted, not that its page answers.
 
         A machine that is not there is what waiting for `destroyed` hopes for; any other wait goes on, since
-        right after it was made a machine may not be known everywhere.
+        right after it was made a machine may not be known everywhere. One that gave up is not waited for.
 
         *Errors*: NotInTime.
         """
-        began = self.clock()
+        began, looks, stopped = self.clock(), iter(LOOKS_S), 0
         seen = "no answer"
         while (left_s := timeout_s - (self.clock() - began)) > 0:
+            asked_s = max(1, min(next(looks, LOOKS_S[-1]), int(left_s)))
             try:
-                return self._wait_once(app, machine_id, state, instance_id, left_s)
+                return self._wait_once(app, machine_id, state, instance_id, asked_s)
             except NotFound as error:
                 if state == "destroyed":
                     return None
@@ -251,6 +259,8 @@ class Client:
                 if error.status != 408 and not isinstance(error, PlatformBroken | TooMany):
                     raise
                 seen = str(error)
+                if state == "started" and error.status == 408:
+                    stopped = self._given_up(app, machine_id, stopped, self.clock() - began)
             except Unreachable as error:
                 seen = str(error)
             self.sleep(min(0.5, left_s))
@@ -261,12 +271,32 @@ class Client:
             waited_s=timeout_s,
         )
 
-    def _wait_once(self, app: str, machine_id: str, state: str, instance_id: str, left_s: float) -> None:
-        asked_s = max(1, min(WAIT_MAX_S, int(left_s)))
+    def _wait_once(self, app: str, machine_id: str, state: str, instance_id: str, asked_s: int) -> None:
         params = {"state": state, "timeout": str(asked_s)}
         if instance_id:
             params["instance_id"] = instance_id
         self._send("GET", _machine(app, machine_id, "wait"), params=params, timeout_s=asked_s + 15)
+
+    def _given_up(self, app: str, machine_id: str, stopped: int, waited_s: float) -> int:
+        """How often in a row it was seen to have ended; it may read `stopped` for a moment on its way up.
+
+        *Errors*: NotInTime, when it will not start any more.
+        """
+        try:
+            machine = self.machine(app, machine_id)
+        except (ApiError, Unreachable):
+            return stopped
+        ended = next((event.exit for event in machine.events if event.exit), "")
+        stopped = stopped + 1 if machine.state == "stopped" and ended else 0
+        if machine.state not in GIVEN_UP and stopped < 2:
+            return stopped
+        why = f" ({ended})" if ended else ""
+        raise NotInTime(
+            f"Machine {machine_id} will not start any more: it is {machine.state}{why}",
+            wanted="started",
+            seen=machine.state,
+            waited_s=waited_s,
+        )
 
     # --- leases -----------------------------------------------------------------------------------
 
@@ -285,13 +315,43 @@ class Client:
             return
 
     @contextmanager
-    def leased(self, app: str, machine_id: str, *, ttl_s: int = 60, description: str = "") -> Iterator[str]:
-        """The nonce with which alone the machine can be changed meanwhile."""
-        lease = self.acquire_lease(app, machine_id, ttl_s=ttl_s, description=description)
+    def leased(
+        self, app: str, machine_id: str, *, description: str = "", patience_s: float = LEASE_S + 5
+    ) -> Iterator[str]:
+        """The nonce with which alone the machine can be changed meanwhile, however long that takes.
+
+        Who holds it already is waited for, as long as it takes a lease whose holder was killed to run out.
+
+        *Errors*: ApiError 409, when it is held for longer.
+        """
+        nonce = self._lease_within(app, machine_id, description, patience_s)
+        done = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(app, machine_id, nonce, done), daemon=True)
+        keeper.start()
         try:
-            yield lease.nonce
+            yield nonce
         finally:
-            self.release_lease(app, machine_id, lease.nonce)
+            done.set()
+            keeper.join()
+            # One that can not be given back runs out by itself.
+            with suppress(ApiError, Unreachable):
+                self.release_lease(app, machine_id, nonce)
+
+    def _lease_within(self, app: str, machine_id: str, description: str, patience_s: float) -> str:
+        began = self.clock()
+        while True:
+            try:
+                return self.acquire_lease(app, machine_id, ttl_s=LEASE_S, description=description).nonce
+            except ApiError as error:
+                if error.status != 409 or self.clock() - began > patience_s:
+                    raise
+            self.sleep(1.0)
+
+    def _keep(self, app: str, machine_id: str, nonce: str, done: threading.Event) -> None:
+        """Refreshes a lease until it is done with."""
+        while not done.wait(LEASE_S / 3):
+            with suppress(ApiError, Unreachable):
+                self.refresh_lease(app, machine_id, nonce, ttl_s=LEASE_S)
 
     # --- the platform -----------------------------------------------------------------------------
 
@@ -311,6 +371,21 @@ class Client:
         if self.platform.kind == "fly":
             return None
         return self._get(f"/_local/machines/{quote(machine, safe='')}/activity", Activity.from_json)
+
+    # --- the embedded platform's own --------------------------------------------------------------
+
+    def is_like_fly(self) -> bool:
+        """Whether the embedded platform is as slow and as strict as Fly."""
+        return self._get("/_local/platform", lambda data: bool(data["like_fly"]))
+
+    def strays(self) -> list[Stray]:
+        """What the embedded platform has in the engine, and no record of."""
+        return self._get("/_local/orphans", strays_from_json)
+
+    def remove_strays(self) -> list[Stray]:
+        """Removes them, with what is on them; gives what they were."""
+        answer = self._send("DELETE", "/_local/orphans", timeout_s=300)
+        return self._read("DELETE", "/_local/orphans", answer, strays_from_json)
 
     # --- one request ------------------------------------------------------------------------------
 

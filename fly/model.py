@@ -381,3 +381,22 @@ def _text(data: Json, key: str) -> str:
 def _number(data: Json, key: str) -> int:
     found = data.get(key)
     return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A container, volume or network of the embedded platform that it has no record of."""
+
+    kind: str
+    name: str
+    labels: Json = field(default_factory=dict)
+
+
+def strays_from_json(data: Any) -> list[Stray]:
+    """*Shape*: `{"containers": [{"name": …, "labels": {…}}], "volumes": […], "networks": […]}`"""
+    found = _object(data, "what has no record")
+    return [
+        Stray(kind.removesuffix("s"), _text(one, "name"), _part(one, "labels"))
+        for kind in ("containers", "volumes", "networks")
+        for one in many(found, kind)
+    ]

@@ -360,10 +360,25 @@ def destroy(client: Client, ledger: Ledger, workspace: Workspace, *, report: Rep
         report(f"removing {row.app}")
         with _given_back(ledger, row):
             try:
-                remove_app(client, row.app, row.network)
+                with _to_oneself(client, row):
+                    remove_app(client, row.app, row.network)
             except JarvisError as error:
                 raise _left(ledger, row, error) from error
             return ledger.destroyed(row.id)
+
+
+@contextmanager
+def _to_oneself(client: Client, row: Workspace) -> Iterator[None]:
+    """Nobody else changes its machine meanwhile; one that is not there, or not in reach, nobody does."""
+    with ExitStack() as held:
+        if row.machine_id:
+            try:
+                if find_app(client, row.app, row.network):
+                    held.enter_context(client.leased(row.app, row.machine_id, description="destroy"))
+            except (ApiError, Unreachable) as error:
+                if isinstance(error, ApiError) and error.status == 409:
+                    raise
+        yield
 
 
 def _left(ledger: Ledger, row: Workspace, error: JarvisError) -> ProvisionError:

@@ -1,9 +1,7 @@
 """What an operator types about workspaces."""
 
 import json
-import os
 import webbrowser
-from dataclasses import replace
 from typing import Any
 
 from invoke.context import Context
@@ -11,16 +9,15 @@ from invoke.exceptions import Exit
 
 from fly import console
 from fly.console import say, step, verb
-from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
+from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.ledger import Workspace
-from fly.model import Activity
+from fly.model import Activity, Stray
 from fly.plan import Person, Plan
 from fly.provision import destroy as destroy_workspace
 from fly.provision import draft, fly_toml
 from fly.provision import provision as provision_workspace
 from fly.repair import ADOPT, LIST, REMOVE, Finding
 from fly.repair import repair as repair_all
-from fly.settings import Settings, choose_platform
 from fly.status import Status, statuses
 from fly.status import status as status_of
 
@@ -277,20 +274,61 @@ def open_(context: Context, name: str = "", platform: str = "") -> None:
     webbrowser.open(workspace.url)
 
 
-@verb(name="platform", help={"json": JSON_HELP})
-def platform_(context: Context, json: bool = False) -> None:
-    """Says where the embedded platform answers, and with which token."""
-    settings = Settings.read(os.environ, ROOT)
-    here = choose_platform(replace(settings, token=type(settings.token)("")), "local")
+@verb(
+    name="platform",
+    help={
+        "orphans": "list containers, volumes and networks that the embedded platform has no record of",
+        "remove": "with --orphans: remove them and what is on them (asks)",
+        "yes": "do not ask",
+        "json": JSON_HELP,
+    },
+)
+def platform_(
+    context: Context, orphans: bool = False, remove: bool = False, yes: bool = False, json: bool = False
+) -> None:
+    """Says where the embedded platform answers, and with which token; lists what it has lost track of."""
+    if remove and not orphans:
+        raise Exit(
+            "--remove says what becomes of orphans.\n  Try: invoke platform --orphans --remove", code=2
+        )
+    with desk("local") as here:
+        if orphans:
+            _show_strays(_removed(here, yes=yes) if remove else here.client.strays(), as_json=json)
+        else:
+            _show_platform(here, as_json=json)
+
+
+def _removed(here: Desk, *, yes: bool) -> list[Stray]:
+    found = here.client.strays()
+    if not found:
+        return found
+    console.confirm(f"Remove {', '.join(one.name for one in found)}, and all that is on them?", yes=yes)
+    return here.client.remove_strays()
+
+
+def _show_strays(strays: list[Stray], *, as_json: bool) -> None:
+    if as_json:
+        console.print_json([{"kind": one.kind, "name": one.name, "labels": one.labels} for one in strays])
+        return
+    console.listing(
+        ("Kind", "Name", "App"),
+        [(one.kind, one.name, str(one.labels.get("my-jarvis.app", ""))) for one in strays],
+        "Everything in the engine is on record.",
+    )
+
+
+def _show_platform(desk: Desk, *, as_json: bool) -> None:
+    here = desk.platform
     facts: dict[str, Any] = {
         "api_url": here.api_url,
         "door_url": here.door_url,
         "token": here.token.reveal(),
         "state_dir": str(here.state_dir),
         "pid": here.pid,
+        "like_fly": desk.client.is_like_fly(),
     }
-    if json:
+    if as_json:
         console.print_json(facts)
         return
-    shown = facts | {"token": "hidden (--json prints it)"}
+    shown = facts | {"token": "hidden (--json prints it)", "like_fly": "yes" if facts["like_fly"] else "no"}
     console.box("Embedded platform", [(name, str(value)) for name, value in shown.items()])

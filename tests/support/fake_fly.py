@@ -8,6 +8,7 @@ import json
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -165,6 +166,9 @@ class FakeFly:
         self.volumes: dict[str, dict[str, Any]] = {}
         self.machines: dict[str, dict[str, Any]] = {}
         self.logs: dict[str, list[str]] = {}
+        self.leases: dict[str, tuple[str, float]] = {}
+        """A nonce, and until when it holds."""
+        self.clock: Callable[[], float] = time.monotonic
         self.calls: list[Call] = []
         self.injection: Injection | None = None
         self.before: Callable[[int, Call], None] = lambda _number, _call: None
@@ -282,6 +286,16 @@ class FakeFly:
         machine["looks"] = machine.get("looks", 0) + 1
         if self.boots and machine["state"] == "created" and machine["looks"] > self.slow_boots:
             machine["state"] = "started"
+
+    def lease_of(self, machine: str) -> str:
+        """The nonce of the lease that holds now."""
+        nonce, ends = self.leases.get(machine, ("", 0.0))
+        return nonce if ends > self.clock() else ""
+
+    def guard(self, machine: dict[str, Any], request: httpx.Request) -> None:
+        held = self.lease_of(machine["id"])
+        if held and request.headers.get("fly-machine-lease-nonce") != held:
+            raise Refusal(409, f"aborted: machine ID {machine['id']} lease currently held by somebody")
 
     def new_number(self) -> int:
         return next(self._numbers)
@@ -420,6 +434,34 @@ def create_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) 
 @route("GET", "/v1/apps/{app}/machines/{machine}")
 def get_machine(fly: FakeFly, _request: httpx.Request, names: dict[str, str]) -> Any:
     return fly.machine_called(names)
+
+
+@route("POST", "/v1/apps/{app}/machines/{machine}")
+def update_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    body = _body_of(request)
+    machine.update(config=body["config"], instance_id=f"01{fly.new_number()}", state="created", looks=1)
+    return machine
+
+
+@route("POST", "/v1/apps/{app}/machines/{machine}/lease")
+def acquire_lease(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    nonce = fly.lease_of(machine["id"]) or f"{fly.new_number():012x}"
+    fly.leases[machine["id"]] = (nonce, fly.clock() + _body_of(request)["ttl"])
+    data = {"nonce": nonce, "expires_at": 1, "owner": "me", "description": "", "version": "1"}
+    return httpx.Response(201, json={"status": "success", "data": data})
+
+
+@route("DELETE", "/v1/apps/{app}/machines/{machine}/lease")
+def release_lease(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    if fly.leases.pop(machine["id"], None) is None:
+        raise Refusal(404, "lease not found")
+    return {"status": "success", "data": {"ok": True}}
 
 
 @route("GET", "/v1/apps/{app}/machines/{machine}/wait")

@@ -110,6 +110,7 @@ class World:
 @contextmanager
 def new_world(folder: Path) -> Iterator[World]:
     fly, clock = FakeFly(), Clock()
+    fly.clock = clock
     transport = httpx.MockTransport(fly.handle)
     with (
         Client(PLATFORM, transport=transport, sleep=clock.sleep, clock=clock) as client,

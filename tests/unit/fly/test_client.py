@@ -27,6 +27,7 @@ from fly.errors import (
     Unreachable,
 )
 from fly.settings import Platform, Secret
+from tests.support.wait import wait_until
 from tests.support.world import Clock
 
 SECRET = "fm2_never-to-be-seen"
@@ -130,7 +131,7 @@ VERBS: dict[str, tuple[Callable[[Client], Any], str, Any]] = {
     ),
     "wait": (
         lambda c: c.wait("a", "m", "started", timeout_s=9.5),
-        "GET /apps/a/machines/m/wait?state=started&timeout=9",
+        "GET /apps/a/machines/m/wait?state=started&timeout=1",
         {"ok": True},
     ),
     "acquire_lease": (
@@ -146,7 +147,7 @@ VERBS: dict[str, tuple[Callable[[Client], Any], str, Any]] = {
     "release_lease": (lambda c: c.release_lease("a", "m", "n"), "DELETE /apps/a/machines/m/lease", {}),
     "regions": (lambda c: c.regions(), "GET /platform/regions", {"Regions": [{"code": "iad"}]}),
 }
-NOT_OF_THE_DOCUMENT = {"activity", "logs", "leased", "close"}
+NOT_OF_THE_DOCUMENT = {"activity", "logs", "leased", "close", "is_like_fly", "strays", "remove_strays"}
 
 
 def shown(request: httpx.Request) -> str:
@@ -204,11 +205,43 @@ def test_a_nonce_goes_with_what_it_allows(wire: Wire, client: Client) -> None:
 def test_a_lease_is_released_whatever_happens_under_it(wire: Wire, client: Client) -> None:
     wire.answers = [httpx.Response(201, json=LEASE), httpx.Response(200, json={})]
     nonces = []
-    with pytest.raises(ZeroDivisionError), client.leased("a", "m", ttl_s=13) as nonce:
+    with pytest.raises(ZeroDivisionError), client.leased("a", "m") as nonce:
         nonces.append(1 / 0 if nonce == "n" else nonce)
     assert nonces == []
     assert [request.method for request in wire.asked] == ["POST", "DELETE"]
     assert wire.asked[-1].headers["fly-machine-lease-nonce"] == "n"
+
+
+def test_a_lease_is_kept_for_as_long_as_it_is_needed(
+    wire: Wire, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "LEASE_S", 0.03)
+    wire.answers = [httpx.Response(201, json=LEASE)]
+    with client.leased("a", "m"):
+        wait_until(lambda: len(wire.asked) > 3, "the lease to be refreshed")
+    assert {request.headers["fly-machine-lease-nonce"] for request in wire.asked[1:]} == {"n"}
+    assert [request.method for request in wire.asked][-1] == "DELETE"
+
+
+def test_a_lease_whose_holder_was_killed_is_waited_for(wire: Wire, client: Client) -> None:
+    held = refusal(409, "aborted: machine ID m lease currently held by somebody")
+    wire.answers = [held, held, httpx.Response(201, json=LEASE), httpx.Response(200, json={})]
+    with client.leased("a", "m") as nonce:
+        assert nonce == "n"
+    assert wire.slept == [1.0, 1.0]
+
+
+def test_a_lease_that_somebody_keeps_is_not_waited_for_for_ever(wire: Wire, client: Client) -> None:
+    wire.answers = [refusal(409, "aborted: machine ID m lease currently held by somebody")]
+    with pytest.raises(ApiError, match="currently held by somebody"), client.leased("a", "m"):
+        raise AssertionError
+    assert 15 < wire.clock.now_s - 1000 < 30
+
+
+def test_a_lease_that_can_not_be_given_back_does_not_hide_what_went_wrong(wire: Wire, client: Client) -> None:
+    wire.answers = [httpx.Response(201, json=LEASE), httpx.ConnectError]
+    with pytest.raises(ZeroDivisionError), client.leased("a", "m"):
+        raise ZeroDivisionError
 
 
 def test_a_lease_that_has_expired_is_as_good_as_released(wire: Wire, client: Client) -> None:
@@ -220,6 +253,15 @@ def test_names_cannot_leave_their_place_in_a_path(wire: Wire, client: Client) ->
     wire.answers = [httpx.Response(200, json={"name": "a"})]
     client.app("../orgs?x=1#y")
     assert shown(wire.asked[0]) == "GET /apps/..%2Forgs%3Fx%3D1%23y"
+
+
+@pytest.mark.parametrize("verb", ["strays", "remove_strays"])
+def test_what_has_no_record_is_named(verb: str, wire: Wire, client: Client) -> None:
+    volume = {"name": "jarvis-a-vol_1", "labels": {"my-jarvis.app": "a"}, "state": ""}
+    wire.answers = [httpx.Response(200, json={"containers": [], "volumes": [volume], "networks": []})]
+    [stray] = getattr(client, verb)()
+    assert (stray.kind, stray.name, stray.labels["my-jarvis.app"]) == ("volume", "jarvis-a-vol_1", "a")
+    assert shown(wire.asked[0]).endswith("/_local/orphans")
 
 
 def test_logs_are_read_from_where_fly_keeps_them(wire: Wire, client: Client) -> None:
@@ -505,9 +547,9 @@ def test_a_wait_asks_for_no_longer_than_the_api_allows_and_it_has(wire: Wire, cl
     wire.answers = [refusal(408)]
     with pytest.raises(NotInTime):
         waited(client, timeout_s=100)
-    asked = [int(request.url.params["timeout"]) for request in wire.asked]
-    assert asked[0] == 60
-    assert asked == sorted(asked, reverse=True)
+    asked = [int(r.url.params["timeout"]) for r in wire.asked if r.url.path.endswith("/wait")]
+    assert asked[:3] == [1, 2, 5]
+    assert max(asked) <= 60
     assert asked[-1] == 1
 
 
@@ -518,6 +560,33 @@ def test_a_wait_that_was_in_vain_says_what_was_last_seen(wire: Wire, client: Cli
         waited(client, timeout_s=10)
     assert (caught.value.wanted, caught.value.waited_s) == ("started", 10)
     assert wire.clock.now_s < 1000 + 15
+
+
+@pytest.mark.parametrize(
+    ("state", "looks"), [("failed", 1), ("destroyed", 1), ("launch_failed", 1), ("stopped", 2)]
+)
+def test_a_machine_that_gave_up_is_not_waited_for(state: str, looks: int, wire: Wire, client: Client) -> None:
+    exit_event = {"type": "exit", "request": {"exit_event": {"exit_code": 7}}}
+    gave_up = httpx.Response(200, json={"id": "m", "state": state, "events": [exit_event]})
+    wire.answers = [refusal(408), gave_up, refusal(408), gave_up]
+    with pytest.raises(NotInTime, match=rf"it is {state} \(exit code 7\)") as caught:
+        waited(client, timeout_s=180)
+    assert len(wire.asked) == 2 * looks
+    assert caught.value.waited_s < 10
+
+
+def test_a_machine_that_is_stopped_for_a_moment_on_its_way_up_is_waited_for(
+    wire: Wire, client: Client
+) -> None:
+    def seen(state: str, *events: Any) -> httpx.Response:
+        return httpx.Response(200, json={"id": "m", "state": state, "events": list(events)})
+
+    exit_event = {"type": "exit", "request": {"exit_event": {"exit_code": 0}}}
+    looks = [seen("stopped", exit_event), seen("starting", exit_event), seen("stopped")]
+    wire.answers = [step for look in looks for step in (refusal(408), look)]
+    wire.answers += [httpx.Response(200, json={"ok": True})]
+    waited(client)
+    assert len(wire.asked) == 7
 
 
 def test_gone_is_what_waiting_for_destroyed_hopes_for(wire: Wire, client: Client) -> None:

@@ -116,6 +116,14 @@ def orphaned(world: World) -> None:
     make_until(world, world.draft(), lambda call: call.route.endswith("/wait"))
 
 
+def changed(world: World, row: Workspace) -> None:
+    """What every change of a machine does: alone with it, the whole config anew, then the wait."""
+    with world.client.leased(row.app, row.machine_id) as nonce:
+        config = dict(world.client.machine(row.app, row.machine_id).config)
+        world.client.update_machine(row.app, row.machine_id, {"config": config}, nonce=nonce)
+    world.client.wait(row.app, row.machine_id, "started", timeout_s=30)
+
+
 STORIES = (
     Story("provision", nothing, lambda world, _: world.provision()),
     Story(
@@ -126,6 +134,7 @@ STORIES = (
     ),
     Story("provision finishing a killed run", killed_before_the_page, lambda world, _: world.provision()),
     Story("destroy", ready, lambda world, row: world.destroy(row)),
+    Story("change under a lease", ready, changed),
     Story("repair by undoing", killed_before_the_volume, lambda world, _: mended(world)),
     Story("repair by finishing", killed_before_the_page, lambda world, _: mended(world)),
     Story("repair by removing", killed_while_removing, lambda world, _: mended(world)),

@@ -274,6 +274,22 @@ def test_a_machine_that_never_boots_is_given_up_and_removed(world: World) -> Non
     assert world.fly.ours == []
 
 
+def test_a_machine_that_fails_to_boot_is_noticed_at_once(world: World) -> None:
+    world.fly.boots = False
+
+    def fail(_number: int, _call: Call) -> None:
+        for machine in world.fly.machines.values():
+            if machine["id"] != "stranger":
+                machine["state"] = "failed"
+
+    world.fly.after = fail
+    began = world.clock.now_s
+    error = failing(world)
+    assert "will not start any more: it is failed" in str(error)
+    assert world.clock.now_s - began < 10
+    assert world.fly.ours == []
+
+
 def test_a_broken_ledger_undoes_what_was_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_args: object, **_facts: str) -> Workspace:
         raise LedgerError("disk full")
@@ -451,7 +467,18 @@ def test_an_app_that_is_no_longer_ours_is_not_destroyed(world: World) -> None:
     with pytest.raises(ProvisionError, match="somebody else's"):
         world.destroy(workspace)
     assert deletions(world) == []
+    assert world.fly.leases == {}
     assert world.ledger.get(workspace.id).state == LEFT_BEHIND
+
+
+def test_a_workspace_that_somebody_changes_is_not_destroyed_meanwhile(world: World) -> None:
+    workspace = world.provision()
+    world.fly.leases[workspace.machine_id] = ("somebody's", world.clock.now_s + 3600)
+    with pytest.raises(ProvisionError, match="currently held"):
+        world.destroy(workspace)
+    world.assert_whole(world.ledger.get(workspace.id))
+    world.fly.leases.clear()
+    assert world.destroy(workspace).state == DESTROYED
 
 
 def test_what_another_process_works_on_is_not_destroyed(world: World) -> None:
