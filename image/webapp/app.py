@@ -98,7 +98,10 @@ class Server:
 
     def _auth_changed(self, auth: Auth) -> None:
         self.live.publish({"type": "auth", "auth": auth.json()})
-        self._in_background("The chat did not take the change of login", self.chat.auth_changed())
+        self._in_background(
+            "The chat did not take the change of login",
+            self.chat.auth_changed(signed_in=auth.state == "signed_in"),
+        )
 
     def _in_background(self, complaint: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_or_complain(complaint, work))

@@ -7,21 +7,30 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import uuid
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any, Protocol, cast
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from webapp import wording
+from webapp.abilities import Abilities
+from webapp.attachments import Attachments, safe_name
 from webapp.board import Message, Reply, now
 from webapp.config import Config
 from webapp.conversation import Conversation, RefusedError
-from webapp.conversations import UUID, Index, Summary, title_of
-from webapp.journal import Journal
+from webapp.conversations import UUID, Index, Summary, about, title_of
+from webapp.copying import copy_transcript
+from webapp.export import markdown
+from webapp.journal import Journal, Sent
 from webapp.problem import Problem, json_object, not_found
-from webapp.process import Ask, Process, Way
-from webapp.settings import Settings
+from webapp.process import Ask, Process, Verdict, Way
+from webapp.process import Request as Asked
+from webapp.settings import Settings, fault
 from webapp.transcript import Transcript, folder_of
 
 log = logging.getLogger("webapp")
@@ -30,6 +39,7 @@ MOST_PROCESSES = 3
 """Each takes about 220 MB; one more waits until one of them has nothing to do."""
 MOST_LOADED = 30
 LONGEST_TEXT = 1_000_000
+MOST_ATTACHMENTS = 20
 CLOSING_S = 2.0
 
 
@@ -53,6 +63,8 @@ class Chat:
         self._config = config
         self._environment = environment
         self._publish = publish
+        self.abilities = Abilities(config.app / "abilities.json", config.workspace, self._ask_claude)
+        self.attachments = Attachments(config.app / "attachments", config.workspace)
         self._index = Index(folder_of(config.claude_config, config.workspace), config.app)
         self._loaded: dict[str, Conversation] = {}
         self._loading: dict[str, asyncio.Lock] = {}
@@ -70,10 +82,16 @@ class Chat:
         """Whether Claude works somewhere; not while it only waits for the person."""
         return any(conversation.busy for conversation in self._loaded.values())
 
-    async def auth_changed(self) -> None:
-        """Processes that have nothing to do end: the next ones start with the new login."""
-        for conversation in self._loaded.values():
+    async def auth_changed(self, *, signed_in: bool = False) -> None:
+        """Processes that have nothing to do end: the next ones start with the new login.
+
+        What failed for want of a login is sent again.
+        """
+        for conversation in list(self._loaded.values()):
             conversation.rest()
+            if signed_in and (failed := conversation.failed_for_want_of_login()):
+                with contextlib.suppress(RefusedError, OSError):
+                    await self._retry(conversation.id, str(uuid.uuid4()), failed)
 
     async def close(self) -> None:
         """Cuts off what runs, and keeps all that it brought."""
@@ -99,12 +117,11 @@ class Chat:
             case "unfollow":
                 self._unfollow(conversation_id, session)
             case "send":
-                text = message.get("text")
-                if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
-                    raise RefusedError(
-                        "bad_text", "A message needs some text, and not more than a million characters."
-                    )
-                await self._send(conversation_id, _uuid(message, "message_id"), text)
+                await self._send(conversation_id, message)
+            case "retry":
+                await self._retry(conversation_id, _uuid(message, "message_id"), _uuid(message, "of"))
+            case "continue":
+                await self._say(conversation_id, _uuid(message, "message_id"), wording.CONTINUE)
             case "stop":
                 if conversation := self._loaded.get(conversation_id):
                     conversation.stop()
@@ -129,11 +146,56 @@ class Chat:
             if conversation := self._loaded.get(conversation_id):
                 conversation.board.unfollow(session)
 
-    async def _send(self, conversation_id: str, message_id: str, text: str) -> None:
+    async def _send(self, conversation_id: str, message: Message) -> None:
+        attachments = await asyncio.to_thread(self._attached, message.get("attachments") or [])
+        text, choices = message.get("text"), message.get("options") or {}
+        if not isinstance(text, str) or not (text.strip() or attachments) or len(text) > LONGEST_TEXT:
+            raise RefusedError(
+                "bad_text", "A message needs some text, and not more than a million characters."
+            )
+        if not isinstance(choices, dict) or (wrong := _wrong_choice(choices)):
+            raise RefusedError("bad_option", wrong if isinstance(choices, dict) else "options is an object.")
+        replaces = _uuid(message, "replaces") if message.get("replaces") else None
+        message_id = _uuid(message, "message_id")
+        await self._say(
+            conversation_id, message_id, text, attachments=attachments, replaces=replaces, choices=choices
+        )
+
+    async def _say(
+        self,
+        conversation_id: str,
+        message_id: str,
+        text: str,
+        *,
+        attachments: list[dict[str, Any]] | None = None,
+        replaces: str | None = None,
+        choices: dict[str, str | None] | None = None,
+    ) -> None:
         conversation = await self._conversation(conversation_id)
-        await conversation.refresh()
-        conversation.title = conversation.title or title_of(text)
-        conversation.send(message_id, text)
+        async with conversation.changing:
+            await conversation.refresh()
+            if conversation.knows(message_id):
+                return
+            if choices:
+                await conversation.choose(**choices)
+            if replaces:
+                await conversation.go_back(replaces)
+            names = ", ".join(one["name"] for one in attachments or [])
+            conversation.title = conversation.title or title_of(text.strip() or names)
+            conversation.send(message_id, text, attachments)
+
+    async def _retry(self, conversation_id: str, message_id: str, of: str) -> None:
+        conversation = await self._conversation(conversation_id)
+        text, attachments = conversation.message(of)
+        await self._say(conversation_id, message_id, text, attachments=attachments, replaces=of)
+
+    def _attached(self, ids: object) -> list[dict[str, Any]]:
+        if not isinstance(ids, list) or len(ids) > MOST_ATTACHMENTS:
+            raise RefusedError("bad_attachment", f"A message takes at most {MOST_ATTACHMENTS} files.")
+        found = [self.attachments.get(str(one)) for one in ids]
+        if None in found:
+            raise RefusedError("bad_attachment", "An attached file is gone. Please attach it again.")
+        return [asdict(one) for one in found if one]
 
     def _answer(self, conversation_id: str, message: Message) -> None:
         conversation = self._loaded.get(conversation_id)
@@ -159,10 +221,10 @@ class Chat:
 
     def _load(self, conversation_id: str) -> Conversation:
         transcript = Transcript(self._index.transcript_path(conversation_id), str(self._config.workspace))
+        journal = Journal(self._index.journal_path(conversation_id))
         transcript.refresh()
-        conversation = Conversation(
-            conversation_id, self, transcript, Journal(self._index.journal_path(conversation_id))
-        )
+        transcript.cut(journal.dropped)
+        conversation = Conversation(conversation_id, self, transcript, journal)
         summary = self._index.get(conversation_id)
         conversation.title = summary.title if summary else ""
         return conversation
@@ -175,14 +237,14 @@ class Chat:
     def changed(self, conversation: Conversation) -> None:
         """A conversation's turn began, waits or ended: the list shows it, and its process may be free."""
         self._freed.set()
-        summary = Summary(conversation.id, conversation.title, now())
+        summary = Summary(conversation.id, conversation.title, now(), about(conversation.journal))
         self._publish({"type": "conversation", "conversation": summary.json(conversation.turn)})
 
     # --- processes ---
 
-    async def process(self, conversation: Conversation, *, resume: bool) -> Process:
+    async def process(self, conversation: Conversation, *, resume: bool, after: str | None) -> Process:
         start = await self._starter()
-        settings = self.settings()
+        wanted = conversation.wanted
         return start(
             Way(
                 claude=self._config.claude,
@@ -190,11 +252,59 @@ class Chat:
                 environment=self._environment,
                 conversation=conversation.id,
                 resume=resume,
-                model=settings.model,
-                mode=settings.permission_mode,
+                model=wanted.model or "",
+                mode=wanted.permission_mode or "default",
+                effort=wanted.effort or "",
+                after=after,
             ),
             conversation.ask,
         )
+
+    async def content(self, message: Sent) -> str | list[dict[str, Any]]:
+        """What Claude gets of a message."""
+        return await asyncio.to_thread(self.attachments.content, message.text, message.attachments)
+
+    async def _ask_claude(self) -> dict[str, Any]:
+        """What a process says of itself before it is told anything."""
+        start, settings = await self._starter(), self.settings()
+        claude, workspace = self._config.claude, self._config.workspace
+        way = Way(
+            claude, workspace, self._environment, str(uuid.uuid4()), False, "", settings.permission_mode
+        )
+        process = start(way, _nobody)
+        try:
+            await process.start()
+            return process.info
+        finally:
+            await process.close(CLOSING_S)
+
+    def started(self, process: Process) -> None:
+        self.abilities.learn(process.info)
+
+    # --- copies ---
+
+    async def keep(self, conversation: Conversation) -> None:
+        """What is about to give way stays as a conversation of its own."""
+        await self._copy(conversation, None, f"{conversation.title[:170]} (before the change)")
+
+    async def _copy(self, conversation: Conversation, at: str | None, title: str) -> Summary:
+        """Errors: KeyError if there is no such item, LookupError if there is nothing to copy."""
+        summary = await asyncio.to_thread(self._copied, conversation, at, title)
+        self._publish({"type": "conversation", "conversation": self._json(summary)})
+        return summary
+
+    def _copied(self, conversation: Conversation, at: str | None, title: str) -> Summary:
+        source, new = conversation.transcript, str(uuid.uuid4())
+        prompts = [prompt for prompt in source.prompts if prompt != conversation.open_turn]
+        last = source.turn_of_item(at) if at else next(reversed(prompts), None)
+        if last not in prompts:
+            raise LookupError("There is nothing to copy yet.")
+        kept = prompts[: prompts.index(last) + 1]
+        conversation.journal.copy(self._index.journal_path(new), conversation.id, kept)
+        copy_transcript(source.path, self._index.transcript_path(new), title, end=source.end_of(last))
+        summary = self._index.get(new)
+        assert summary
+        return summary
 
     async def _starter(self) -> Start:
         module = await asyncio.to_thread(importlib.import_module, "webapp.session")
@@ -229,6 +339,10 @@ class Chat:
             Route(one, self._patch, methods=["PATCH"]),
             Route(one, self._delete, methods=["DELETE"]),
             Route(f"{one}/restore", self._post_restore, methods=["POST"]),
+            Route(f"{one}/fork", self._post_fork, methods=["POST"]),
+            Route(f"{one}/export.md", self._get_export),
+            *self.attachments.routes(),
+            *self.abilities.routes(),
             Route(f"{one}/items", self._get_items, methods=["GET"]),
         ]
 
@@ -240,15 +354,26 @@ class Chat:
 
     async def _patch(self, request: Request) -> Response:
         conversation_id, body = _path_id(request), await json_object(request)
-        title = body.get("title")
+        choices = {name: value for name, value in body.items() if name != "title"}
+        if wrong := _wrong_choice(choices):
+            raise Problem(400, "bad_option", wrong)
+        if not await asyncio.to_thread(self._index.get, conversation_id):
+            raise not_found("such conversation")
+        if choices:
+            conversation = await self._conversation(conversation_id)
+            await conversation.choose(**cast(dict[str, str | None], choices))
+        if "title" in body or not choices:
+            await self._rename(conversation_id, body.get("title"))
+        summary = await asyncio.to_thread(self._index.get, conversation_id)
+        assert summary
+        return self._told(summary)
+
+    async def _rename(self, conversation_id: str, title: object) -> None:
         if not isinstance(title, str) or not title.strip() or len(title) > 200 or not title.isprintable():
             raise Problem(400, "bad_title", "A title is one line of 1 to 200 characters.")
         summary = await asyncio.to_thread(self._index.rename, conversation_id, title.strip())
-        if not summary:
-            raise not_found("such conversation")
-        if loaded := self._loaded.get(conversation_id):
+        if summary and (loaded := self._loaded.get(conversation_id)):
             loaded.title = summary.title
-        return self._told(summary)
 
     async def _delete(self, request: Request) -> Response:
         conversation_id = _path_id(request)
@@ -265,6 +390,36 @@ class Chat:
         if not summary:
             raise not_found("such deleted conversation")
         return self._told(summary)
+
+    async def _post_fork(self, request: Request) -> Response:
+        body, conversation = await json_object(request), await self._existing(request)
+        at = body.get("at")
+        if at is not None and not isinstance(at, str):
+            raise Problem(400, "bad_item", "at is the id of an item, or null.")
+        try:
+            copied = await self._copy(conversation, at, f"{conversation.title[:180]} (copy)")
+        except KeyError:
+            raise not_found("such item") from None
+        except LookupError as error:
+            raise Problem(409, "nothing_to_copy", str(error)) from None
+        return JSONResponse(self._json(copied), 201)
+
+    async def _get_export(self, request: Request) -> Response:
+        conversation = await self._existing(request)
+        turns = conversation.transcript.turns(conversation.journal, open_turn=conversation.open_turn)
+        name = quote(f"{safe_name(conversation.title or 'conversation')}.md", safe="")
+        headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
+        return StreamingResponse(
+            markdown(conversation.title, turns), media_type="text/markdown; charset=utf-8", headers=headers
+        )
+
+    async def _existing(self, request: Request) -> Conversation:
+        conversation_id = _path_id(request)
+        if not await asyncio.to_thread(self._index.get, conversation_id):
+            raise not_found("such conversation")
+        conversation = await self._conversation(conversation_id)
+        await conversation.refresh()
+        return conversation
 
     async def _get_items(self, request: Request) -> Response:
         limit = _number(request, "limit", 200, 1, 500)
@@ -285,6 +440,20 @@ class Chat:
     def _json(self, summary: Summary) -> dict[str, Any]:
         loaded = self._loaded.get(summary.id)
         return summary.json(loaded.turn if loaded else "idle")
+
+
+async def _nobody(_request: Asked) -> Verdict:
+    return Verdict(allow=False, message=wording.REFUSED_TO_RUN)
+
+
+def _wrong_choice(choices: dict[str, Any]) -> str:
+    """What is wrong with a conversation's own choices, "" if nothing."""
+    for name, value in choices.items():
+        if name not in ("model", "effort", "permission_mode"):
+            return f"There is no choice {name[:40]!r}."
+        if value is not None and (wrong := fault(name, value)):
+            return wrong
+    return ""
 
 
 def _uuid(message: Message, name: str) -> str:

@@ -59,7 +59,7 @@ class NoChat:
     async def warm(self) -> None:
         self.calls.append("warm")
 
-    async def auth_changed(self) -> None:
+    async def auth_changed(self, *, signed_in: bool = False) -> None:
         self.calls.append("auth_changed")
 
     async def close(self) -> None:
