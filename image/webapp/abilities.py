@@ -54,10 +54,17 @@ BEHAVIOURS = ("allow", "ask", "deny")
 class Abilities:
     """Known from the last process that began; a workspace in which none did asks one for it."""
 
-    def __init__(self, file: Path, workspace: Path, ask: Callable[[], Awaitable[Json]]) -> None:
+    def __init__(
+        self,
+        file: Path,
+        workspace: Path,
+        ask: Callable[[], Awaitable[Json]],
+        rules_changed: Callable[[], None],
+    ) -> None:
         self._file = file
         self._rules = workspace / ".claude" / "settings.local.json"
         self._ask = ask
+        self._rules_changed = rules_changed
         self._known: Json | None = None
         self._asking = asyncio.Lock()
 
@@ -111,6 +118,7 @@ class Abilities:
             await asyncio.to_thread(self._forget, rule, str(how))
         except OSError as error:
             raise Problem(507, "not_saved", f"The rule could not be removed: {error.strerror}.") from error
+        self._rules_changed()
         return Response(status_code=204)
 
     def _given(self) -> Json:

@@ -63,7 +63,9 @@ class Chat:
         self._config = config
         self._environment = environment
         self._publish = publish
-        self.abilities = Abilities(config.app / "abilities.json", config.workspace, self._ask_claude)
+        self.abilities = Abilities(
+            config.app / "abilities.json", config.workspace, self._ask_claude, self._rest_all
+        )
         self.attachments = Attachments(config.app / "attachments", config.workspace)
         self._index = Index(folder_of(config.claude_config, config.workspace), config.app)
         self._loaded: dict[str, Conversation] = {}
@@ -87,11 +89,15 @@ class Chat:
 
         What failed for want of a login is sent again.
         """
+        self._rest_all()
         for conversation in list(self._loaded.values()):
-            conversation.rest()
             if signed_in and (failed := conversation.failed_for_want_of_login()):
                 with contextlib.suppress(RefusedError, OSError):
                     await self._retry(conversation.id, str(uuid.uuid4()), failed)
+
+    def _rest_all(self) -> None:
+        for conversation in self._loaded.values():
+            conversation.rest()
 
     async def close(self) -> None:
         """Cuts off what runs, and keeps all that it brought."""
@@ -419,6 +425,7 @@ class Chat:
             raise not_found("such conversation")
         conversation = await self._conversation(conversation_id)
         await conversation.refresh()
+        await asyncio.to_thread(conversation.transcript.refresh)
         return conversation
 
     async def _get_items(self, request: Request) -> Response:

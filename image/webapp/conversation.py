@@ -195,7 +195,8 @@ class Conversation:
         later = self.transcript.since(message_id)
         if not later and message_id not in self.journal.sent:
             raise RefusedError("no_such_message", "There is no such message in this conversation.")
-        if later and await asyncio.to_thread(self._was_answered, since=message_id):
+        answered = bool(later) and await asyncio.to_thread(self._was_answered, message_id)
+        if answered:
             await self._house.keep(self)
         self.journal.drop(*dict.fromkeys([*later, *_from(message_id, self.journal)]))
         if later and later == self.transcript.prompts:
@@ -384,7 +385,8 @@ class Conversation:
         if self._process and (mode == "bypassPermissions" != self._process.mode):
             # Claude Code lets nobody come into this mode from another.
             await self._leave_process()
-        if self._process and self._process.effort != wanted.effort:
+        if self._process and (self._resting or self._process.effort != wanted.effort):
+            self._resting = False
             await self._leave_process()
         if not self._process:
             return await self._start()

@@ -6,6 +6,7 @@ pass only notes where the turns lie, and lines are parsed for the turns that som
 
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,6 +73,8 @@ class Transcript:
     """call of a helper in the background -> what came of it, which a later turn tells"""
     _gone: set[str] = field(default_factory=set)
     _cut_off: bool = False
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    """Several threads read on, and translate, at once."""
 
     @property
     def prompts(self) -> list[str]:
@@ -80,6 +83,10 @@ class Transcript:
 
     def refresh(self) -> None:
         """Notes what was added since; a transcript that became shorter is read anew."""
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
@@ -175,6 +182,12 @@ class Transcript:
         `open_turn` is a turn that still goes on, and so has no end.
         Errors: KeyError if `before` is no item of the transcript.
         """
+        with self._lock:
+            return self._page(before, limit, past, open_turn)
+
+    def _page(
+        self, before: str | None, limit: int, past: Past, open_turn: str | None
+    ) -> tuple[list[Item], bool]:
         items: list[Item] = []
         for index, number in enumerate(self._numbers(before)):
             fresh = self._translate(number, past, open_turn)

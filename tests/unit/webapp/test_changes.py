@@ -99,7 +99,7 @@ def test_the_first_message_too_can_be_said_otherwise(world: World) -> None:
         await page.turn_over(1)
         await soon(lambda: "right" in str(said_by_person(page)), "the new message")
         await page.turn_over(1)
-        assert page.said == "Earlier you said: "
+        assert page.said.strip() == "Earlier you said:"
         assert len(await listed(chat)) == 2
 
     async def after(chat: Chat) -> None:
@@ -128,13 +128,13 @@ def test_a_failed_message_is_sent_again_in_its_place_and_leaves_no_copy(world: W
     async def story(chat: Chat) -> None:
         page = await Page(chat).follow()
         await page.ask("one [say a]")
-        await page.ask("two [status 400 once] [say b]")
+        await page.ask("two [status 529 2 times] [say b]")
         assert page.outcomes == ["completed", "failed"]
         assert page.of("notice")[0]["action"] == "retry"
         failed = page.of("user")[1]["id"]
         await page.say("retry", message_id=str(uuid.uuid4()), of=failed)
         await soon(lambda: page.outcomes == ["completed", "completed"], "the second try")
-        assert said_by_person(page) == ["one [say a]", "two [status 400 once] [say b]"]
+        assert said_by_person(page) == ["one [say a]", "two [status 529 2 times] [say b]"]
         assert page.of("notice") == []
         assert len(await listed(chat)) == 1
 
@@ -209,7 +209,7 @@ def test_a_copy_goes_on_from_where_it_was_made_and_leaves_the_first_alone(world:
 def test_an_export_reads_like_the_conversation(world: World) -> None:
     async def story(chat: Chat) -> None:
         page = await Page(chat).follow()
-        await page.send('look [tool Bash {"command": "touch x; echo \\"```\\""}] [say **seen**]')
+        await page.send("""look [tool Bash {"command": "touch x; echo '```'"}] [say **seen**]""")
         await page.answer(await page.card(), "allow")
         await page.turn_over()
         async with browser(chat) as http:

@@ -390,6 +390,11 @@ def test_the_list_the_history_and_the_changes_are_there_over_http(shelf: Shelf) 
         "updated_at": listed.json()["conversations"][0]["updated_at"],
         "turn": "idle",
         "archived": False,
+        "model": None,
+        "effort": None,
+        "permission_mode": None,
+        "forked_from": None,
+        "usage": {"cost_usd": 0.0, "input_tokens": 0, "output_tokens": 0, "turns": 0},
     }
     assert renamed.json()["title"] == "Better"
     assert (kinds(items.json()["items"]), items.json()["more"]) == (["assistant", "end"], True)
