@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Protocol, cast
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from webapp.conversations import UUID, Index, Summary, about, title_of
 from webapp.copying import copy_transcript
 from webapp.export import markdown
 from webapp.journal import Journal, Sent
+from webapp.orphans import MARK, end_orphans
 from webapp.problem import Problem, json_object, not_found
 from webapp.process import Ask, Process, Verdict, Way
 from webapp.process import Request as Asked
@@ -41,6 +43,7 @@ MOST_LOADED = 30
 LONGEST_TEXT = 1_000_000
 MOST_ATTACHMENTS = 20
 CLOSING_S = 2.0
+TIDY_AFTER_S, TIDY_EVERY_S = 60.0, 24 * 3600.0
 
 
 class Start(Protocol):
@@ -73,12 +76,34 @@ class Chat:
         self._following: dict[str, set[str]] = {}
         self._processes: list[Conversation] = []
         self._freed = asyncio.Event()
+        self._alone: asyncio.Task[None] | None = None
+        self.stirred: Callable[[], None] = _ignored
+        """Called when a turn began, waits or ended."""
 
     # --- the life of the server ---
 
     async def warm(self) -> None:
         """Gets ready for the first message."""
         await self._starter()
+
+    async def keep_house(self) -> None:
+        """Ends what a killed server left, and once a day removes what nobody needs any more."""
+        await self._be_alone()
+        while True:
+            await asyncio.sleep(TIDY_AFTER_S)
+            await asyncio.to_thread(self._tidy)
+            await asyncio.sleep(TIDY_EVERY_S)
+
+    def _tidy(self) -> None:
+        self._index.purge(time.time())
+        self.attachments.tidy(self._index.attachments(), time.time())
+
+    async def _be_alone(self) -> None:
+        """Nobody but us writes into transcripts."""
+        if not self._alone:
+            work = asyncio.to_thread(end_orphans, self._config.claude, str(self._config.app))
+            self._alone = asyncio.create_task(_done(work))
+        await asyncio.shield(self._alone)
 
     def busy(self) -> bool:
         """Whether Claude works somewhere; not while it only waits for the person."""
@@ -220,6 +245,7 @@ class Chat:
     async def _conversation(self, conversation_id: str) -> Conversation:
         async with self._loading.setdefault(conversation_id, asyncio.Lock()):
             if conversation_id not in self._loaded:
+                await self._be_alone()
                 self._forget_some()
                 self._loaded[conversation_id] = await asyncio.to_thread(self._load, conversation_id)
         self._loading.pop(conversation_id, None)
@@ -243,6 +269,7 @@ class Chat:
     def changed(self, conversation: Conversation) -> None:
         """A conversation's turn began, waits or ended: the list shows it, and its process may be free."""
         self._freed.set()
+        self.stirred()
         summary = Summary(conversation.id, conversation.title, now(), about(conversation.journal))
         self._publish({"type": "conversation", "conversation": summary.json(conversation.turn)})
 
@@ -255,7 +282,7 @@ class Chat:
             Way(
                 claude=self._config.claude,
                 workspace=self._config.workspace,
-                environment=self._environment,
+                environment=self._marked,
                 conversation=conversation.id,
                 resume=resume,
                 model=wanted.model or "",
@@ -274,9 +301,7 @@ class Chat:
         """What a process says of itself before it is told anything."""
         start, settings = await self._starter(), self.settings()
         claude, workspace = self._config.claude, self._config.workspace
-        way = Way(
-            claude, workspace, self._environment, str(uuid.uuid4()), False, "", settings.permission_mode
-        )
+        way = Way(claude, workspace, self._marked, str(uuid.uuid4()), False, "", settings.permission_mode)
         process = start(way, _nobody)
         try:
             await process.start()
@@ -312,6 +337,10 @@ class Chat:
         assert summary
         return summary
 
+    @property
+    def _marked(self) -> dict[str, str]:
+        return self._environment | {MARK: str(self._config.app)}
+
     async def _starter(self) -> Start:
         module = await asyncio.to_thread(importlib.import_module, "webapp.session")
         start: Start = module.Session
@@ -330,6 +359,7 @@ class Chat:
     def settled(self) -> None:
         """A process may have nothing to do any more."""
         self._freed.set()
+        self.stirred()
 
     def slot_free(self, conversation: Conversation) -> None:
         with contextlib.suppress(ValueError):
@@ -447,6 +477,14 @@ class Chat:
     def _json(self, summary: Summary) -> dict[str, Any]:
         loaded = self._loaded.get(summary.id)
         return summary.json(loaded.turn if loaded else "idle")
+
+
+async def _done(work: Awaitable[object]) -> None:
+    await work
+
+
+def _ignored() -> None:
+    """Nobody wants to know."""
 
 
 async def _nobody(_request: Asked) -> Verdict:

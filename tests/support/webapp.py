@@ -37,6 +37,7 @@ class NoChat:
         self.left: list[str] = []
         self.calls: list[str] = []
         self.is_busy = False
+        self.stirred: Callable[[], None] = lambda: None
 
     async def handle(
         self, message: dict[str, Any], reply: Callable[[dict[str, Any]], None], session: str
@@ -55,6 +56,9 @@ class NoChat:
 
     def routes(self) -> list[Any]:
         return []
+
+    async def keep_house(self) -> None:
+        """There is no house."""
 
     async def warm(self) -> None:
         self.calls.append("warm")

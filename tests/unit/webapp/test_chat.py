@@ -557,10 +557,12 @@ def test_a_server_that_was_killed_leaves_a_turn_that_is_lost(world: World) -> No
         assert server.stdout
         claude = int(server.stdout.readline())
         server.kill()
-        os.kill(claude, signal.SIGKILL)
+    left = Path(f"/proc/{claude}")
+    assert left.exists()
 
     async def after(chat: Chat) -> None:
         page = await Page(chat, conversation).follow()
+        assert not left.exists() or b"(claude) Z" in (left / "stat").read_bytes(), "nobody else may write"
         assert (page.outcomes, [item["code"] for item in page.of("notice")]) == (["lost"], ["crashed"])
         assert [item["text"] for item in page.of("user")] == ["one [tokens 500 at 20 ms]"]
         await page.ask("continue [recall]")
