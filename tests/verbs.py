@@ -26,7 +26,8 @@ WEBAPP_ROOTS = f"MYPYPATH={ROOT}{os.pathsep}{ROOT / 'image'}"
 WEBAPP = (
     # A program of its own, in which `webapp` is the top: hence other roots than pyproject's.
     *("--config-file=", "--strict", "--namespace-packages", "--explicit-package-bases"),
-    *("image/webapp", "tests/unit/webapp", "tests/support/webapp.py", "tests/support/chat_page.py"),
+    *("image/webapp", "tests/unit/webapp"),
+    *(f"tests/support/{name}.py" for name in ("webapp", "chat_page", "chat_world")),
 )
 NEEDS_IMAGE = {"image", "release", "broken", "browser"}
 WORKFLOWS = ".github/workflows"

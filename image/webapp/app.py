@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from webapp.assets import Assets
 from webapp.auth import Auth, Login
+from webapp.awake import Awake
 from webapp.boot import boot_of, boot_routes
 from webapp.chat import Chat
 from webapp.config import Config
@@ -37,8 +38,10 @@ class Server:
         self.live = Live()
         self.settings = SettingsFile(config.app / "settings.json", self._settings_changed)
         self.login = Login(config, environment, self._auth_changed)
-        self.terminals = Terminals(config.workspace, environment)
+        self.terminals = Terminals(config.workspace, environment, self.live.publish)
         self.chat = Chat(config, environment, self.live.publish, lambda: self.settings.current)
+        self.awake = Awake(config.url, self.chat.busy)
+        self.chat.stirred = self.awake.stir
         self.files = Files(config, environment, self.live.publish)
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = Assets(config.static)
@@ -54,6 +57,7 @@ class Server:
                 *self.settings.routes(),
                 *self.terminals.routes(),
                 *self.chat.routes(),
+                *self.awake.routes(),
                 *self.files.routes(),
                 *self.live.routes(self._boot, self.chat, self.files.watching, self._somebody_came.set),
                 *self._assets.routes(),
@@ -72,6 +76,8 @@ class Server:
     async def _life(self) -> AsyncIterator[None]:
         self._in_background("The login is no longer watched", self.login.watch(self.live.anybody))
         self._in_background("The chat could not be prepared", self._warm())
+        self._in_background("The chat's folders are not kept in order", self.chat.keep_house())
+        self._in_background("The machine is no longer held awake", self.awake.watch())
         try:
             yield
         finally:
@@ -98,7 +104,10 @@ class Server:
 
     def _auth_changed(self, auth: Auth) -> None:
         self.live.publish({"type": "auth", "auth": auth.json()})
-        self._in_background("The chat did not take the change of login", self.chat.auth_changed())
+        self._in_background(
+            "The chat did not take the change of login",
+            self.chat.auth_changed(signed_in=auth.state == "signed_in"),
+        )
 
     def _in_background(self, complaint: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_or_complain(complaint, work))

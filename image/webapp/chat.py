@@ -7,21 +7,32 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Callable
-from typing import Any, Protocol
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any, Protocol, cast
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from webapp import wording
+from webapp.abilities import Abilities
+from webapp.attachments import Attachments, safe_name
 from webapp.board import Message, Reply, now
 from webapp.config import Config
 from webapp.conversation import Conversation, RefusedError
-from webapp.conversations import UUID, Index, Summary, title_of
-from webapp.journal import Journal
+from webapp.conversations import UUID, Index, Summary, about, title_of
+from webapp.copying import copy_transcript
+from webapp.export import markdown
+from webapp.journal import Journal, Sent
+from webapp.orphans import MARK, end_orphans
 from webapp.problem import Problem, json_object, not_found
-from webapp.process import Ask, Process, Way
-from webapp.settings import Settings
+from webapp.process import Ask, Process, Verdict, Way
+from webapp.process import Request as Asked
+from webapp.settings import Settings, fault
 from webapp.transcript import Transcript, folder_of
 
 log = logging.getLogger("webapp")
@@ -30,7 +41,9 @@ MOST_PROCESSES = 3
 """Each takes about 220 MB; one more waits until one of them has nothing to do."""
 MOST_LOADED = 30
 LONGEST_TEXT = 1_000_000
+MOST_ATTACHMENTS = 20
 CLOSING_S = 2.0
+TIDY_AFTER_S, TIDY_EVERY_S = 60.0, 24 * 3600.0
 
 
 class Start(Protocol):
@@ -53,12 +66,19 @@ class Chat:
         self._config = config
         self._environment = environment
         self._publish = publish
+        self.abilities = Abilities(
+            config.app / "abilities.json", config.workspace, self._ask_claude, self._rest_all
+        )
+        self.attachments = Attachments(config.app / "attachments", config.workspace)
         self._index = Index(folder_of(config.claude_config, config.workspace), config.app)
         self._loaded: dict[str, Conversation] = {}
         self._loading: dict[str, asyncio.Lock] = {}
         self._following: dict[str, set[str]] = {}
         self._processes: list[Conversation] = []
         self._freed = asyncio.Event()
+        self._alone: asyncio.Task[None] | None = None
+        self.stirred: Callable[[], None] = _ignored
+        """Called when a turn began, waits or ended."""
 
     # --- the life of the server ---
 
@@ -66,12 +86,41 @@ class Chat:
         """Gets ready for the first message."""
         await self._starter()
 
+    async def keep_house(self) -> None:
+        """Ends what a killed server left, and once a day removes what nobody needs any more."""
+        await self._be_alone()
+        while True:
+            await asyncio.sleep(TIDY_AFTER_S)
+            await asyncio.to_thread(self._tidy)
+            await asyncio.sleep(TIDY_EVERY_S)
+
+    def _tidy(self) -> None:
+        self._index.purge(time.time())
+        self.attachments.tidy(self._index.attachments(), time.time())
+
+    async def _be_alone(self) -> None:
+        """Nobody but us writes into transcripts."""
+        if not self._alone:
+            work = asyncio.to_thread(end_orphans, self._config.claude, str(self._config.app))
+            self._alone = asyncio.create_task(_done(work))
+        await asyncio.shield(self._alone)
+
     def busy(self) -> bool:
         """Whether Claude works somewhere; not while it only waits for the person."""
         return any(conversation.busy for conversation in self._loaded.values())
 
-    async def auth_changed(self) -> None:
-        """Processes that have nothing to do end: the next ones start with the new login."""
+    async def auth_changed(self, *, signed_in: bool = False) -> None:
+        """Processes that have nothing to do end: the next ones start with the new login.
+
+        What failed for want of a login is sent again.
+        """
+        self._rest_all()
+        for conversation in list(self._loaded.values()):
+            if signed_in and (failed := conversation.failed_for_want_of_login()):
+                with contextlib.suppress(RefusedError, OSError):
+                    await self._retry(conversation.id, str(uuid.uuid4()), failed)
+
+    def _rest_all(self) -> None:
         for conversation in self._loaded.values():
             conversation.rest()
 
@@ -99,12 +148,11 @@ class Chat:
             case "unfollow":
                 self._unfollow(conversation_id, session)
             case "send":
-                text = message.get("text")
-                if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
-                    raise RefusedError(
-                        "bad_text", "A message needs some text, and not more than a million characters."
-                    )
-                await self._send(conversation_id, _uuid(message, "message_id"), text)
+                await self._send(conversation_id, message)
+            case "retry":
+                await self._retry(conversation_id, _uuid(message, "message_id"), _uuid(message, "of"))
+            case "continue":
+                await self._say(conversation_id, _uuid(message, "message_id"), wording.CONTINUE)
             case "stop":
                 if conversation := self._loaded.get(conversation_id):
                     conversation.stop()
@@ -129,11 +177,56 @@ class Chat:
             if conversation := self._loaded.get(conversation_id):
                 conversation.board.unfollow(session)
 
-    async def _send(self, conversation_id: str, message_id: str, text: str) -> None:
+    async def _send(self, conversation_id: str, message: Message) -> None:
+        attachments = await asyncio.to_thread(self._attached, message.get("attachments") or [])
+        text, choices = message.get("text"), message.get("options") or {}
+        if not isinstance(text, str) or not (text.strip() or attachments) or len(text) > LONGEST_TEXT:
+            raise RefusedError(
+                "bad_text", "A message needs some text, and not more than a million characters."
+            )
+        if not isinstance(choices, dict) or (wrong := _wrong_choice(choices)):
+            raise RefusedError("bad_option", wrong if isinstance(choices, dict) else "options is an object.")
+        replaces = _uuid(message, "replaces") if message.get("replaces") else None
+        message_id = _uuid(message, "message_id")
+        await self._say(
+            conversation_id, message_id, text, attachments=attachments, replaces=replaces, choices=choices
+        )
+
+    async def _say(
+        self,
+        conversation_id: str,
+        message_id: str,
+        text: str,
+        *,
+        attachments: list[dict[str, Any]] | None = None,
+        replaces: str | None = None,
+        choices: dict[str, str | None] | None = None,
+    ) -> None:
         conversation = await self._conversation(conversation_id)
-        await conversation.refresh()
-        conversation.title = conversation.title or title_of(text)
-        conversation.send(message_id, text)
+        async with conversation.changing:
+            await conversation.refresh()
+            if conversation.knows(message_id):
+                return
+            if choices:
+                await conversation.choose(**choices)
+            if replaces:
+                await conversation.go_back(replaces)
+            names = ", ".join(one["name"] for one in attachments or [])
+            conversation.title = conversation.title or title_of(text.strip() or names)
+            conversation.send(message_id, text, attachments)
+
+    async def _retry(self, conversation_id: str, message_id: str, of: str) -> None:
+        conversation = await self._conversation(conversation_id)
+        text, attachments = conversation.message(of)
+        await self._say(conversation_id, message_id, text, attachments=attachments, replaces=of)
+
+    def _attached(self, ids: object) -> list[dict[str, Any]]:
+        if not isinstance(ids, list) or len(ids) > MOST_ATTACHMENTS:
+            raise RefusedError("bad_attachment", f"A message takes at most {MOST_ATTACHMENTS} files.")
+        found = [self.attachments.get(str(one)) for one in ids]
+        if None in found:
+            raise RefusedError("bad_attachment", "An attached file is gone. Please attach it again.")
+        return [asdict(one) for one in found if one]
 
     def _answer(self, conversation_id: str, message: Message) -> None:
         conversation = self._loaded.get(conversation_id)
@@ -152,6 +245,7 @@ class Chat:
     async def _conversation(self, conversation_id: str) -> Conversation:
         async with self._loading.setdefault(conversation_id, asyncio.Lock()):
             if conversation_id not in self._loaded:
+                await self._be_alone()
                 self._forget_some()
                 self._loaded[conversation_id] = await asyncio.to_thread(self._load, conversation_id)
         self._loading.pop(conversation_id, None)
@@ -159,10 +253,10 @@ class Chat:
 
     def _load(self, conversation_id: str) -> Conversation:
         transcript = Transcript(self._index.transcript_path(conversation_id), str(self._config.workspace))
+        journal = Journal(self._index.journal_path(conversation_id))
         transcript.refresh()
-        conversation = Conversation(
-            conversation_id, self, transcript, Journal(self._index.journal_path(conversation_id))
-        )
+        transcript.cut(journal.dropped)
+        conversation = Conversation(conversation_id, self, transcript, journal)
         summary = self._index.get(conversation_id)
         conversation.title = summary.title if summary else ""
         return conversation
@@ -175,26 +269,77 @@ class Chat:
     def changed(self, conversation: Conversation) -> None:
         """A conversation's turn began, waits or ended: the list shows it, and its process may be free."""
         self._freed.set()
-        summary = Summary(conversation.id, conversation.title, now())
+        self.stirred()
+        summary = Summary(conversation.id, conversation.title, now(), about(conversation.journal))
         self._publish({"type": "conversation", "conversation": summary.json(conversation.turn)})
 
     # --- processes ---
 
-    async def process(self, conversation: Conversation, *, resume: bool) -> Process:
+    async def process(self, conversation: Conversation, *, resume: bool, after: str | None) -> Process:
         start = await self._starter()
-        settings = self.settings()
+        wanted = conversation.wanted
         return start(
             Way(
                 claude=self._config.claude,
                 workspace=self._config.workspace,
-                environment=self._environment,
+                environment=self._marked,
                 conversation=conversation.id,
                 resume=resume,
-                model=settings.model,
-                mode=settings.permission_mode,
+                model=wanted.model or "",
+                mode=wanted.permission_mode or "default",
+                effort=wanted.effort or "",
+                after=after,
             ),
             conversation.ask,
         )
+
+    async def content(self, message: Sent) -> str | list[dict[str, Any]]:
+        """What Claude gets of a message."""
+        return await asyncio.to_thread(self.attachments.content, message.text, message.attachments)
+
+    async def _ask_claude(self) -> dict[str, Any]:
+        """What a process says of itself before it is told anything."""
+        start, settings = await self._starter(), self.settings()
+        claude, workspace = self._config.claude, self._config.workspace
+        way = Way(claude, workspace, self._marked, str(uuid.uuid4()), False, "", settings.permission_mode)
+        process = start(way, _nobody)
+        try:
+            await process.start()
+            return process.info
+        finally:
+            await process.close(CLOSING_S)
+
+    def started(self, process: Process) -> None:
+        self.abilities.learn(process.info)
+
+    # --- copies ---
+
+    async def keep(self, conversation: Conversation) -> None:
+        """What is about to give way stays as a conversation of its own."""
+        await self._copy(conversation, None, f"{conversation.title[:170]} (before the change)")
+
+    async def _copy(self, conversation: Conversation, at: str | None, title: str) -> Summary:
+        """Errors: KeyError if there is no such item, LookupError if there is nothing to copy."""
+        summary = await asyncio.to_thread(self._copied, conversation, at, title)
+        self._publish({"type": "conversation", "conversation": self._json(summary)})
+        return summary
+
+    def _copied(self, conversation: Conversation, at: str | None, title: str) -> Summary:
+        source, new = conversation.transcript, str(uuid.uuid4())
+        prompts = [prompt for prompt in source.prompts if prompt != conversation.open_turn]
+        last = source.turn_of_item(at) if at else next(reversed(prompts), None)
+        if last not in prompts:
+            raise LookupError("There is nothing to copy yet.")
+        kept = prompts[: prompts.index(last) + 1]
+        conversation.journal.copy(self._index.journal_path(new), conversation.id, kept)
+        copy_transcript(source.path, self._index.transcript_path(new), title, end=source.end_of(last))
+        summary = self._index.get(new)
+        assert summary
+        return summary
+
+    @property
+    def _marked(self) -> dict[str, str]:
+        return self._environment | {MARK: str(self._config.app)}
 
     async def _starter(self) -> Start:
         module = await asyncio.to_thread(importlib.import_module, "webapp.session")
@@ -214,6 +359,7 @@ class Chat:
     def settled(self) -> None:
         """A process may have nothing to do any more."""
         self._freed.set()
+        self.stirred()
 
     def slot_free(self, conversation: Conversation) -> None:
         with contextlib.suppress(ValueError):
@@ -229,6 +375,10 @@ class Chat:
             Route(one, self._patch, methods=["PATCH"]),
             Route(one, self._delete, methods=["DELETE"]),
             Route(f"{one}/restore", self._post_restore, methods=["POST"]),
+            Route(f"{one}/fork", self._post_fork, methods=["POST"]),
+            Route(f"{one}/export.md", self._get_export),
+            *self.attachments.routes(),
+            *self.abilities.routes(),
             Route(f"{one}/items", self._get_items, methods=["GET"]),
         ]
 
@@ -240,15 +390,26 @@ class Chat:
 
     async def _patch(self, request: Request) -> Response:
         conversation_id, body = _path_id(request), await json_object(request)
-        title = body.get("title")
+        choices = {name: value for name, value in body.items() if name != "title"}
+        if wrong := _wrong_choice(choices):
+            raise Problem(400, "bad_option", wrong)
+        if not await asyncio.to_thread(self._index.get, conversation_id):
+            raise not_found("such conversation")
+        if choices:
+            conversation = await self._conversation(conversation_id)
+            await conversation.choose(**cast(dict[str, str | None], choices))
+        if "title" in body or not choices:
+            await self._rename(conversation_id, body.get("title"))
+        summary = await asyncio.to_thread(self._index.get, conversation_id)
+        assert summary
+        return self._told(summary)
+
+    async def _rename(self, conversation_id: str, title: object) -> None:
         if not isinstance(title, str) or not title.strip() or len(title) > 200 or not title.isprintable():
             raise Problem(400, "bad_title", "A title is one line of 1 to 200 characters.")
         summary = await asyncio.to_thread(self._index.rename, conversation_id, title.strip())
-        if not summary:
-            raise not_found("such conversation")
-        if loaded := self._loaded.get(conversation_id):
+        if summary and (loaded := self._loaded.get(conversation_id)):
             loaded.title = summary.title
-        return self._told(summary)
 
     async def _delete(self, request: Request) -> Response:
         conversation_id = _path_id(request)
@@ -265,6 +426,37 @@ class Chat:
         if not summary:
             raise not_found("such deleted conversation")
         return self._told(summary)
+
+    async def _post_fork(self, request: Request) -> Response:
+        body, conversation = await json_object(request), await self._existing(request)
+        at = body.get("at")
+        if at is not None and not isinstance(at, str):
+            raise Problem(400, "bad_item", "at is the id of an item, or null.")
+        try:
+            copied = await self._copy(conversation, at, f"{conversation.title[:180]} (copy)")
+        except KeyError:
+            raise not_found("such item") from None
+        except LookupError as error:
+            raise Problem(409, "nothing_to_copy", str(error)) from None
+        return JSONResponse(self._json(copied), 201)
+
+    async def _get_export(self, request: Request) -> Response:
+        conversation = await self._existing(request)
+        turns = conversation.transcript.turns(conversation.journal, open_turn=conversation.open_turn)
+        name = quote(f"{safe_name(conversation.title or 'conversation')}.md", safe="")
+        headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
+        return StreamingResponse(
+            markdown(conversation.title, turns), media_type="text/markdown; charset=utf-8", headers=headers
+        )
+
+    async def _existing(self, request: Request) -> Conversation:
+        conversation_id = _path_id(request)
+        if not await asyncio.to_thread(self._index.get, conversation_id):
+            raise not_found("such conversation")
+        conversation = await self._conversation(conversation_id)
+        await conversation.refresh()
+        await asyncio.to_thread(conversation.transcript.refresh)
+        return conversation
 
     async def _get_items(self, request: Request) -> Response:
         limit = _number(request, "limit", 200, 1, 500)
@@ -285,6 +477,28 @@ class Chat:
     def _json(self, summary: Summary) -> dict[str, Any]:
         loaded = self._loaded.get(summary.id)
         return summary.json(loaded.turn if loaded else "idle")
+
+
+async def _done(work: Awaitable[object]) -> None:
+    await work
+
+
+def _ignored() -> None:
+    """Nobody wants to know."""
+
+
+async def _nobody(_request: Asked) -> Verdict:
+    return Verdict(allow=False, message=wording.REFUSED_TO_RUN)
+
+
+def _wrong_choice(choices: dict[str, Any]) -> str:
+    """What is wrong with a conversation's own choices, "" if nothing."""
+    for name, value in choices.items():
+        if name not in ("model", "effort", "permission_mode"):
+            return f"There is no choice {name[:40]!r}."
+        if value is not None and (wrong := fault(name, value)):
+            return wrong
+    return ""
 
 
 def _uuid(message: Message, name: str) -> str:

@@ -1,5 +1,6 @@
 """What the server is told by its environment, read once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ class Config:
     port: int
     user_name: str
     user_email: str
+    url: str = ""
+    """The public address, where the machine would be put to sleep for want of connections to it."""
 
     @property
     def home(self) -> Path:
@@ -51,7 +54,14 @@ def read_config(environ: Mapping[str, str]) -> Config:
         port=_port(environ.get("JARVIS_PORT", "3000")),
         user_name=environ.get("USER_NAME", "").strip(),
         user_email=environ.get("USER_EMAIL", "").strip(),
+        url=_url(environ.get("JARVIS_URL", "").strip()),
     )
+
+
+def _url(text: str) -> str:
+    if not text or re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", text):
+        return text.rstrip("/")
+    raise ConfigError(f"JARVIS_URL is {text!r}, which is no address like https://name.fly.dev")
 
 
 def _port(text: str) -> int:

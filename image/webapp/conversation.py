@@ -8,15 +8,15 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from webapp import wording
 from webapp.board import LONGEST_SNAPSHOT, Board, Item, now
-from webapp.journal import Ended, Journal, Sent
-from webapp.process import Heard, Process, Request, Result, Verdict
-from webapp.settings import Settings
+from webapp.journal import DROPPED, Choices, Ended, Journal, Sent
+from webapp.process import Heard, Process, ProcessError, Request, Result, Verdict
+from webapp.settings import CHOICES, Settings
 from webapp.transcript import Transcript, closing
 from webapp.translate import Translator, add, ask_item, change, end_item, notice, user_item
 
@@ -42,7 +42,10 @@ class House(Protocol):
     """What a conversation needs of the chat that it is part of."""
 
     def settings(self) -> Settings: ...
-    async def process(self, conversation: "Conversation", *, resume: bool) -> Process: ...
+    async def process(self, conversation: "Conversation", *, resume: bool, after: str | None) -> Process: ...
+    async def content(self, message: Sent) -> str | list[Json]: ...
+    def started(self, process: Process) -> None: ...
+    async def keep(self, conversation: "Conversation") -> None: ...
     async def slot(self, conversation: "Conversation") -> None: ...
     def slot_free(self, conversation: "Conversation") -> None: ...
     def settled(self) -> None: ...
@@ -76,9 +79,10 @@ class Conversation:
         self.id = conversation_id
         self.title = ""
         self.used_at = time.monotonic()
+        self.transcript = transcript
+        self.journal = journal
+        self.changing = asyncio.Lock()
         self._house = house
-        self._transcript = transcript
-        self._journal = journal
         self._translator = Translator(transcript.workspace)
         self._queue: deque[Sent] = deque()
         self._asks: dict[str, _Ask] = {}
@@ -121,31 +125,129 @@ class Conversation:
     def forgettable(self) -> bool:
         return not self.live and self.turn == "idle" and not self.board.followed
 
-    def send(self, message_id: str, text: str) -> None:
+    @property
+    def wanted(self) -> Choices:
+        """How Claude is to work here: as chosen for this conversation, else as in the settings."""
+        own, settings = self.journal.choices, self._house.settings()
+        return Choices(
+            settings.model if own.model is None else own.model,
+            settings.effort if own.effort is None else own.effort,
+            settings.permission_mode if own.permission_mode is None else own.permission_mode,
+        )
+
+    async def choose(self, **choices: str | None) -> None:
+        """Changes what this conversation has of its own; another mode holds at once where Claude allows it.
+
+        Errors: OSError if it cannot be kept.
+        """
+        chosen = replace(self.journal.choices, **choices)
+        if chosen == self.journal.choices:
+            return
+        self.journal.choose(chosen)
+        self._house.changed(self)
+        mode = self.wanted.permission_mode
+        if self._process and self._process.mode != mode != "bypassPermissions":
+            # What cannot be said now is said before the next message.
+            with contextlib.suppress(ProcessError):
+                await self._process.set_mode(mode or "default")
+
+    @property
+    def open_turn(self) -> str | None:
+        """The message that Claude works on now."""
+        return self._turn.id if self._turn else None
+
+    def message(self, message_id: str) -> tuple[str, list[Json]]:
+        """What was said in a message, and what was attached to it.
+
+        Errors: RefusedError.
+        """
+        if sent := self.journal.sent.get(message_id):
+            return sent.text, sent.attachments
+        if message_id in self.board.items and self.board.items[message_id]["kind"] == "user":
+            return self.board.items[message_id]["text"], []
+        raise RefusedError("no_such_message", "There is no such message in this conversation.")
+
+    def knows(self, message_id: str) -> bool:
+        return message_id in self.journal.sent or message_id in self.board.items
+
+    def send(self, message_id: str, text: str, attachments: list[Json] | None = None) -> None:
         """Takes a message; the same one twice counts once.
 
         Errors: OSError if it cannot be kept.
         """
-        if message_id in self._journal.sent or message_id in self.board.items:
+        if self.knows(message_id):
             return
-        message = Sent(message_id, now(), text)
-        self._journal.send(message)
+        message = Sent(message_id, now(), text, attachments or [])
+        self.journal.send(message)
         self._queue.append(message)
-        self.board.emit(add(user_item(message.id, message.at, text, queued=True)))
+        self.board.emit(add(_user(message, queued=True)))
         self._show_turn()
         self._work_on()
 
+    async def go_back(self, message_id: str) -> None:
+        """This message and all after it give way to the next one.
+
+        Errors: RefusedError if there is no such message, OSError if that cannot be kept.
+        """
+        if any(message.id == message_id for message in self._queue):
+            return self._unqueue(lambda message: message.id == message_id)
+        await self._stop_and_leave()
+        later = self.transcript.since(message_id)
+        if not later and message_id not in self.journal.sent:
+            raise RefusedError("no_such_message", "There is no such message in this conversation.")
+        answered = bool(later) and await asyncio.to_thread(self._was_answered, message_id)
+        if answered:
+            await self._house.keep(self)
+        self.journal.drop(*dict.fromkeys([*later, *_from(message_id, self.journal)]))
+        if later and later == self.transcript.prompts:
+            # Nothing is left to go on after: Claude begins anew under the same id.
+            self.transcript.path.unlink()
+        await asyncio.to_thread(self.transcript.refresh)
+        self.transcript.cut(self.journal.dropped)
+        await self._show_anew()
+        return None
+
+    def _was_answered(self, since: str) -> bool:
+        """Whether the turns from this one on hold anything that somebody may want back."""
+        turns = self.transcript.turns(self.journal, since=since)
+        return any(item["kind"] in ("assistant", "tool") for items in turns for item in items)
+
+    async def _stop_and_leave(self) -> None:
+        """Ends the turn and the process."""
+        turn = self._turn
+        self.stop()
+        if turn:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(turn.over.wait(), 2 * INTERRUPT_S + CATCH_UP_S)
+        worker = self._worker
+        await self._leave_process()
+        self.rest()
+        if worker:
+            await asyncio.wait([worker], timeout=2 * INTERRUPT_S)
+
+    def failed_for_want_of_login(self) -> str | None:
+        """The last message, if all that was missing is a login."""
+        items = self.board.items.before(None, 4)[0]
+        lacking = any(item.get("action") == "open_terminal" for item in items)
+        failed = bool(items) and items[-1].get("outcome") == "failed"
+        asked = next((item["id"] for item in reversed(items) if item["kind"] == "user"), None)
+        return asked if self.turn == "idle" and lacking and failed and asked in self.journal.sent else None
+
     def stop(self) -> None:
         """Interrupts the turn and drops what is queued."""
-        for message in self._queue:
-            self._journal.drop(message.id)
-            self.board.emit(change(message.id, queued=False, dropped=True))
-        self._queue.clear()
+        self._unqueue(lambda _message: True)
         if self._turn and not self._turn.stopped:
             self._turn.stopped = True
             self._chore(self._interrupt(self._turn))
         self._show_turn()
         self._wake.set()
+
+    def _unqueue(self, which: Callable[[Sent], bool]) -> None:
+        for message in [one for one in self._queue if which(one)]:
+            self.journal.drop(message.id)
+            self.board.emit(change(message.id, queued=False, dropped=True))
+            self._queue.remove(message)
+        self._show_turn()
 
     def answer(self, item_id: str, decision: str, message: str, answers: Json) -> None:
         """The first answer to a card counts.
@@ -159,6 +261,7 @@ class Conversation:
         if not verdict.allow:
             self._translator.denied(ask.request.tool_use_id)
         self.board.emit(change(item_id, state=_state(ask.item, verdict), answer=answers or message or None))
+        self._note_card(ask)
         ask.answered.set_result(verdict)
         self._asks.pop(item_id)
         self._show_turn()
@@ -177,20 +280,16 @@ class Conversation:
             items, more = self.board.items.before(before, limit)
             if items or not self.board.more:
                 return items, more or self.board.more
-        return await asyncio.to_thread(self._transcript.page, before, limit, self._journal.ended)
+        return await asyncio.to_thread(self.transcript.page, before, limit, self.journal)
 
     async def refresh(self) -> None:
         """Notices what somebody else, a terminal perhaps, wrote into the transcript."""
         if self.live:
             return
-        size = self._transcript.size
-        await asyncio.to_thread(self._transcript.refresh)
-        if self._transcript.size != size:
-            fresh = await asyncio.to_thread(self._fresh_board)
-            if self.live:
-                return
-            former, self.board = self.board, fresh
-            former.move_followers(self.board)
+        size = self.transcript.size
+        await asyncio.to_thread(self.transcript.refresh)
+        if self.transcript.size != size:
+            await self._show_anew()
 
     async def close(self, timeout_s: float) -> None:
         """Ends all of it; a turn that runs is cut off, and keeps what it has brought."""
@@ -210,6 +309,12 @@ class Conversation:
         if self._chores:
             await asyncio.wait(self._chores, timeout=max(0.2, deadline - time.monotonic()))
         self.board.flush()
+
+    async def _show_anew(self) -> None:
+        fresh = await asyncio.to_thread(self._fresh_board)
+        if not self.live:
+            former, self.board = self.board, fresh
+            former.move_followers(self.board)
 
     # --- the worker: carries the queue to Claude, and lives as long as the process ---
 
@@ -256,14 +361,15 @@ class Conversation:
     async def _carry(self, message: Sent) -> None:
         """One message, to the end of its turn."""
         turn = self._turn = _Turn(message.id)
-        self._journal.begin(message.id)
-        self.board.emit(add(user_item(message.id, message.at, message.text)))
+        self.journal.begin(message.id)
+        self.board.emit(add(_user(message)))
         self._show_turn()
         try:
+            content = await self._house.content(message)
             process = await self._ready()
             if turn.stopped:
                 return self._end(Ended("stopped"))
-            await process.send(message.id, message.text)
+            await process.send(message.id, content)
         except Exception as error:
             # Whatever kept the process from starting: the person needs an end and a reason, the log the rest.
             log.warning("Claude Code did not start: %s", error)
@@ -274,28 +380,34 @@ class Conversation:
 
     async def _ready(self) -> Process:
         """The process, with the settings of this moment."""
-        settings = self._house.settings()
-        if self._process and settings.permission_mode == "bypassPermissions" != self._process.mode:
+        wanted = self.wanted
+        model, mode = wanted.model or "", wanted.permission_mode or "default"
+        if self._process and (mode == "bypassPermissions" != self._process.mode):
             # Claude Code lets nobody come into this mode from another.
+            await self._leave_process()
+        if self._process and (self._resting or self._process.effort != wanted.effort):
+            self._resting = False
             await self._leave_process()
         if not self._process:
             return await self._start()
-        if self._process.model != settings.model:
-            await self._process.set_model(settings.model)
-        if self._process.mode != settings.permission_mode:
-            await self._process.set_mode(settings.permission_mode)
+        if self._process.model != model:
+            await self._process.set_model(model)
+        if self._process.mode != mode:
+            await self._process.set_mode(mode)
         return self._process
 
     async def _start(self) -> Process:
-        await asyncio.to_thread(self._transcript.refresh)
-        self._cost_usd = self._transcript.cost_usd
-        process = await self._house.process(self, resume=bool(self._transcript.prompts))
+        await asyncio.to_thread(self.transcript.refresh)
+        self._cost_usd = self.transcript.cost_usd
+        after = self.transcript.goes_on_after
+        process = await self._house.process(self, resume=bool(self.transcript.prompts), after=after)
         try:
             await process.start()
         except BaseException:
             process.kill()
             raise
         self._process = process
+        self._house.started(process)
         self._listener = asyncio.create_task(self._listen(process), name=f"listener {self.id}")
         return process
 
@@ -308,7 +420,7 @@ class Conversation:
         if process:
             await process.close(timeout_s)
         self._state, self._background = "idle", 0
-        await asyncio.to_thread(self._transcript.refresh)
+        await asyncio.to_thread(self.transcript.refresh)
 
     # --- the listener: what Claude says ---
 
@@ -330,7 +442,7 @@ class Conversation:
             self._show_turn()
         self.board.emit(*heard.ops)
         if heard.mode and self._process:
-            self._process.mode = heard.mode
+            self._take_mode(heard.mode, self._process)
         if heard.background is not None:
             self._background = heard.background
         if heard.state:
@@ -339,6 +451,15 @@ class Conversation:
             self._house.settled()
         if heard.result and self._turn:
             self._finish(heard.result)
+
+    def _take_mode(self, mode: str, process: Process) -> None:
+        """A plan that was approved is carried out in another mode, also after this turn."""
+        left_plan = process.mode == "plan" == self.wanted.permission_mode and mode != "plan"
+        if left_plan and mode in CHOICES["permission_mode"]:
+            with contextlib.suppress(OSError):
+                self.journal.choose(replace(self.journal.choices, permission_mode=mode))
+            self._house.changed(self)
+        process.mode = mode
 
     def _finish(self, result: Result) -> None:
         assert self._turn
@@ -352,7 +473,9 @@ class Conversation:
         if result.total_cost_usd is not None:
             cost = max(0.0, result.total_cost_usd - self._cost_usd)
             self._cost_usd = max(self._cost_usd, result.total_cost_usd)
-        self._end(Ended(outcome, cost_usd=cost, tokens=result.tokens))
+        read, written = result.input_tokens, result.output_tokens
+        ended = Ended(outcome, cost_usd=cost, tokens=result.tokens, input_tokens=read, output_tokens=written)
+        self._end(ended)
 
     def _died(self, process: Process, why: str) -> None:
         if self._process is not process:
@@ -386,7 +509,7 @@ class Conversation:
         self.board.emit(add(end_item(turn.id, now(), ended)))
         if turn.own:
             with contextlib.suppress(OSError):
-                self._journal.end(turn.id, ended)
+                self.journal.end(turn.id, ended)
         turn.over.set()
         self._wake.set()
         self._show_turn()
@@ -415,13 +538,14 @@ class Conversation:
             now(),
             request.tool,
             given,
-            self._transcript.workspace,
+            self.transcript.workspace,
             reason=request.reason,
             can_always=request.can_always,
         )
         ask = _Ask(request, item, asyncio.get_running_loop().create_future())
         self._asks[item["id"]] = ask
         self.board.emit(add(item))
+        self._note_card(ask)
         self._show_turn()
         try:
             return await ask.answered
@@ -447,6 +571,12 @@ class Conversation:
         self.board.emit(change(item_id, state="cancelled"))
         self._show_turn()
 
+    def _note_card(self, ask: _Ask) -> None:
+        """A transcript does not tell of permissions; of questions and plans it does."""
+        if ask.item["ask"] == "permission":
+            with contextlib.suppress(OSError):
+                self.journal.card(ask.request.tool_use_id, dict(self.board.items[ask.item["id"]]))
+
     # --- the board ---
 
     def _show_turn(self) -> None:
@@ -457,9 +587,9 @@ class Conversation:
     def _fresh_board(self) -> Board:
         """The board as the transcript has it, and what was sent but is not in it."""
         self._settle()
-        items, more = self._transcript.page(None, LONGEST_SNAPSHOT, self._journal.ended)
-        known = set(self._transcript.prompts)
-        for message in self._journal.sent.values():
+        items, more = self.transcript.page(None, LONGEST_SNAPSHOT, self.journal)
+        known = set(self.transcript.prompts)
+        for message in self.journal.sent.values():
             if message.id not in known and not (more and message.at < items[0]["at"]):
                 at = next((i for i, one in enumerate(items) if _follows(one, message)), len(items))
                 items[at:at] = self._unsent(message)
@@ -467,16 +597,20 @@ class Conversation:
 
     def _settle(self) -> None:
         """What has no end although nobody works on it was cut off."""
-        for message in self._journal.unfinished():
-            notice = "lost" if message.id in self._journal.begun else "not_sent"
-            self._journal.end(message.id, Ended("lost", notice=notice))
+        waiting = {message.id for message in self._queue}
+        for message in self.journal.unfinished():
+            if message.id not in waiting:
+                notice = "lost" if message.id in self.journal.begun else "not_sent"
+                self.journal.end(message.id, Ended("lost", notice=notice))
 
     def _unsent(self, message: Sent) -> list[Item]:
-        ended = self._journal.ended[message.id]
-        if ended.outcome == "dropped":
+        ended = self.journal.ended.get(message.id)
+        if not ended:
+            return [_user(message, queued=True)]
+        if ended.outcome == DROPPED:
             return []
         return [
-            user_item(message.id, message.at, message.text),
+            _user(message),
             *closing(message.id, message.at, ended, "lost"),
         ]
 
@@ -484,6 +618,16 @@ class Conversation:
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+
+def _user(message: Sent, *, queued: bool = False) -> Item:
+    return user_item(message.id, message.at, message.text, queued=queued, attachments=message.attachments)
+
+
+def _from(message_id: str, journal: Journal) -> list[str]:
+    """This message and all that were sent after it."""
+    sent = list(journal.sent)
+    return sent[sent.index(message_id) :] if message_id in sent else []
 
 
 def _follows(item: Item, message: Sent) -> bool:

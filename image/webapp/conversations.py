@@ -12,11 +12,12 @@ import shutil
 import sqlite3
 import threading
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webapp.journal import Journal
+from webapp.attachments import mentioned
+from webapp.journal import Journal, Usage
 from webapp.transcript import NOT_SPOKEN, command, prompt_of, said
 
 log = logging.getLogger("webapp")
@@ -26,13 +27,13 @@ LONGEST_TITLE = 80
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 UNTITLED = "New conversation"
 
+_VERSION = 2
 _SCHEMA = """
 create table if not exists conversation (
     id text primary key, source text, mtime integer, read integer,
-    given_title text, first_prompt text, updated_at text, folded text
+    given_title text, first_prompt text, updated_at text, folded text, journal integer, about text
 ) without rowid;
 create index if not exists newest on conversation (updated_at desc);
-pragma user_version = 1;
 """
 _LISTED = "from conversation where first_prompt <> '' and (? = '' or instr(folded, ?) > 0)"
 
@@ -44,6 +45,7 @@ class Summary:
     id: str
     title: str
     updated_at: str
+    about: dict[str, Any] = field(default_factory=lambda: about(None))
 
     def json(self, turn: str = "idle") -> dict[str, Any]:
         return {
@@ -52,7 +54,22 @@ class Summary:
             "updated_at": self.updated_at,
             "turn": turn,
             "archived": False,
+            **self.about,
         }
+
+
+def about(journal: Journal | None) -> dict[str, Any]:
+    """What the list shows of a conversation's journal."""
+    if journal is None:
+        return {**_NOTHING_CHOSEN, "forked_from": None, "usage": asdict(Usage())}
+    return {
+        **asdict(journal.choices),
+        "forked_from": journal.forked_from,
+        "usage": asdict(journal.usage),
+    }
+
+
+_NOTHING_CHOSEN = {"model": None, "effort": None, "permission_mode": None}
 
 
 @dataclass
@@ -65,9 +82,12 @@ class _Row:
     first_prompt: str = ""
     updated_at: str = ""
     folded: str = ""
+    journal: int = 0
+    about: str = ""
 
     def summary(self) -> Summary:
-        return Summary(self.id, self.given_title or title_of(self.first_prompt), self.updated_at)
+        title = self.given_title or title_of(self.first_prompt)
+        return Summary(self.id, title, self.updated_at, json.loads(self.about) if self.about else about(None))
 
 
 def title_of(text: str) -> str:
@@ -172,6 +192,10 @@ class Index:
             "journal.jsonl": self.journal_path(conversation),
         }
 
+    def attachments(self) -> set[str]:
+        """What conversations that are there, or can be restored, speak of."""
+        return mentioned([*self._journals.glob("*.jsonl"), *self._deleted.glob("*/journal.jsonl")])
+
     # --- the cache ---
 
     @property
@@ -198,7 +222,7 @@ class Index:
         return _Row(*found) if found else _Row(conversation)
 
     def _save(self, row: _Row) -> None:
-        self._db.execute("replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?)", astuple(row))
+        self._db.execute("replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(row))
 
     def _refresh(self) -> None:
         try:
@@ -209,32 +233,44 @@ class Index:
             self._take_in_changes()
 
     def _take_in_changes(self) -> None:
-        sources = _files(self._journals) | _files(self._transcripts)
-        known = dict(self._db.execute("select id, source || ':' || mtime from conversation"))
+        journals = _files(self._journals)
+        sources = journals | _files(self._transcripts)
+        known = {id_: state for id_, *state in self._db.execute(_STATES)}
         gone = known.keys() - sources.keys()
         with self._db:
             self._db.executemany("delete from conversation where id = ?", [(one,) for one in gone])
             for conversation, (path, mtime) in sources.items():
-                if known.get(conversation) != f"{path}:{mtime}":
-                    self._reindex(conversation, path, mtime)
+                noted = journals.get(conversation, (None, 0))[1]
+                if known.get(conversation) != [str(path), mtime, noted]:
+                    self._reindex(conversation, path, mtime, noted)
 
-    def _reindex(self, conversation: str, path: Path, mtime: int) -> None:
+    def _reindex(self, conversation: str, path: Path, mtime: int, noted: int) -> None:
         row = self._row(conversation)
         if row.source != str(path) or path.stat().st_size < row.read:
             row = _Row(conversation, source=str(path), given_title=row.given_title)
-        row.mtime = mtime
+        if row.journal != noted:
+            row.journal = noted
+            row.about = json.dumps(about(Journal(self.journal_path(conversation)) if noted else None))
         if path.parent == self._journals:
             _read_journal(row, path)
-        else:
+        elif row.mtime != mtime:
             _read_transcript(row, path)
+        row.mtime = mtime
         self._save(row)
+
+
+_STATES = "select id, source, mtime, journal from conversation"
 
 
 def _connect(file: Path) -> sqlite3.Connection:
     file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file, check_same_thread=False)
     try:
-        connection.executescript("pragma journal_mode = wal; pragma synchronous = off;" + _SCHEMA)
+        connection.executescript("pragma journal_mode = wal; pragma synchronous = off;")
+        if connection.execute("pragma user_version").fetchone()[0] != _VERSION:
+            # It is a cache: what another version made is not worth moving.
+            connection.executescript(f"drop table if exists conversation; pragma user_version = {_VERSION};")
+        connection.executescript(_SCHEMA)
     except sqlite3.DatabaseError:
         connection.close()
         raise
@@ -258,7 +294,8 @@ def _append(path: Path, entry: dict[str, Any]) -> None:
 def _read_journal(row: _Row, path: Path) -> None:
     """A conversation that Claude has not begun to write down."""
     for message in Journal(path).sent.values():
-        row.first_prompt = row.first_prompt or message.text
+        names = ", ".join(one["name"] for one in message.attachments)
+        row.first_prompt = row.first_prompt or message.text.strip() or names
         row.updated_at = message.at
     row.folded = row.first_prompt.casefold()
 

@@ -1,4 +1,4 @@
-"""What was sent in a conversation and how each turn ended: what Claude Code's transcripts do not say.
+"""What was sent in a conversation, how turns ended, what was chosen: what no transcript of Claude Code says.
 
 One file a conversation, one JSON object a line, only ever appended to. It makes a message that was sent twice
 count once, saves one that Claude never got, and tells a turn that was cut off from one that ended.
@@ -6,19 +6,22 @@ count once, saves one that Claude never got, and tells a turn that was cut off f
 
 import contextlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+DROPPED = "dropped"
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A message of the person."""
+    """A message of the person; `attachments` as pages see them."""
 
     id: str
     at: str
     text: str
+    attachments: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,64 @@ class Ended:
     cost_usd: float | None = None
     tokens: int | None = None
     notice: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
-class Journal:
+@dataclass(frozen=True)
+class Choices:
+    """What a conversation has of its own; None: as in the settings."""
+
+    model: str | None = None
+    effort: str | None = None
+    permission_mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a conversation has cost."""
+
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    turns: int = 0
+
+    def plus(self, ended: Ended) -> "Usage":
+        if ended.outcome == DROPPED:
+            return self
+        return Usage(
+            round(self.cost_usd + (ended.cost_usd or 0.0), 6),
+            self.input_tokens + ended.input_tokens,
+            self.output_tokens + ended.output_tokens,
+            self.turns + 1,
+        )
+
+
+@dataclass
+class Past:
+    """What is known of a conversation beside its transcript."""
+
+    sent: dict[str, Sent] = field(default_factory=dict)
+    ended: dict[str, Ended] = field(default_factory=dict)
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """call of a tool -> the card that asked for it, as it was left"""
+
+    @property
+    def dropped(self) -> set[str]:
+        """Messages that were taken back, or gave way to others."""
+        return {message for message, ended in self.ended.items() if ended.outcome == DROPPED}
+
+
+class Journal(Past):
     """The journal of one conversation, in memory and in its file."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
-        self.sent: dict[str, Sent] = {}
         self.begun: set[str] = set()
-        self.ended: dict[str, Ended] = {}
+        self.choices = Choices()
+        self.usage = Usage()
+        self.forked_from: str | None = None
         for line in _lines(path):
             with contextlib.suppress(KeyError, TypeError):
                 self._read(line)
@@ -54,48 +105,82 @@ class Journal:
         self.begun.add(message_id)
         self._write({"begun": message_id})
 
-    def drop(self, message_id: str) -> None:
-        """It was taken back before Claude got it. It stays known: a page may repeat it."""
-        self._write({"dropped": message_id})
-        self.ended[message_id] = Ended("dropped")
+    def drop(self, *messages: str) -> None:
+        """They were taken back. They stay known: a page may repeat them."""
+        self._write(*({"dropped": message} for message in messages))
+        self.ended.update(dict.fromkeys(messages, Ended(DROPPED)))
 
     def end(self, turn: str, ended: Ended) -> None:
         self.ended[turn] = ended
+        self.usage = self.usage.plus(ended)
         self._write({"ended": turn, **asdict(ended)})
+
+    def card(self, tool_use_id: str, item: dict[str, Any]) -> None:
+        """A card was shown, or answered."""
+        self.cards[tool_use_id] = item
+        self._write({"card": tool_use_id, "item": item})
+
+    def choose(self, choices: Choices) -> None:
+        self.choices = choices
+        self._write({"choices": asdict(choices)})
+
+    def copy(self, path: Path, conversation: str, messages: Iterable[str]) -> None:
+        """Another conversation's journal, begun with these messages of this one; their cost stays here."""
+        copied = Journal(path)
+        known = [message for message in messages if message in self.sent or message in self.ended]
+        lines: list[dict[str, Any]] = [{"forked_from": conversation}, {"choices": asdict(self.choices)}]
+        for message in known:
+            if message in self.sent:
+                lines += [{"sent": asdict(self.sent[message])}, {"begun": message}]
+            if message in self.ended:
+                free = replace(
+                    self.ended[message], cost_usd=None, tokens=None, input_tokens=0, output_tokens=0
+                )
+                lines.append({"ended": message, **asdict(free)})
+        lines += [{"card": call, "item": item} for call, item in self.cards.items()]
+        copied._write(*lines)
 
     def unfinished(self) -> list[Sent]:
         """What was sent and has no end, in order."""
         return [message for message in self.sent.values() if message.id not in self.ended]
 
     def _read(self, line: dict[str, Any]) -> None:
-        if "sent" in line:
-            message = Sent(**line["sent"])
-            self.sent[message.id] = message
-        elif "begun" in line:
-            self.begun.add(line["begun"])
-        elif "dropped" in line:
-            self.ended[line["dropped"]] = Ended("dropped")
-        elif "ended" in line:
-            turn = line.pop("ended")
-            self.ended[turn] = Ended(**line)
+        match line:
+            case {"sent": sent}:
+                message = Sent(**sent)
+                self.sent[message.id] = message
+            case {"begun": message_id}:
+                self.begun.add(message_id)
+            case {"dropped": message_id}:
+                self.ended[message_id] = Ended(DROPPED)
+            case {"ended": turn, **figures}:
+                self.ended[turn] = Ended(**figures)
+                self.usage = self.usage.plus(self.ended[turn])
+            case {"card": tool_use_id, "item": item}:
+                self.cards[tool_use_id] = item
+            case {"choices": choices}:
+                self.choices = Choices(**choices)
+            case {"forked_from": conversation}:
+                self.forked_from = conversation
 
-    def _write(self, line: dict[str, Any]) -> None:
+    def _write(self, *lines: dict[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             # A line that a crash cut off must not swallow the next one.
-            file.write("\n" + json.dumps(line, ensure_ascii=False))
+            file.write("".join("\n" + json.dumps(line, ensure_ascii=False) for line in lines))
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines that are whole: the last one may have been cut off."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        file = path.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            yield value
+    with file:
+        for line in file:
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                yield value

@@ -25,7 +25,7 @@ log = logging.getLogger("webapp")
 Message = dict[str, Any]
 
 LONGEST_QUEUE = 2000
-FOR_THE_CHAT = frozenset({"send", "stop", "answer", "follow", "unfollow"})
+FOR_THE_CHAT = frozenset({"send", "retry", "continue", "stop", "answer", "follow", "unfollow"})
 
 
 class Conversations(Protocol):

@@ -26,6 +26,9 @@ class Way:
     resume: bool
     model: str
     mode: str
+    effort: str = ""
+    after: str | None = None
+    """The entry to go on after, where that is not the last one."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Result:
     why: str
     total_cost_usd: float | None
     tokens: int | None
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass
@@ -75,13 +80,16 @@ class Heard:
 
 
 class Process(Protocol):
-    """A process; `model` and `mode` are what it runs with now. All may raise ProcessError."""
+    """A process; `model`, `mode` and `effort` are what it runs with now. All may raise ProcessError."""
 
     model: str
     mode: str
+    effort: str
+    info: Json
+    """What Claude Code said of itself: its models and commands, among others."""
 
     async def start(self) -> None: ...
-    async def send(self, message_id: str, text: str) -> None: ...
+    async def send(self, message_id: str, content: str | list[Json]) -> None: ...
     def heard(self, translator: Translator) -> AsyncIterator[Heard]: ...
     async def interrupt(self) -> None: ...
     async def set_model(self, model: str) -> None: ...

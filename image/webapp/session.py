@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import claude_agent_sdk as sdk
-from claude_agent_sdk.types import PermissionMode
+from claude_agent_sdk.types import EffortLevel, PermissionMode
 
 from webapp.board import Op, now
 from webapp.process import Ask, Heard, ProcessError, Request, Result, Way
@@ -31,13 +31,14 @@ OURS = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
 
 
 class Session:
-    """The process; `model` and `mode` are what it runs with now."""
+    """The process; `model`, `mode` and `effort` are what it runs with now."""
 
     def __init__(self, way: Way, ask: Ask) -> None:
         self._ask = ask
         self._errors: deque[str] = deque(maxlen=20)
         self._client = sdk.ClaudeSDKClient(self._options(way))
-        self.model, self.mode = way.model, way.mode
+        self.model, self.mode, self.effort = way.model, way.mode, way.effort
+        self.info: Json = {}
         self.pid: int | None = None
 
     def _options(self, way: Way) -> sdk.ClaudeAgentOptions:
@@ -55,6 +56,8 @@ class Session:
             stderr=self._errors.append,
             resume=way.conversation if way.resume else None,
             session_id=None if way.resume else way.conversation,
+            resume_session_at=way.after,
+            effort=cast(EffortLevel, way.effort) if way.effort else None,
         )
 
     async def start(self) -> None:
@@ -64,15 +67,15 @@ class Session:
         except Exception as error:
             # The SDK raises whatever went wrong; what the process said is the better reason.
             raise ProcessError(self.last_words() or str(error)) from error
-        info = await self._client.get_server_info() or {}
-        self.pid = info.get("pid")
+        self.info = await self._client.get_server_info() or {}
+        self.pid = self.info.get("pid")
 
-    async def send(self, message_id: str, text: str) -> None:
+    async def send(self, message_id: str, content: str | list[Json]) -> None:
         """Errors: ProcessError."""
 
         async def one() -> AsyncIterator[Json]:
-            content = {"role": "user", "content": text}
-            yield {"type": "user", "uuid": message_id, "message": content, "parent_tool_use_id": None}
+            message = {"role": "user", "content": content}
+            yield {"type": "user", "uuid": message_id, "message": message, "parent_tool_use_id": None}
 
         try:
             await self._client.query(one())
@@ -203,14 +206,16 @@ def _result(message: sdk.ResultMessage) -> Result:
     aborted = (message.terminal_reason or "").startswith("aborted")
     outcome = "stopped" if aborted else "failed" if message.is_error else "completed"
     why = "\n".join(message.errors or []) or message.result or ""
-    return Result(outcome, why, message.total_cost_usd, _tokens(message.usage))
+    read, written = _tokens(message.usage, *_READ), _tokens(message.usage, "output_tokens")
+    tokens = read + written if message.usage else None
+    return Result(outcome, why, message.total_cost_usd, tokens, read, written)
 
 
-def _tokens(usage: Json | None) -> int | None:
-    if not usage:
-        return None
-    kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
-    return sum(int(usage.get(kind) or 0) for kind in kinds)
+_READ = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def _tokens(usage: Json | None, *kinds: str) -> int:
+    return sum(int((usage or {}).get(kind) or 0) for kind in kinds)
 
 
 def _limit(message: sdk.RateLimitEvent, translator: Translator) -> None:

@@ -23,6 +23,7 @@ CHOICES = {
     "text_size": ("small", "medium", "large"),
     "detail": ("clean", "detailed"),
     "permission_mode": ("default", "acceptEdits", "plan", "bypassPermissions"),
+    "effort": ("", "low", "medium", "high", "xhigh", "max"),
 }
 LONGEST = {"display_name": 100, "model": 100}
 
@@ -36,6 +37,7 @@ class Settings:
     detail: str = "clean"
     permission_mode: str = "default"
     model: str = ""
+    effort: str = ""
 
     def json(self) -> dict[str, Any]:
         return asdict(self)

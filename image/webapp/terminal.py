@@ -11,13 +11,14 @@ import struct
 import subprocess
 import termios
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from webapp.history import History
 from webapp.ring import Ring
+from webapp.title import TitleListener, shown
 from webapp.viewer import Viewer
 
 log = logging.getLogger("webapp")
@@ -28,7 +29,7 @@ MOST_INPUT = 32 << 20  # typed or pasted, not yet taken by the program
 REST_BYTES = 1 << 20  # printed, not yet read when the shell ends
 PATIENCE_S = 10.0  # with a page that draws nothing while the shell waits for it
 PATIENCE_IN_COMPANY_S = 3.0
-LONGEST_TITLE = 60
+TOLD_EVERY_S = 0.5
 IUTF8 = 0o40000  # a backspace takes a whole character; the termios module does not name it
 INTERRUPT = b"\x03"
 # What a screen answers by itself when a program asks it: attributes, cursor, colours, settings, window.
@@ -40,8 +41,24 @@ ANSWER = re.compile(
 class Terminal:
     """A running shell, or one that has ended and whose last words are still there."""
 
-    def __init__(self, cwd: Path, environment: Mapping[str, str], cols: int, rows: int) -> None:
-        """Errors: OSError if there is no shell, no pseudo-terminal or no process to be had."""
+    def __init__(
+        self,
+        cwd: Path,
+        environment: Mapping[str, str],
+        cols: int,
+        rows: int,
+        changed: Callable[["Terminal"], None],
+    ) -> None:
+        """`changed` is called when its name changes, or the shell ends.
+
+        Errors: OSError if there is no shell, no pseudo-terminal or no process to be had.
+        """
+        self.name = ""
+        """What the person calls it."""
+        self._said = TitleListener()
+        self._said_title, self._said_by = "", 0
+        self._changed = changed
+        self._telling: asyncio.TimerHandle | None = None
         self.id = f"t_{os.urandom(8).hex()}"
         self.created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self.history = History(Ring(), cols, rows)
@@ -159,6 +176,18 @@ class Terminal:
         if data:
             self.history.ring.append(data)
             self._wake_viewers()
+            if (title := self._said.heard(data)) is not None:
+                self._said_title, self._said_by = title, self._foreground()
+                self._tell()
+
+    def _tell(self) -> None:
+        """Some programs change their title with every step."""
+        if self._telling is None:
+            self._telling = self._loop.call_later(TOLD_EVERY_S, self._tell_now)
+
+    def _tell_now(self) -> None:
+        self._telling = None
+        self._changed(self)
 
     def _regulate(self) -> None:
         """Reads only while every page keeps up: the kernel then makes the program wait."""
@@ -260,19 +289,33 @@ class Terminal:
         self._loop.remove_writer(self._fd)
         os.close(self._fd)
         self._wake_viewers()
+        if self._telling:
+            self._telling.cancel()
+        self._tell_now()
 
-    # Name
+    # Name and place
+
+    def folder(self) -> Path | None:
+        """Where the shell is now."""
+        try:
+            return Path(f"/proc/{self._process.pid}/cwd").readlink() if self.is_running else None
+        except OSError:
+            return None
 
     def _title(self) -> str:
-        """What runs in the foreground, as text that is safe to show."""
+        """Its name; or what the program in front calls itself, else what runs in the foreground."""
+        if self.name:
+            return self.name
+        if self.is_running and self._said_title and self._said_by == self._foreground():
+            return self._said_title
         try:
             name = (
                 Path(f"/proc/{self._foreground()}/comm").read_text(encoding="utf-8", errors="replace").strip()
             )
         except OSError:
             name = ""
-        shown = "".join(character for character in name if character.isprintable())[:LONGEST_TITLE]
-        return shown if shown and shown != "setsid" else "bash"  # the shell is just being started
+        title = shown(name)
+        return title if title and title != "setsid" else "bash"  # the shell is just being started
 
     def _foreground(self) -> int:
         """The process group that has the keyboard."""

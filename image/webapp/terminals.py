@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from webapp.problem import Problem, json_object, not_found
 from webapp.terminal import Terminal
+from webapp.title import LONGEST, shown
 from webapp.viewer import Viewer
 from webapp.websocket import (
     CLOSED_NORMALLY,
@@ -32,22 +35,39 @@ HELLO_WITHIN_S = 10.0
 
 
 class Terminals:
-    def __init__(self, workspace: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        workspace: Path,
+        environment: Mapping[str, str],
+        publish: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._publish = publish
         self._workspace = workspace
         self._environment = environment
         self._terminals: dict[str, Terminal] = {}
 
-    def open(self, cols: int, rows: int) -> Terminal:
-        """Errors: Problem 409 if there are too many, 503 if the machine has no more to give."""
+    def open(self, cols: int, rows: int, like: Terminal | None = None) -> Terminal:
+        """A new one, in the folder where that one is.
+
+        Errors: Problem 409 if there are too many, 503 if the machine has no more to give.
+        """
         self._make_room()
+        folder = like.folder() if like else None
+        if not folder or not os.access(folder, os.X_OK):
+            folder = self._folder()
         try:
-            terminal = Terminal(self._folder(), self._environment, cols, rows)
+            terminal = Terminal(folder, self._environment, cols, rows, self._changed)
         except OSError as error:
             log.warning("No shell could be started: %s", error)
             hint = "Close terminals or programs that are no longer needed."
             raise Problem(503, "no_shell", f"No shell could be started: {error.strerror}.", hint) from error
         self._terminals[terminal.id] = terminal
+        self._changed(terminal)
         return terminal
+
+    def _changed(self, terminal: Terminal) -> None:
+        if terminal.id in self._terminals:
+            self._publish({"type": "terminal", "terminal": terminal.json()})
 
     async def close(self) -> None:
         """Hangs all shells up."""
@@ -57,6 +77,7 @@ class Terminals:
         return [
             Route("/api/terminals", self._list),
             Route("/api/terminals", self._post, methods=["POST"]),
+            Route("/api/terminals/{id}", self._patch, methods=["PATCH"]),
             Route("/api/terminals/{id}", self._delete, methods=["DELETE"]),
             WebSocketRoute("/api/terminals/{id}/socket", self._socket),
         ]
@@ -66,6 +87,7 @@ class Terminals:
         ended = [terminal.id for terminal in self._terminals.values() if not terminal.is_running]
         for name in ended[: max(0, len(self._terminals) - MOST_TERMINALS + 1)]:
             del self._terminals[name]
+            self._publish({"type": "terminal_gone", "id": name})
         if len(self._terminals) >= MOST_TERMINALS:
             message = f"There are {MOST_TERMINALS} terminals already."
             raise Problem(409, "too_many_terminals", message, "Close one that is no longer needed.")
@@ -80,13 +102,26 @@ class Terminals:
     async def _post(self, request: Request) -> Response:
         wanted = await json_object(request)
         cols, rows = _side(wanted, "cols", 80), _side(wanted, "rows", 24)
-        return JSONResponse(self.open(cols, rows).json(), 201)
+        like = self._terminals.get(str(wanted.get("like")))
+        return JSONResponse(self.open(cols, rows, like).json(), 201)
+
+    async def _patch(self, request: Request) -> Response:
+        terminal, wanted = self._terminals.get(request.path_params["id"]), await json_object(request)
+        if terminal is None:
+            raise not_found("such terminal")
+        title = wanted.get("title")
+        if not isinstance(title, str) or len(title) > LONGEST or shown(title) != title.strip():
+            raise Problem(400, "bad_title", f"A title is one line of at most {LONGEST} characters.")
+        terminal.name = title.strip()
+        self._changed(terminal)
+        return JSONResponse(terminal.json())
 
     async def _delete(self, request: Request) -> Response:
         terminal = self._terminals.pop(request.path_params["id"], None)
         if terminal is None:
             raise not_found("such terminal")
         await terminal.end()
+        self._publish({"type": "terminal_gone", "id": terminal.id})
         return Response(status_code=204)
 
     async def _socket(self, websocket: WebSocket) -> None:

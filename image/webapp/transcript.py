@@ -6,15 +6,16 @@ pass only notes where the turns lie, and lines are parsed for the turns that som
 
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from webapp import wording
 from webapp.board import Item, Items, Op, now
-from webapp.journal import Ended
+from webapp.journal import Ended, Past
 from webapp.translate import REPORT_OF, Translator, add, end_item, notice, user_item
 
 Json = dict[str, Any]
@@ -28,6 +29,7 @@ _SPOKEN = (b'"type":"user"', b'"type":"assistant"', b'"subtype":"local_command"'
 _INTERRUPTED = "[Request interrupted by user"
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>.*?<command-args>(.*?)</command-args>", re.DOTALL)
 _COMMAND_OUTPUT = re.compile(r"<local-command-std(?:out|err)>(.*?)</local-command-std(?:out|err)>", re.DOTALL)
+_ATTACHED = re.compile(r"<attached-file>(.*)</attached-file>", re.DOTALL)
 _FINISHED = ("end_turn", "stop_sequence", "max_tokens", "refusal")
 
 
@@ -48,6 +50,9 @@ class _Turn:
 
     prompt: str
     lines: list[_Line] = field(default_factory=list)
+    last: str = ""
+    """Its last entry, of whatever kind, and where that ends."""
+    end: int = 0
 
 
 @dataclass
@@ -66,6 +71,10 @@ class Transcript:
     """item -> number of its turn, of what was shown already"""
     _reports: dict[str, str] = field(default_factory=dict)
     """call of a helper in the background -> what came of it, which a later turn tells"""
+    _gone: set[str] = field(default_factory=set)
+    _cut_off: bool = False
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    """Several threads read on, and translate, at once."""
 
     @property
     def prompts(self) -> list[str]:
@@ -74,14 +83,57 @@ class Transcript:
 
     def refresh(self) -> None:
         """Notes what was added since; a transcript that became shorter is read anew."""
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
             size = 0
         if size < self.size:
-            self.size, self._turns, self._turn_of, self._items, self._reports = 0, [], {}, {}, {}
+            self._turns, self._turn_of, self._items, self._reports = [], {}, {}, {}
+            self.size, self.cost_usd, self._cut_off = 0, 0.0, False
         if size > self.size:
             self._read_on()
+        self.cut(self._gone)
+
+    def cut(self, prompts: set[str]) -> None:
+        """From the first of these turns on all gives way to what comes next."""
+        self._gone = prompts
+        at = next((number for number, turn in enumerate(self._turns) if turn.prompt in prompts), None)
+        if at is not None:
+            del self._turns[at:]
+            self._cut_off = True
+
+    @property
+    def goes_on_after(self) -> str | None:
+        """The entry that the next turn follows, where that is not the last one."""
+        return self._turns[-1].last if self._cut_off and self._turns else None
+
+    def since(self, prompt: str) -> list[str]:
+        """The turns from this one on."""
+        prompts = self.prompts
+        return prompts[prompts.index(prompt) :] if prompt in prompts else []
+
+    def turn_of_item(self, item_id: str) -> str | None:
+        """The turn that an item belongs to.
+
+        Errors: KeyError if there is no such item.
+        """
+        return self._turns[self._number(item_id)].prompt
+
+    def end_of(self, prompt: str) -> int:
+        """Where in the file a turn ends."""
+        return next(turn.end for turn in self._turns if turn.prompt == prompt)
+
+    def turns(
+        self, past: Past, *, since: str | None = None, open_turn: str | None = None
+    ) -> Iterator[list[Item]]:
+        """The items of each turn (from this one on), oldest first."""
+        first = self.prompts.index(since) if since else 0
+        for number in range(first, len(self._turns)):
+            yield self._translate(number, past, open_turn)
 
     def _read_on(self) -> None:
         with self.path.open("rb") as file:
@@ -105,12 +157,15 @@ class Transcript:
             prompt = prompt_of(line)
             if prompt is not None:
                 self._go_back(line)
+                self._cut_off = False
                 self._turns.append(_Turn(entry))
                 self._reports.update(dict.fromkeys(REPORT_OF.findall(prompt), prompt))
             if not self._turns:
                 return
             self._turns[-1].lines.append(place)
         self._turn_of[entry] = len(self._turns) - 1
+        if self._turns:
+            self._turns[-1].last, self._turns[-1].end = entry, place.offset + place.length
 
     def _go_back(self, line: bytes) -> None:
         """A prompt that follows an older entry replaces the turns in between."""
@@ -120,16 +175,22 @@ class Transcript:
             del self._turns[turn + 1 :]
 
     def page(
-        self, before: str | None, limit: int, ended: Mapping[str, Ended], *, open_turn: str | None = None
+        self, before: str | None, limit: int, past: Past, *, open_turn: str | None = None
     ) -> tuple[list[Item], bool]:
         """The last `limit` items (before this one), and whether there are more.
 
         `open_turn` is a turn that still goes on, and so has no end.
         Errors: KeyError if `before` is no item of the transcript.
         """
+        with self._lock:
+            return self._page(before, limit, past, open_turn)
+
+    def _page(
+        self, before: str | None, limit: int, past: Past, open_turn: str | None
+    ) -> tuple[list[Item], bool]:
         items: list[Item] = []
         for index, number in enumerate(self._numbers(before)):
-            fresh = self._translate(number, ended, open_turn)
+            fresh = self._translate(number, past, open_turn)
             items = (_up_to(fresh, before) if before is not None and index == 0 else fresh) + items
             if len(items) > limit:
                 return items[-limit:], True
@@ -140,15 +201,22 @@ class Transcript:
         if before is None:
             yield from range(len(self._turns) - 1, -1, -1)
             return
-        if before not in self._items:
-            for number in range(len(self._turns)):
-                self._translate(number, {}, None)
-        yield from range(self._items[before], -1, -1)
+        yield from range(self._number(before), -1, -1)
 
-    def _translate(self, number: int, ended: Mapping[str, Ended], open_turn: str | None) -> list[Item]:
+    def _number(self, item_id: str) -> int:
+        """Errors: KeyError."""
+        if item_id not in self._items:
+            # Nobody looked at its turn since the server began: the newest are the likely ones.
+            for number in range(len(self._turns) - 1, -1, -1):
+                self._translate(number, Past(), None)
+                if item_id in self._items:
+                    break
+        return self._items[item_id]
+
+    def _translate(self, number: int, past: Past, open_turn: str | None) -> list[Item]:
         turn = self._turns[number]
-        reader = _Reader(self.workspace, turn.prompt, self._reports)
-        items = reader.read(self._entries(turn), ended, is_open=open_turn == turn.prompt)
+        reader = _Reader(self.workspace, turn.prompt, self._reports, past)
+        items = reader.read(self._entries(turn), is_open=open_turn == turn.prompt)
         for item in items:
             self._items[item["id"]] = number
         return items
@@ -174,23 +242,32 @@ def _up_to(items: list[Item], before: str) -> list[Item]:
 class _Reader:
     """Turns the entries of one turn into items."""
 
-    def __init__(self, workspace: str, prompt: str, reports: Mapping[str, str]) -> None:
+    def __init__(self, workspace: str, prompt: str, reports: Mapping[str, str], past: Past) -> None:
         self._translator = Translator(workspace)
+        self._past = past
         self._reports = reports
         self._items = Items()
         self._prompt = prompt
         self._first_at = self._last_at = ""
         self._outcome = "lost"
 
-    def read(self, entries: Iterator[Json], ended: Mapping[str, Ended], *, is_open: bool) -> list[Item]:
+    def read(self, entries: Iterator[Json], *, is_open: bool) -> list[Item]:
         for entry in entries:
             self._last_at = when(entry)
             self._first_at = self._first_at or self._last_at
             for op in self._ops(entry):
                 self._items.apply(op)
+                self._show_card(op)
         if not is_open:
-            self._close(ended.get(self._prompt))
+            self._close(self._past.ended.get(self._prompt))
         return self._items.all()
+
+    def _show_card(self, op: Op) -> None:
+        """A tool that somebody was asked for is followed by the card."""
+        card = self._past.cards.get(op["item"]["id"]) if op["op"] == "add" else None
+        if card and op["item"]["kind"] == "tool":
+            state = "cancelled" if card["state"] == "open" else card["state"]
+            self._items.apply(add({**card, "state": state}))
 
     def _ops(self, entry: Json) -> list[Op]:
         if entry.get("isMeta") or entry.get("isCompactSummary"):
@@ -217,6 +294,8 @@ class _Reader:
         if text.startswith(_INTERRUPTED):
             self._outcome = "stopped"
             return []
+        if sent := self._past.sent.get(entry["uuid"]):
+            return [add(user_item(sent.id, when(entry), sent.text, attachments=sent.attachments))]
         return [add(user_item(entry["uuid"], when(entry), command(text) or text))]
 
     def _result(self, block: Json, entry: Json) -> list[Op]:
@@ -261,7 +340,12 @@ class _Reader:
         return int(lasted.total_seconds() * 1000)
 
 
-_NOTICES = {"crashed": wording.CRASHED, "lost": wording.LOST, "not_sent": wording.NOT_SENT}
+_NOTICES = {
+    "crashed": (wording.CRASHED, "crashed", "continue"),
+    "lost": (wording.LOST, "crashed", "continue"),
+    "not_sent": (wording.NOT_SENT, "crashed", "retry"),
+    "failed": (wording.failed(""), "failed", "retry"),
+}
 
 
 def closing(
@@ -272,8 +356,8 @@ def closing(
     about = ended.notice or ("lost" if ended.outcome == "lost" else "")
     items = [end_item(turn, at, ended)]
     if about:
-        text = _NOTICES.get(about, wording.failed(""))
-        items.insert(0, notice(f"notice-{turn}", at, "failed" if about == "failed" else "crashed", text))
+        text, code, action = _NOTICES.get(about, _NOTICES["failed"])
+        items.insert(0, notice(f"notice-{turn}", at, code, text, action=action))
     return items
 
 
@@ -289,7 +373,12 @@ def said(content: str | list[Json]) -> str:
     if isinstance(content, str):
         return content
     words = [block["text"] for block in content if block["type"] == "text"]
+    words = [
+        f"[{PurePosixPath(found.group(1)).name}]" if (found := _ATTACHED.fullmatch(word)) else word
+        for word in words
+    ]
     words += ["[a picture]" for block in content if block["type"] == "image"]
+    words += ["[a document]" for block in content if block["type"] == "document"]
     return "\n".join(words)
 
 

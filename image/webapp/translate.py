@@ -4,6 +4,7 @@ Nothing here waits, reads or imports the SDK: calls come in the order in which t
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,7 +231,10 @@ class Translator:
             self._background[tool_use_id] = tool
             return []
         status = "denied" if tool.denied else "failed" if is_error else "done"
-        return [self._finished(tool, status, _output(content, detail))]
+        ops = [self._finished(tool, status, _output(content, detail))]
+        if patch := _patch(detail):
+            ops.append(change(tool.item_id, patch=patch))
+        return ops
 
     def _finished(self, tool: _Tool, status: str, output: str) -> Op:
         title = wording.activity(tool.name, tool.input, self.workspace, done=True)
@@ -296,7 +300,7 @@ class Translator:
             self._retry.code = code
             return [change(self._retry.item_id, code=code, text=text)]
         self._retry = _Trouble(item_id, code)
-        return [add(notice(item_id, at, code, text))]
+        return [add(notice(item_id, at, code, text, action=None))]
 
     def _recovered(self) -> list[Op]:
         if not self._retry:
@@ -310,7 +314,7 @@ class Translator:
         self.troubled = True
         if self._retry:
             trouble, self._retry = self._retry, None
-            return [change(trouble.item_id, code=code, text=words, until=until)]
+            return [change(trouble.item_id, code=code, text=words, until=until, action=cure(code, words))]
         return [add(notice(item_id, at, code, words, until))]
 
     def _worded(self, kind: str, text: str, status: int | None) -> tuple[str, str, str | None]:
@@ -365,12 +369,35 @@ class Translator:
 # --- items ---------------------------------------------------------------------------------------------
 
 
-def user_item(item_id: str, at: str, text: str, *, queued: bool = False) -> Item:
-    return {"kind": "user", "id": item_id, "at": at, "text": text, "queued": queued}
+def user_item(
+    item_id: str, at: str, text: str, *, queued: bool = False, attachments: Iterable[Json] = ()
+) -> Item:
+    about = {"text": text, "queued": queued, "attachments": list(attachments)}
+    return {"kind": "user", "id": item_id, "at": at, **about}
 
 
-def notice(item_id: str, at: str, code: str, text: str, until: str | None = None) -> Item:
-    return {"kind": "notice", "id": item_id, "at": at, "code": code, "text": text, "until": until}
+_CURES = {
+    "not_connected": "open_terminal",
+    "login_expired": "open_terminal",
+    "rate_limited": "wait",
+    "crashed": "continue",
+}
+
+
+def cure(code: str, text: str = "") -> str:
+    """What a person can do about it."""
+    return "choose_model" if text == wording.UNKNOWN_MODEL else _CURES.get(code, "retry")
+
+
+_BY_CODE = "by its code"
+
+
+def notice(
+    item_id: str, at: str, code: str, text: str, until: str | None = None, *, action: str | None = _BY_CODE
+) -> Item:
+    action = cure(code, text) if action == _BY_CODE else action
+    about = {"code": code, "text": text, "until": until, "action": action, "resolved": False}
+    return {"kind": "notice", "id": item_id, "at": at, **about}
 
 
 def end_item(turn_id: str, at: str, ended: Ended) -> Item:
@@ -418,8 +445,21 @@ def _said(kind: str, item_id: str, at: str, text: str, *, done: bool) -> Item:
 
 def _tool_item(item_id: str, at: str, tool: _Tool, title: str) -> Item:
     shown = {"name": tool.name, "input": _bounded(tool.input), "title": title}
-    state = {"status": "running", "output": "", "parent": tool.parent}
+    state = {"status": "running", "output": "", "parent": tool.parent, "patch": None}
     return {"kind": "tool", "id": item_id, "at": at, **shown, **state}
+
+
+def _patch(detail: Any) -> list[Json]:
+    """What an edit changed, hunk by hunk, up to what a page can show."""
+    hunks = detail.get("structuredPatch") if isinstance(detail, dict) else None
+    shown: list[Json] = []
+    room = LONGEST_OUTPUT
+    for hunk in hunks if isinstance(hunks, list) else []:
+        room -= sum(map(len, hunk["lines"]))
+        if room < 0:
+            break
+        shown.append({name: hunk[name] for name in ("oldStart", "oldLines", "newStart", "newLines", "lines")})
+    return shown
 
 
 def _output(content: Any, detail: Any) -> str:

@@ -99,9 +99,10 @@ UNKNOWN_MODEL = (
 )
 OVERLOADED = "Claude is very busy at the moment. Please try again in a few minutes."
 OFFLINE = "Claude cannot be reached: the connection to the internet does not work at the moment."
-CRASHED = "Claude stopped unexpectedly. What you wrote is kept; write “continue” to go on from here."
-LOST = "The workspace was restarted while Claude was working. Write “continue” to go on from here."
+CRASHED = "Claude stopped unexpectedly. What you wrote is kept; let it continue to go on from here."
+LOST = "The workspace was restarted while Claude was working. Let it continue to go on from here."
 NOT_SENT = "The workspace was restarted before Claude got this message. Please send it again."
+CONTINUE = "Please continue where you were cut off."
 REFUSED_TO_RUN = "The person said no to this. Ask what to do instead."
 
 _LIMITS = {

@@ -37,6 +37,7 @@ class NoChat:
         self.left: list[str] = []
         self.calls: list[str] = []
         self.is_busy = False
+        self.stirred: Callable[[], None] = lambda: None
 
     async def handle(
         self, message: dict[str, Any], reply: Callable[[dict[str, Any]], None], session: str
@@ -56,10 +57,13 @@ class NoChat:
     def routes(self) -> list[Any]:
         return []
 
+    async def keep_house(self) -> None:
+        """There is no house."""
+
     async def warm(self) -> None:
         self.calls.append("warm")
 
-    async def auth_changed(self) -> None:
+    async def auth_changed(self, *, signed_in: bool = False) -> None:
         self.calls.append("auth_changed")
 
     async def close(self) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import claude_agent_sdk
 import pytest
 from webapp import chat as chat_module
 from webapp.chat import Chat
@@ -23,8 +22,8 @@ from webapp.settings import Settings
 
 from tests.support.anthropic.standin import Anthropic
 from tests.support.chat_page import Page, soon
+from tests.support.chat_world import CLAUDE, World
 
-CLAUDE = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 TOUCH = '[tool Bash {"command": "touch made"}]'
 LEAVE = '[tool Bash {"command": "touch left"}]'
 
@@ -33,48 +32,6 @@ LEAVE = '[tool Bash {"command": "touch left"}]'
 def anthropic() -> Iterator[Anthropic]:
     with Anthropic.in_process() as running:
         yield running
-
-
-class World:
-    """A workspace on the disk, and a server that may be started over it again and again."""
-
-    def __init__(self, folder: Path, anthropic: Anthropic) -> None:
-        self.config = Config(folder, folder, CLAUDE, 0, "Lilach", "lilach@example.com")
-        for place in (self.config.home, self.config.workspace):
-            place.mkdir(parents=True)
-        self.anthropic = anthropic
-        self.login = "key"
-        self.settings = Settings()
-        self.published: list[dict[str, Any]] = []
-        self.extra: dict[str, str] = {"CLAUDE_CODE_MAX_RETRIES": "1"}
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.config.home),
-            "CLAUDE_CONFIG_DIR": str(self.config.claude_config),
-            **self.anthropic.environment(by=self.login),  # type: ignore[arg-type]
-            **self.extra,
-        }
-
-    def chat(self) -> Chat:
-        return Chat(self.config, self.environment(), self.published.append, lambda: self.settings)
-
-    def run(self, story: Callable[[Chat], Awaitable[None]]) -> None:
-        """One life of the server."""
-
-        async def life() -> None:
-            chat = self.chat()
-            try:
-                await story(chat)
-            finally:
-                await chat.close()
-
-        asyncio.run(life())
-
-    def transcript(self, conversation: str) -> Path:
-        (path,) = self.config.claude_config.glob(f"projects/*/{conversation}.jsonl")
-        return path
 
 
 @pytest.fixture
@@ -493,7 +450,7 @@ def test_a_conversation_goes_on_after_the_server_started_again(world: World) -> 
         asking = asyncio.create_task(page.ask(f"one [think 2 at 1 ms] [say hm] {tool}"))
         await page.answer(await page.card(), "allow")
         await asking
-        seen.extend(item for item in page.items.all() if item["kind"] != "ask")
+        seen.extend(page.items.all())
 
     async def after(chat: Chat) -> None:
         page = await Page(chat, conversation).follow()
@@ -571,6 +528,7 @@ def test_a_turn_cut_off_by_a_restart_says_so_and_can_be_continued(world: World) 
 KILLED = """
 import asyncio, os, pathlib, sys
 from tests.support.chat_page import Page, soon
+from tests.support.chat_world import CLAUDE, World
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.settings import Settings
@@ -599,10 +557,12 @@ def test_a_server_that_was_killed_leaves_a_turn_that_is_lost(world: World) -> No
         assert server.stdout
         claude = int(server.stdout.readline())
         server.kill()
-        os.kill(claude, signal.SIGKILL)
+    left = Path(f"/proc/{claude}")
+    assert left.exists()
 
     async def after(chat: Chat) -> None:
         page = await Page(chat, conversation).follow()
+        assert not left.exists() or b"(claude) Z" in (left / "stat").read_bytes(), "nobody else may write"
         assert (page.outcomes, [item["code"] for item in page.of("notice")]) == (["lost"], ["crashed"])
         assert [item["text"] for item in page.of("user")] == ["one [tokens 500 at 20 ms]"]
         await page.ask("continue [recall]")

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.conversations import KEPT_DELETED_S, Index, title_of
-from webapp.journal import Ended, Journal, Sent
+from webapp.journal import Ended, Journal, Past, Sent
 from webapp.problem import Problem, answer_problem
 from webapp.settings import Settings
 from webapp.transcript import Transcript, folder_of
@@ -84,7 +84,7 @@ class Shelf:
     def items(self, conversation: str, before: str | None = None, limit: int = 200) -> tuple[list[Any], bool]:
         transcript = Transcript(self.path(conversation))
         transcript.refresh()
-        return transcript.page(before, limit, {})
+        return transcript.page(before, limit, Past())
 
     def titles(self, query: str = "", limit: int = 50, offset: int = 0) -> list[str]:
         return [summary.title for summary in self.index.listed(limit, offset, query)[0]]
@@ -281,7 +281,7 @@ def test_the_journal_knows_better_how_a_turn_ended(shelf: Shelf) -> None:
     prompt = shelf.prompt(conversation, "one")
     transcript = Transcript(shelf.path(conversation))
     transcript.refresh()
-    items, _ = transcript.page(None, 9, {prompt: Ended("stopped", 1200, 0.25, 77)})
+    items, _ = transcript.page(None, 9, Past(ended={prompt: Ended("stopped", 1200, 0.25, 77)}))
     assert items[-1] | {"at": ""} == {
         "kind": "end",
         "id": f"end-{prompt}",
@@ -390,6 +390,11 @@ def test_the_list_the_history_and_the_changes_are_there_over_http(shelf: Shelf) 
         "updated_at": listed.json()["conversations"][0]["updated_at"],
         "turn": "idle",
         "archived": False,
+        "model": None,
+        "effort": None,
+        "permission_mode": None,
+        "forked_from": None,
+        "usage": {"cost_usd": 0.0, "input_tokens": 0, "output_tokens": 0, "turns": 0},
     }
     assert renamed.json()["title"] == "Better"
     assert (kinds(items.json()["items"]), items.json()["more"]) == (["assistant", "end"], True)

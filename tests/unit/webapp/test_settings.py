@@ -26,6 +26,7 @@ DEFAULTS = {
     "detail": "clean",
     "permission_mode": "default",
     "model": "",
+    "effort": "",
 }
 
 

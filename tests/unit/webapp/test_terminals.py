@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -165,6 +166,70 @@ def test_the_title_is_what_runs_in_front(shells: Shells) -> None:
     assert shells.listed(terminal)["title"] == "bash"
     page.type("sleep 1000\r")
     shells.wait_title(terminal, "sleep")
+
+
+def test_a_program_may_name_its_terminal_as_long_as_it_is_in_front(shells: Shells) -> None:
+    terminal, page = shells.ready()
+    page.type("""bash -c 'printf "\\033]0;build <b>1</b>\\007"; sleep 1000'\r""")
+    shells.wait_title(terminal, "build <b>1</b>")
+    page.type("\x03")
+    shells.wait_title(terminal, "bash")
+
+
+def test_a_persons_own_title_stays(shells: Shells) -> None:
+    terminal, page = shells.ready()
+    path = f"/api/terminals/{terminal['id']}"
+    assert shells.client.patch(path, json={"title": " my build "}).json()["title"] == "my build"
+    page.type("""printf '\\033]0;other\\007'; echo d''one\r""")
+    page.until("done")
+    assert shells.listed(terminal)["title"] == "my build"
+    assert shells.client.patch(path, json={"title": ""}).json()["title"] == "other"
+    for wrong in ("a\nb", "x" * 200, 7, "a\u202eb"):
+        assert shells.client.patch(path, json={"title": wrong}).status_code == 400
+    assert shells.client.patch("/api/terminals/t_none", json={"title": "x"}).status_code == 404
+
+
+def test_a_terminal_like_another_begins_where_that_one_is(shells: Shells) -> None:
+    terminal, page = shells.ready()
+    page.type("mkdir -p deep/er; cd deep/er; echo d''one\r")
+    page.until("done\r\n")
+    answer = shells.client.post("/api/terminals", json={"like": terminal["id"]})
+    beside = shells.page(answer.json())
+    beside.type("pwd; echo d''one\r")
+    beside.until("done\r\n")
+    assert b"workspace/deep/er" in beside.output
+    gone = shells.client.post("/api/terminals", json={"like": "t_none"})
+    assert gone.status_code == 201
+
+
+def test_every_page_hears_of_terminals(shells: Shells) -> None:
+    live = shells.served.connect("/api/live")
+    shells._pages.enter_context(live)
+    terminal, page = shells.ready()
+    heard: list[tuple[str, Any]] = []
+
+    def until(kind: str, title: str | None = None) -> None:
+        while not heard or heard[-1] != (kind, title):
+            message = json.loads(live.recv(timeout=15))
+            if message["type"].startswith("terminal"):
+                heard.append((message["type"], message.get("terminal", {}).get("title")))
+
+    until("terminal", "bash")
+    page.type("""bash -c 'printf "\\033]2;named\\033\\134"; sleep 1000'\r""")
+    until("terminal", "named")
+    shells.client.delete(f"/api/terminals/{terminal['id']}")
+    until("terminal_gone")
+
+
+def test_what_two_terminals_print_does_not_mix(shells: Shells) -> None:
+    (_, first), (_, second) = shells.ready(), shells.ready()
+    first.type("yes first | head -200000; echo d''one\r")
+    second.type("yes second | head -200000; echo d''one\r")
+    first.until("done\r\n")
+    second.until("done\r\n")
+    assert first.output.count(b"first\r\n") == 200_000
+    assert second.output.count(b"second\r\n") == 200_000
+    assert b"second" not in first.output
 
 
 # Coming and going

@@ -1,0 +1,263 @@
+"""Files that a person gives to Claude with a message.
+
+Pictures and PDFs of a size that the API takes go into the message itself. Everything else is put into the
+workspace's folder `uploads`, and the message names it: Claude's tools read it there. What is kept here is
+what pages show again.
+"""
+
+import asyncio
+import base64
+import contextlib
+import errno
+import json
+import logging
+import re
+import shutil
+import uuid
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from webapp.problem import Problem, not_found
+
+log = logging.getLogger("webapp")
+
+Json = dict[str, Any]
+
+LARGEST = 100 * 2**20
+LARGEST_PICTURE = 5 * 2**20 * 3 // 4
+"""The API's limit counts what base64 makes of it."""
+LARGEST_INLINE = 20 * 2**20
+"""Of all in one message: the API takes requests of 32 MB."""
+KEPT_UNSENT_S = 24 * 3600.0
+LONGEST_NAME_BYTES = 150
+UPLOADS = "uploads"
+ID = re.compile(r"a_[0-9a-f]{32}")
+
+PDF = "application/pdf"
+UNKNOWN = "application/octet-stream"
+_BEGINNINGS = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"%PDF-": PDF,
+}
+_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,90}")
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file as pages see it; `type` is what its first bytes say, where they can."""
+
+    id: str
+    name: str
+    type: str
+    size: int
+
+    @property
+    def is_picture(self) -> bool:
+        return self.type.startswith("image/")
+
+
+class Attachments:
+    """The files in a folder; two for each: the content, and what is known of it."""
+
+    def __init__(self, folder: Path, workspace: Path) -> None:
+        self._folder = folder
+        self._workspace = workspace
+
+    def get(self, attachment_id: str) -> Attachment | None:
+        """Synchronous, as all but the routes."""
+        known = self._known(attachment_id)
+        return Attachment(**known["file"]) if known else None
+
+    def content(self, text: str, attachments: Iterable[Json]) -> str | list[Json]:
+        """A message's content as the API wants it.
+
+        Errors: OSError.
+        """
+        blocks: list[Json] = []
+        named: list[Json] = []
+        left = LARGEST_INLINE
+        for one in (Attachment(**each) for each in attachments):
+            inline = (one.is_picture and one.size <= LARGEST_PICTURE) or one.type == PDF
+            if inline and one.size <= left:
+                left -= one.size
+                blocks.append(self._inline(one))
+            else:
+                named.append({"type": "text", "text": self._by_name(one)})
+        if not blocks and not named:
+            return text
+        words = [{"type": "text", "text": text}] if text.strip() else []
+        return [*blocks, *words, *named]
+
+    def tidy(self, used: set[str], now_s: float) -> None:
+        """Removes what was never sent, or whose conversations are gone for good."""
+        for path in self._folder.glob("a_*"):
+            with contextlib.suppress(OSError):
+                if path.name[:34] not in used and path.stat().st_mtime < now_s - KEPT_UNSENT_S:
+                    path.unlink()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/attachments", self._post, methods=["POST"], max_body_size=LARGEST),
+            Route("/api/attachments/{id}", self._get),
+        ]
+
+    # --- what Claude gets ---
+
+    def _inline(self, one: Attachment) -> Json:
+        data = base64.b64encode(self._path(one.id).read_bytes()).decode()
+        source = {"type": "base64", "media_type": one.type, "data": data}
+        if one.type == PDF:
+            return {"type": "document", "source": source, "title": one.name}
+        return {"type": "image", "source": source}
+
+    def _by_name(self, one: Attachment) -> str:
+        place = self._in_workspace(one).relative_to(self._workspace)
+        return f"<attached-file>{place}</attached-file>"
+
+    def _in_workspace(self, one: Attachment) -> Path:
+        """Where the file lies for Claude: put there once, though it be sent again."""
+        known = (self._known(one.id) or {}).get("place")
+        if known and (self._workspace / str(known)).exists():
+            return self._workspace / str(known)
+        place = _put(self._path(one.id), self._workspace / UPLOADS, one.name)
+        self._remember(one, str(place.relative_to(self._workspace)))
+        return place
+
+    # --- the folder ---
+
+    def _path(self, attachment_id: str) -> Path:
+        return self._folder / attachment_id
+
+    def _known(self, attachment_id: str) -> Json | None:
+        if not ID.fullmatch(attachment_id) or not self._path(attachment_id).is_file():
+            return None
+        try:
+            known: Json = json.loads((self._folder / f"{attachment_id}.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return known
+
+    def _remember(self, one: Attachment, place: str = "") -> None:
+        draft = self._folder / f"{one.id}.json.new"
+        draft.write_text(json.dumps({"file": asdict(one), "place": place}), encoding="utf-8")
+        draft.replace(self._folder / f"{one.id}.json")
+
+    async def _keep(self, name: str, type_: str, body: AsyncIterable[bytes]) -> Attachment:
+        attachment_id = f"a_{uuid.uuid4().hex}"
+        draft = self._folder / f"{attachment_id}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            size, beginning = await _write(draft, body)
+            if not size:
+                raise Problem(400, "empty", "The file is empty.")
+            one = Attachment(attachment_id, name, type_of(beginning, type_), size)
+            self._remember(one)
+            draft.replace(self._path(attachment_id))
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            (self._folder / f"{attachment_id}.json").unlink(missing_ok=True)
+            raise
+        return one
+
+    # --- HTTP ---
+
+    async def _post(self, request: Request) -> Response:
+        name = safe_name(request.query_params.get("name", ""))
+        try:
+            one = await self._keep(name, request.headers.get("content-type", ""), request.stream())
+        except OSError as error:
+            raise _no_room(error) from error
+        return JSONResponse(asdict(one), 201)
+
+    async def _get(self, request: Request) -> Response:
+        one = await asyncio.to_thread(self.get, request.path_params["id"])
+        if not one:
+            raise not_found("such attachment")
+        how = "inline" if one.is_picture or one.type == PDF else "attachment"
+        headers = {
+            "content-disposition": f"{how}; filename*=UTF-8''{quote(one.name, safe='')}",
+            "content-security-policy": "default-src 'none'; sandbox",
+            # What an id stands for never changes.
+            "cache-control": "private, max-age=31536000, immutable",
+        }
+        shown = one.type if how == "inline" else UNKNOWN
+        return FileResponse(self._path(one.id), media_type=shown, headers=headers)
+
+
+def safe_name(name: str) -> str:
+    """A file's name without anything that a folder, a header or a page could stumble over."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    last = "".join(letter for letter in last if letter.isprintable() and letter not in '/\\<>:"|?*').strip()
+    last = last.lstrip(".") or "file"
+    stem, suffix = Path(last).stem, Path(last).suffix
+    room = LONGEST_NAME_BYTES - len(suffix.encode()[:20])
+    return stem.encode()[:room].decode(errors="ignore") + suffix.encode()[:20].decode(errors="ignore")
+
+
+def type_of(beginning: bytes, told: str) -> str:
+    """A file's type; nobody is believed who calls something a picture."""
+    for mark, type_ in _BEGINNINGS.items():
+        if beginning.startswith(mark):
+            return type_
+    if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
+        return "image/webp"
+    told = told.partition(";")[0].strip().lower()
+    return told if _TYPE.fullmatch(told) and not told.startswith("image/") and told != PDF else UNKNOWN
+
+
+async def _write(draft: Path, body: AsyncIterable[bytes]) -> tuple[int, bytes]:
+    """How many bytes were written, and the first of them."""
+    size, beginning = 0, b""
+    with draft.open("wb") as file:
+        async for chunk in body:
+            beginning = beginning if len(beginning) >= 16 else (beginning + chunk)[:16]
+            size += await asyncio.to_thread(file.write, chunk)
+        await asyncio.to_thread(file.flush)
+    return size, beginning
+
+
+def _put(source: Path, folder: Path, name: str) -> Path:
+    """The file under this name in the folder, or under the next that is free."""
+    folder.mkdir(exist_ok=True)
+    stem, suffix = Path(name).stem, Path(name).suffix
+    for number in range(1, 10_000):
+        place = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
+        try:
+            with place.open("xb") as target, source.open("rb") as content:
+                shutil.copyfileobj(content, target, 1 << 20)
+        except FileExistsError:
+            continue
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+        return place
+    raise FileExistsError(errno.EEXIST, "There are too many files of this name", name)
+
+
+def _no_room(error: OSError) -> Problem:
+    log.warning("An attachment could not be kept: %s", error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(
+            507, "disk_full", "There is no room for this file.", "Remove files that are not needed."
+        )
+    return Problem(507, "not_saved", f"The file could not be saved: {error.strerror}.", "Try again.")
+
+
+def mentioned(journals: Iterable[Path]) -> set[str]:
+    """All attachments that these journals speak of."""
+    found: set[str] = set()
+    for path in journals:
+        with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                found.update(ID.findall(line))
+    return found
