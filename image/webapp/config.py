@@ -1,8 +1,10 @@
 """What the server is told by its environment, read once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from webapp.credential import Credential, read_credential
 
 
 class ConfigError(Exception):
@@ -19,6 +21,9 @@ class Config:
     port: int
     user_name: str
     user_email: str
+    credential: Credential = field(default_factory=Credential)
+    hosts: frozenset[str] = frozenset()
+    """The names under which browsers reach this workspace."""
 
     @property
     def home(self) -> Path:
@@ -51,6 +56,8 @@ def read_config(environ: Mapping[str, str]) -> Config:
         port=_port(environ.get("JARVIS_PORT", "3000")),
         user_name=environ.get("USER_NAME", "").strip(),
         user_email=environ.get("USER_EMAIL", "").strip(),
+        credential=read_credential(environ),
+        hosts=frozenset(environ.get("JARVIS_HOSTS", "").lower().replace(",", " ").split()),
     )
 
 

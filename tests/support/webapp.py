@@ -66,8 +66,11 @@ class NoChat:
         self.calls.append("close")
 
 
-def workspace_config(folder: Path, claude: Path | None = None) -> Config:
-    """A workspace as the entrypoint leaves it, with a page of two files."""
+SIGN_IN = "<!doctype html><title>Sign in</title>"
+
+
+def workspace_config(folder: Path, claude: Path | None = None, **environ: str) -> Config:
+    """A workspace as the entrypoint leaves it, with pages of a few files; anybody may come in, unless told."""
     config = read_config(
         {
             "JARVIS_DATA": str(folder / "data"),
@@ -76,12 +79,16 @@ def workspace_config(folder: Path, claude: Path | None = None) -> Config:
             "JARVIS_PORT": "0",
             "USER_NAME": "Lilach",
             "USER_EMAIL": "lilach@example.com",
+            "JARVIS_LOGIN": "none",
+            **environ,
         }
     )
     for part in (config.home, config.claude_config, config.workspace, config.app, config.static / "assets"):
         part.mkdir(parents=True)
     (config.static / "index.html").write_text("<!doctype html><title>my-jarvis</title>")
     (config.static / "assets" / "page-1a2b3c4d.js").write_text("export {};\n")
+    (config.static / "sign-in").mkdir()
+    (config.static / "sign-in" / "index.html").write_text(SIGN_IN)
     # A prompt that tests can wait for, and nothing of this machine's own bash.
     (config.home / ".bash_profile").write_text("PS1='ready> '; bind 'set enable-bracketed-paste off'\n")
     return config
