@@ -10,6 +10,7 @@ from dataclasses import dataclass
 log = logging.getLogger("webapp")
 
 LINK, PASSWORD, NONE, CLOSED = "link", "password", "none", "closed"
+VARIABLES = ("JARVIS_LOGIN", "JARVIS_LOGIN_HASH", "JARVIS_LOGIN_USER")
 LONGEST_SECRET = 1024
 KEY_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -47,14 +48,29 @@ class Credential:
 
 
 def read_credential(environ: Mapping[str, str]) -> Credential:
-    """The Credential that JARVIS_LOGIN, _HASH and _USER describe; a closed one where they make no sense."""
-    login = environ.get("JARVIS_LOGIN", "").strip()
-    hashed, user = environ.get("JARVIS_LOGIN_HASH", ""), environ.get("JARVIS_LOGIN_USER", "")
-    found = Credential(login, hashed.strip(), user.strip())
+    """The Credential that JARVIS_LOGIN, _HASH and _USER describe; a closed one where they make no sense.
+
+    In a container the entrypoint has taken them out of the environment, into what JARVIS_LOGIN_FD reads.
+    """
+    given = {name: environ.get(name, "").strip() for name in VARIABLES}
+    if descriptor := environ.get("JARVIS_LOGIN_FD"):
+        given = _handed_over(int(descriptor))
+    found = Credential(*(given[name] for name in VARIABLES))
     if fault := _fault(found):
         log.error("Nobody can sign in: %s", fault)
         return Credential()
     return found
+
+
+def _handed_over(descriptor: int) -> dict[str, str]:
+    """What came with the process; nothing that is started from here inherits it."""
+    with open(descriptor, encoding="utf-8") as pipe:  # noqa: PTH123
+        lines = [line.strip() for line in pipe]
+    return (
+        dict(zip(VARIABLES, lines, strict=False))
+        if len(lines) == len(VARIABLES)
+        else dict.fromkeys(VARIABLES, "")
+    )
 
 
 def _fault(found: Credential) -> str:
