@@ -64,7 +64,7 @@ def read_credential(environ: Mapping[str, str]) -> Credential:
 
 def _handed_over(descriptor: int) -> dict[str, str]:
     """What came with the process; nothing that is started from here inherits it."""
-    with open(descriptor, encoding="utf-8") as pipe:  # noqa: PTH123
+    with open(descriptor, encoding="utf-8") as pipe:
         lines = [line.strip() for line in pipe]
     return (
         dict(zip(VARIABLES, lines, strict=False))
