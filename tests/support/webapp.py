@@ -70,7 +70,7 @@ SIGN_IN = "<!doctype html><title>Sign in</title>"
 
 
 def workspace_config(folder: Path, claude: Path | None = None, **environ: str) -> Config:
-    """A workspace as the entrypoint leaves it, with pages of a few files; anybody may come in, unless told."""
+    """A workspace as the entrypoint leaves it, with a few files of a page; open to all, unless told."""
     config = read_config(
         {
             "JARVIS_DATA": str(folder / "data"),
