@@ -114,12 +114,13 @@ class Served:
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, trust_env=False, timeout=20)
 
-    def connect(self, path: str, origin: str | None = "own") -> ClientConnection:
+    def connect(self, path: str, origin: str | None = "own", *, cookie: str = "") -> ClientConnection:
         """A socket as the page opens it, or from elsewhere."""
         own = Origin(self.url)
         return connect(
             self.socket_url + path,
             origin=own if origin == "own" else None if origin is None else Origin(origin),
+            additional_headers={"cookie": cookie} if cookie else None,
             compression=None,
             max_size=None,
             proxy=None,
