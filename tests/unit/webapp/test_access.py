@@ -10,7 +10,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -437,9 +436,9 @@ def test_each_of_its_own_names_leads_to_it(start: Start, host: str) -> None:
 
 def test_a_socket_at_a_foreign_host_stays_shut(start: Start) -> None:
     with start(JARVIS_LOGIN="none") as served:
-        address: dict[str, Any] = {"host": "127.0.0.1", "port": int(served.url.rpartition(":")[2])}
+        address = ("127.0.0.1", int(served.url.rpartition(":")[2]))
         origin = Origin("http://evil.example")
-        socket = connect("ws://evil.example/api/live", origin=origin, proxy=None, **address)
+        socket = connect("ws://evil.example/api/live", origin=origin, proxy=None, address=address)
         with pytest.raises(InvalidStatus) as refused, socket:
             pass
     assert refused.value.response.status_code == 421
