@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,9 @@ class NoChat:
 SIGN_IN = "<!doctype html><title>Sign in</title>"
 
 
-def workspace_config(folder: Path, claude: Path | None = None, **environ: str) -> Config:
+def workspace_config(
+    folder: Path, claude: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Config:
     """A workspace as the entrypoint leaves it, with a few files of a page; open to all, unless told."""
     config = read_config(
         {
@@ -80,7 +82,7 @@ def workspace_config(folder: Path, claude: Path | None = None, **environ: str) -
             "USER_NAME": "Lilach",
             "USER_EMAIL": "lilach@example.com",
             "JARVIS_LOGIN": "none",
-            **environ,
+            **(environ or {}),
         }
     )
     for part in (config.home, config.claude_config, config.workspace, config.app, config.static / "assets"):

@@ -16,7 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from webapp.app import Server
-from webapp.config import Config
+from webapp.config import read_config
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -44,7 +44,9 @@ def start(tmp_path: Path) -> Start:
 
     @contextlib.contextmanager
     def start(folder: str = "workspace", **environ: str) -> Iterator[Served]:
-        with serving(workspace_config(tmp_path / folder, **(environ or with_link())), NoChat()) as served:
+        with serving(
+            workspace_config(tmp_path / folder, environ=(environ or with_link())), NoChat()
+        ) as served:
             yield served
 
     return start
@@ -58,7 +60,9 @@ def locked(start: Start) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def shared_locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(workspace_config(tmp_path_factory.mktemp("locked"), **with_link()), NoChat()) as served:
+    with serving(
+        workspace_config(tmp_path_factory.mktemp("locked"), environ=with_link()), NoChat()
+    ) as served:
         yield served
 
 
@@ -86,7 +90,7 @@ def close_code(socket: ClientConnection) -> int | None:
 
 
 def routes() -> list[BaseRoute]:
-    nowhere = Config(*[Path("/nonexistent")] * 3, port=0, user_name="", user_email="")
+    nowhere = read_config({"JARVIS_DATA": "/nonexistent"})
     return Server(nowhere, short_environment(nowhere)).routes()
 
 
@@ -264,7 +268,7 @@ def test_another_key_signs_every_device_out(start: Start, tmp_path: Path, change
 @contextlib.contextmanager
 def again(tmp_path: Path, environ: dict[str, str]) -> Iterator[Served]:
     """A server on the same data, later."""
-    config = workspace_config(tmp_path / "later", **environ)
+    config = workspace_config(tmp_path / "later", environ=environ)
     (config.app / "devices.json").write_bytes((tmp_path / "workspace/data/app/devices.json").read_bytes())
     with serving(config, NoChat()) as served:
         yield served
@@ -280,7 +284,7 @@ def test_what_is_kept_opens_nothing(locked: Served) -> None:
 
 
 def test_a_list_of_devices_that_cannot_be_read_keeps_nobody_out(tmp_path: Path) -> None:
-    config = workspace_config(tmp_path, **with_link())
+    config = workspace_config(tmp_path, environ=with_link())
     (config.app / "devices.json").write_text('{"devices": [1, {"id": "d_1"}, {"since": "yesterday"}]}')
     with serving(config, NoChat()) as served, sign_in(served) as client:
         assert len(client.get("/api/access").json()["devices"]) == 1
@@ -438,7 +442,9 @@ def test_a_socket_at_a_foreign_host_stays_shut(start: Start) -> None:
     with start(JARVIS_LOGIN="none") as served:
         address = ("127.0.0.1", int(served.url.rpartition(":")[2]))
         origin = Origin("http://evil.example")
-        socket = connect("ws://evil.example/api/live", origin=origin, proxy=None, address=address)
-        with pytest.raises(InvalidStatus) as refused, socket:
+        with (
+            pytest.raises(InvalidStatus) as refused,
+            connect("ws://evil.example/api/live", origin=origin, proxy=None, address=address),
+        ):
             pass
     assert refused.value.response.status_code == 421
