@@ -7,6 +7,7 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 
+import fly.access.verbs
 import fly.money.verbs
 import fly.verbs
 import image.release.verbs
@@ -15,6 +16,7 @@ import tests.broken.verbs
 import tests.verbs
 from docs import written
 from fly import console
+from fly.access import keys
 from fly.console import say, step, verb
 from fly.desk import Desk, desk, image_reference
 from fly.ledger import READY, Ledger, Workspace
@@ -31,6 +33,7 @@ ROOT = Path(__file__).resolve().parent
 VERBS = (
     fly.verbs,
     fly.money.verbs,
+    fly.access.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,
@@ -61,20 +64,22 @@ def up(context: Context, like_fly: bool = False, not_like_fly: bool = False) -> 
             like_fly=wanted,
         )
     with desk("local") as here:
-        workspace = _first_user(here)
+        workspace, is_new = _first_user(here)
         with step("Her page"):
             wait_for_page(here.client, page_probe(here.platform), workspace.url, 60)
-    show(workspace)
+        welcome = keys.current(here.client, here.ledger, workspace) if is_new else None
+    show(workspace, welcome)
 
 
-def _first_user(here: Desk) -> Workspace:
-    """Whoever has a workspace already, else the one that `invoke provision` would make."""
+def _first_user(here: Desk) -> tuple[Workspace, bool]:
+    """Whoever has a workspace already, else the one that `invoke provision` would make; whether it is new."""
     ready = [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
     if ready:
-        return ready[0]
+        return ready[0], False
     person = Person(here.settings.user_name, here.settings.user_email)
     image_of_hers = image_reference(here.settings, here.platform)
-    return make(here, draft(here.platform, person, image=image_of_hers, region=here.settings.region))
+    plan = draft(here.platform, person, image=image_of_hers, region=here.settings.region)
+    return make(here, plan), True
 
 
 @verb(

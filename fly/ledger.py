@@ -19,9 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from fly.access.welcome import Welcome
 from fly.errors import AlreadyThere, LedgerError
 from fly.owner import Owner
 from fly.plan import Plan, network_of
+from fly.settings import Secret
 
 ELSEWHERE_DEAD_AFTER = timedelta(minutes=10)
 """A process that we cannot see, on another host, is believed dead when it has noted nothing for this long."""
@@ -68,6 +70,17 @@ MIGRATIONS = (
         BEGIN SELECT RAISE(ABORT, 'history is only added to'); END;
     CREATE TRIGGER history_is_not_erased BEFORE DELETE ON history
         BEGIN SELECT RAISE(ABORT, 'history is only added to'); END;
+    """,
+    """
+    CREATE TABLE keys (
+        workspace TEXT NOT NULL REFERENCES workspaces (id),
+        hash TEXT NOT NULL,
+        login TEXT NOT NULL,
+        user TEXT NOT NULL,
+        secret TEXT NOT NULL,
+        drawn_at TEXT NOT NULL,
+        PRIMARY KEY (workspace, hash)
+    ) STRICT;
     """,
 )
 """What makes each version of the schema from the one before; `user_version` counts them."""
@@ -234,6 +247,7 @@ class Ledger:
             if present and not again:
                 raise _already_there(present[0])
             self._insert(row, "begun", plan.app)
+            self._keep_key(row.id, plan.welcome)
         return row
 
     def adopt(self, found: Workspace) -> Workspace:
@@ -281,9 +295,36 @@ class Ledger:
         """Closes every row of a platform that is gone with all that was on it."""
         return [self.destroyed(row.id, why) for row in self.workspaces(platform)]
 
+    # --- keys: in a table of their own, so that no listing, record or history shows them --------------
+
+    def keys(self, id: str) -> list[Welcome]:  # noqa: A002
+        """What was drawn to let a workspace's user in and not forgotten since, newest first."""
+        with self._explained():
+            rows = self._database.execute(
+                "SELECT login, user, hash, secret FROM keys WHERE workspace = ? ORDER BY drawn_at DESC", (id,)
+            )
+            return [Welcome(login, user, hashed, Secret(secret)) for login, user, hashed, secret in rows]
+
+    def keep_key(self, id: str, welcome: Welcome) -> None:  # noqa: A002
+        with self._transaction():
+            self._keep_key(id, welcome)
+            self._remember(id, "key drawn", welcome.login)
+
+    def forget_keys(self, id: str, *, but: str) -> None:  # noqa: A002
+        """All keys of a workspace but the one with this hash."""
+        with self._transaction():
+            self._database.execute("DELETE FROM keys WHERE workspace = ? AND hash <> ?", (id, but))
+
+    def _keep_key(self, id: str, welcome: Welcome) -> None:  # noqa: A002
+        if welcome.login:
+            values = (id, welcome.hash, welcome.login, welcome.user, welcome.secret.reveal(), _now())
+            self._database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)", values)
+
     def _change(self, id: str, what: str, facts: Mapping[str, str], why: str = "") -> Workspace:  # noqa: A002
         with self._transaction():
             self._update(id, what, facts, why)
+            if facts.get("state") in (FAILED, DESTROYED):
+                self._database.execute("DELETE FROM keys WHERE workspace = ?", (id,))
         return self.get(id)
 
     # --- SQL --------------------------------------------------------------------------------------
@@ -293,6 +334,7 @@ class Ledger:
             self._use_wal()
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute("PRAGMA foreign_keys = ON")
+            self._database.execute("PRAGMA secure_delete = ON")  # a key that is forgotten is overwritten
         with self._transaction():
             version: int = self._database.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):

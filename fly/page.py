@@ -2,10 +2,13 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from fly.plan import HEALTH_PATH
+
+SHOWN = (200, 401)
 
 
 def trouble_at(
@@ -13,27 +16,32 @@ def trouble_at(
 ) -> str:
     """What is wrong with the page at `url`, in a few words; empty when it answers.
 
+    Its server must be well, and know the page by this name: then it shows itself, or asks who is there.
     With `door_url` the connection goes there, and the Host header names the page: then the embedded
     platform's names need no resolver. `certificate` is trusted besides those that everybody trusts.
     """
-    base = door_url or url
+    base = (door_url or url).rstrip("/")
     try:
-        page = httpx.URL(url)
-        host = page.netloc.decode("ascii")
+        asked = httpx.URL(url)
+        named: dict[str, Any] = {
+            "headers": {"host": asked.netloc.decode("ascii")},
+            "extensions": {"sni_hostname": asked.host},
+        }
         # A connection of its own for every probe: what is asked is what a stranger would see.
         with httpx.Client(
             verify=_trust(certificate),
             trust_env=not door_url,
             timeout=httpx.Timeout(timeout_s, connect=5),
         ) as http:
-            answer = http.get(
-                base.rstrip("/") + HEALTH_PATH, headers={"host": host}, extensions={"sni_hostname": page.host}
-            )
+            answer = http.get(base + HEALTH_PATH, **named)
+            page = http.get(f"{base}/", **named)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return str(error) or type(error).__name__
     if answer.status_code != 200:
         return f"{answer.status_code} {answer.reason_phrase}"
-    return "" if _is_healthy(answer) else "something else than the page answers there"
+    if not _is_healthy(answer):
+        return "something else than the page answers there"
+    return "" if page.status_code in SHOWN else f"the page itself: {page.status_code} {page.reason_phrase}"
 
 
 def _trust(certificate: Path | None) -> ssl.SSLContext | bool:

@@ -9,18 +9,21 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from anyascii import anyascii
 from email_validator import EmailNotValidError, validate_email
 
+from fly.access.welcome import HOSTS_VARIABLE, Welcome
 from fly.errors import PlanError
 
 PORT = 3000
 HEALTH_PATH = "/health"
 MOUNT_PATH = "/data"
 VOLUME_NAME = "data"
+URL_VARIABLE = "JARVIS_URL"
 
 WORKSPACE_MARK = "my-jarvis-workspace"
 NAME_MARK = "my-jarvis-name"
@@ -30,7 +33,7 @@ NETWORK_PREFIX = "myjarvis-"
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """32 signs without i, l, o and u, which people mistake for others: five bits each."""
 SUFFIX_LENGTH = 13
-"""65 bits: the address of a workspace works as its password."""
+"""65 bits: where a workspace asks for no key, its address works as its password."""
 APP_NAME_MAX = 62
 """Fly wants names of under 63 signs; a label of a host name may have 63."""
 
@@ -44,6 +47,8 @@ MEMORY_MAX_MB = 2048
 """What Fly can suspend; it stops a larger machine instead, and its memory is lost."""
 SIZE_MAX_GB = 500
 NAME_MAX = 80
+
+NOBODY = Welcome()
 
 ADDRESS_TYPES = ("shared_v4", "v6")
 
@@ -88,6 +93,7 @@ class Plan:
     size_gb: int
     memory_mb: int
     cpus: int
+    welcome: Welcome
 
     @property
     def network(self) -> str:
@@ -109,7 +115,7 @@ class Plan:
         """*Source*: the Machines API's `config`. Suspending refuses swap, so there is none."""
         return {
             "image": self.image,
-            "env": {"USER_NAME": self.name, "USER_EMAIL": self.email},
+            "env": self.environment,
             "guest": {"cpu_kind": "shared", "cpus": self.cpus, "memory_mb": self.memory_mb},
             "mounts": [{"volume": volume_id, "path": MOUNT_PATH}],
             "services": [_service()],
@@ -119,6 +125,18 @@ class Plan:
             "stop_config": {"signal": "SIGTERM", "timeout": "10s"},
             "metadata": self.metadata,
         }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the server is told: whose workspace it is, who may come in, which name it has."""
+        person = {"USER_NAME": self.name, "USER_EMAIL": self.email}
+        # Fly's proxy counts connections alone: while Claude works, the server holds one to itself.
+        public = {URL_VARIABLE: self.url} if self.platform.startswith("fly") else {}
+        return person | self.welcome.environment | {HOSTS_VARIABLE: self.host} | public
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -143,18 +161,22 @@ class Plan:
 
     def asks_the_same_as(self, other: "Plan") -> bool:
         """Whether a workspace made from the other one is what this one asks for."""
-        drawn = {"id", "app", "url"}
-        return all(
+        drawn = {"id", "app", "url", "welcome"}
+        return self.welcome.login == other.welcome.login and all(
             getattr(self, f.name) == getattr(other, f.name) for f in fields(self) if f.name not in drawn
         )
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without any secret."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "welcome"}
+        told = {"login": self.welcome.login, "login_user": self.welcome.user, "login_hash": self.welcome.hash}
+        return plain | told
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
         """*Errors*: KeyError where a field is missing."""
-        return cls(**{field.name: data[field.name] for field in fields(cls)})
+        plain = {field.name: data[field.name] for field in fields(cls) if field.name != "welcome"}
+        return cls(**plain, welcome=Welcome(data["login"], data["login_user"], data["login_hash"]))
 
 
 def make_plan(
@@ -170,8 +192,11 @@ def make_plan(
     size_gb: int = 10,
     memory_mb: int = 1024,
     cpus: int = 1,
+    welcome: Welcome = NOBODY,
 ) -> Plan:
     """What should exist for `person`, everything checked; `url_of(app)` is the platform's.
+
+    Without a `welcome` the workspace lets nobody in.
 
     *Errors*: PlanError, before anything is touched.
     """
@@ -189,6 +214,7 @@ def make_plan(
         size_gb=_checked_size(size_gb),
         memory_mb=_checked_memory(memory_mb, cpus),
         cpus=cpus,
+        welcome=welcome,
     )
 
 
@@ -221,7 +247,13 @@ def render_toml(plan: Plan, template: str) -> str:
     values = {
         name: json.dumps(str(value), ensure_ascii=False)[1:-1] for name, value in plan.to_json().items()
     }
-    facts = {"network": plan.network, "port": PORT, "health_path": HEALTH_PATH, "mount_path": MOUNT_PATH}
+    facts = {
+        "network": plan.network,
+        "host": plan.host,
+        "port": PORT,
+        "health_path": HEALTH_PATH,
+        "mount_path": MOUNT_PATH,
+    }
     return string.Template(template).substitute(values, **facts, volume_name=VOLUME_NAME)
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fly.access.welcome import LINK, draw
 from fly.client import Client, may_have_happened
 from fly.errors import (
     ApiError,
@@ -51,8 +52,8 @@ def _silent(_line: str) -> None:
 # --- planning -------------------------------------------------------------------------------------
 
 
-def draft(platform: Platform, person: Person, *, image: str, **wanted: Any) -> Plan:
-    """A Plan with a name that nobody can guess; `wanted`: region, size_gb, memory_mb, cpus.
+def draft(platform: Platform, person: Person, *, image: str, login: str = LINK, **wanted: Any) -> Plan:
+    """A Plan with a name and a key that nobody can guess; `wanted`: region, size_gb, memory_mb, cpus.
 
     *Errors*: PlanError.
     """
@@ -64,6 +65,7 @@ def draft(platform: Platform, person: Person, *, image: str, **wanted: Any) -> P
         org=platform.org,
         url_of=platform.url_of,
         image=image,
+        welcome=draw(login, person.email),
         **wanted,
     )
 

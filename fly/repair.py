@@ -180,4 +180,5 @@ def _adopt(client: Client, ledger: Ledger, finding: Finding, probe: Probe) -> st
         "state": READY,
         "created_at": machine.created_at,
     }
-    return f"adopted, {ledger.adopt(as_workspace(facts)).state}"
+    state = ledger.adopt(as_workspace(facts)).state
+    return f"adopted, {state}; its key is not known here: invoke rotate-key --name {finding.app}"

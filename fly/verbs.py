@@ -1,13 +1,15 @@
 """What an operator types about workspaces."""
 
 import json
-import webbrowser
 from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
+from fly.access import keys
+from fly.access.verbs import LOGIN_HELP, advice, facts
+from fly.access.welcome import LINK, Welcome
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.ledger import Workspace
@@ -32,6 +34,7 @@ from fly.status import status as status_of
         "size_gb": "the volume's size",
         "memory_mb": "the machine's memory, in steps of 256",
         "cpus": "shared CPUs",
+        "login": f"{LOGIN_HELP} (default: {LINK})",
         "again": "a second workspace for an e-mail that has one",
         "dry_run": "show what would be made, call by call; change nothing",
         "json": JSON_HELP,
@@ -46,12 +49,13 @@ def provision(
     size_gb: int = 10,
     memory_mb: int = 1024,
     cpus: int = 1,
+    login: str = LINK,
     again: bool = False,
     dry_run: bool = False,
     json: bool = False,
     platform: str = "",
 ) -> None:
-    """Makes a workspace for a person and prints its URL; undoes everything if a step fails."""
+    """Makes a workspace for a person and prints her link; undoes everything if a step fails."""
     console.require(name=name, email=email)
     person = Person(name, email)
     with desk(platform) as here:
@@ -63,12 +67,17 @@ def provision(
             size_gb=size_gb,
             memory_mb=memory_mb,
             cpus=cpus,
+            login=login,
         )
         if dry_run:
             _show_plan(plan, as_json=json)
             return
         workspace = make(here, plan, again=again)
-    console.print_json(workspace.to_json()) if json else show(workspace)
+        welcome = keys.current(here.client, here.ledger, workspace)
+    if json:
+        console.print_json(workspace.to_json() | welcome.to_json(workspace.url))
+    else:
+        show(workspace, welcome)
 
 
 def make(here: Desk, plan: Plan, *, again: bool = False) -> Workspace:
@@ -77,20 +86,22 @@ def make(here: Desk, plan: Plan, *, again: bool = False) -> Workspace:
         return provision_workspace(here.client, here.ledger, plan, again=again, report=report)
 
 
-def show(workspace: Workspace) -> None:
-    """The box that an operator copies from."""
+def show(workspace: Workspace, welcome: Welcome | None = None) -> None:
+    """The box that an operator copies from: with what lets its user in, where that was drawn just now."""
+    first = advice(welcome) if welcome else f"invoke link --name {workspace.app}    prints what lets her in"
     console.box(
         "Workspace ready",
         [
             ("User", workspace.name),
             ("E-mail", workspace.email),
             ("URL", workspace.url),
+            *(facts(workspace, welcome) if welcome else []),
             ("Machine", workspace.machine_id),
             ("Region", workspace.region),
             ("Status", workspace.state),
         ],
         [
-            "Open the URL; whoever has it is in, so send it as you would send a password.",
+            first,
             "Settings → Claude Code Authentication → Open Terminal, then: claude authenticate",
             f"invoke status --name {workspace.app}",
         ],
@@ -262,16 +273,6 @@ def logs(context: Context, name: str = "", platform: str = "") -> None:
             if not page.token or page.token == token:
                 break
             token = page.token
-
-
-@verb(name="open", help={"name": NAME_HELP, "platform": PLATFORM_HELP})
-def open_(context: Context, name: str = "", platform: str = "") -> None:
-    """Opens a workspace's page in the browser, and prints its URL."""
-    console.require(name=name)
-    with desk(platform) as here:
-        workspace = here.ledger.find(name, here.platform.key)
-    console.plain(workspace.url)
-    webbrowser.open(workspace.url)
 
 
 @verb(

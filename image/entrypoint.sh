@@ -33,8 +33,23 @@ fi
 umask 077
 for folder in home claude workspace app; do prepare_folder "/data/$folder"; done
 for file in home/.bashrc home/.profile claude/.claude.json; do prepare_file "$file"; done
+# So that her first commit works: in her name, unless she has said anything about git herself.
+if [ -n "${USER_NAME-}" ] && [ -n "${USER_EMAIL-}" ] && [ ! -e /data/home/.gitconfig ] && [ ! -L /data/home/.gitconfig ] \
+  && [ ! -e /data/home/.config/git/config ]; then
+  { git config --file /data/home/.gitconfig.new user.name "$USER_NAME" \
+    && git config --file /data/home/.gitconfig.new user.email "$USER_EMAIL" \
+    && mv /data/home/.gitconfig.new /data/home/.gitconfig; } 2>/dev/null || rm -f /data/home/.gitconfig.new
+fi
 umask 022
 
+# Who may come in is the server's business alone: it reads that from a pipe, and no process shows it in its environment.
+exec 3<<LOGIN
+${JARVIS_LOGIN-}
+${JARVIS_LOGIN_HASH-}
+${JARVIS_LOGIN_USER-}
+LOGIN
+unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER
+export JARVIS_LOGIN_FD=3
 USER=$(id -un 2>/dev/null || echo jarvis)
 export HOME=/data/home USER LOGNAME="$USER" SHELL=/bin/bash PATH="/data/home/.local/bin:$PATH"
 cd /data/workspace

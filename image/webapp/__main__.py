@@ -25,6 +25,9 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     log.setLevel(logging.INFO)
+    # uvicorn's word for a socket that was refused: anybody could fill the log with it.
+    refused = "ASGI callable returned without completing handshake."
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != refused)
     try:
         config = read_config(os.environ)
         listener = _listen(config.port)

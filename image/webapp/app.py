@@ -8,8 +8,10 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from webapp.access import Access
 from webapp.assets import Assets
 from webapp.auth import Auth, Login
 from webapp.awake import Awake
@@ -17,6 +19,7 @@ from webapp.boot import boot_of, boot_routes
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.files.routes import Files
+from webapp.gate import Gate
 from webapp.guard import Guard
 from webapp.health import health_routes
 from webapp.live import Live
@@ -36,6 +39,7 @@ class Server:
 
     def __init__(self, config: Config, environment: dict[str, str]) -> None:
         self.live = Live()
+        self.access = Access(config)
         self.settings = SettingsFile(config.app / "settings.json", self._settings_changed)
         self.login = Login(config, environment, self._auth_changed)
         self.terminals = Terminals(config.workspace, environment, self.live.publish)
@@ -45,23 +49,13 @@ class Server:
         self.files = Files(config, environment, self.live.publish)
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = Assets(config.static)
+        self._hosts = config.hosts
         self._somebody_came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def app(self) -> ASGIApp:
         inner = Starlette(
-            routes=[
-                *health_routes(self.chat.busy),
-                *boot_routes(self._boot),
-                *self.login.routes(),
-                *self.settings.routes(),
-                *self.terminals.routes(),
-                *self.chat.routes(),
-                *self.awake.routes(),
-                *self.files.routes(),
-                *self.live.routes(self._boot, self.chat, self.files.watching, self._somebody_came.set),
-                *self._assets.routes(),
-            ],
+            routes=self.routes(),
             exception_handlers={
                 Problem: answer_problem,
                 HTTPException: answer_http_exception,
@@ -70,7 +64,24 @@ class Server:
             lifespan=lambda _app: self._life(),
             max_body_size=LARGEST_BODY,
         )
-        return Guard(inner)  # the outermost, so that nothing answers without it
+        # The outermost, so that nothing answers without them.
+        return Guard(Gate(inner, self.access, self._assets.sign_in), self._hosts)
+
+    def routes(self) -> list[BaseRoute]:
+        """Everything that can be asked for."""
+        return [
+            *health_routes(self.chat.busy),
+            *self.access.routes(),
+            *boot_routes(self._boot),
+            *self.login.routes(),
+            *self.settings.routes(),
+            *self.terminals.routes(),
+            *self.chat.routes(),
+            *self.awake.routes(),
+            *self.files.routes(),
+            *self.live.routes(self._boot, self.chat, self.files.watching, self._somebody_came.set),
+            *self._assets.routes(),
+        ]
 
     @contextlib.asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
@@ -88,6 +99,7 @@ class Server:
                 ("chat", self.chat.close()),
                 ("terminals", self.terminals.close()),
                 ("files", self.files.watching.close()),
+                ("list of devices", self.access.close()),
             )
             await asyncio.gather(*(_in_time(what, work) for what, work in closing))
 

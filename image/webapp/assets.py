@@ -35,6 +35,13 @@ ENCODINGS = {"br": ".br", "gzip": ".gz"}  # best first
 STRANGE = frozenset("\\\0")
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
+HASHED = ("assets/", "sign-in/assets/")
+FILES_ALONE = (
+    "assets/",
+    "sign-in/",
+    "icon",
+    "manifest.webmanifest",
+)  # never the page in their place
 INLINE = re.compile(rb"<(script|style)\b([^>]*)>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -61,13 +68,13 @@ class Assets:
         if any(part.startswith(".") or set(part) & STRANGE for part in path.split("/")):
             raise not_found("such page")
         file = self._find(path)
-        if file is None and path.startswith("assets/"):
+        if file is None and path.startswith(FILES_ALONE):
             raise not_found("such file")
         return self._page(request) if file is None else _answer(request, file)
 
     def _find(self, path: str) -> Path | None:
         """The file of this path, if it is one of the page's and not its frame."""
-        if path == "index.html" or Path(path).suffix not in TYPES:
+        if path.endswith("index.html") or Path(path).suffix not in TYPES:
             return None
         file = self._root.joinpath(*path.split("/"))
         return file if file.is_file() else None
@@ -81,11 +88,19 @@ class Assets:
         response.headers["content-security-policy"] = _policy(_content(index))
         return response
 
+    def sign_in(self, _request: Request) -> Response:
+        """The page for who is not in, whatever page was asked for: it leads there, once she is."""
+        index = self._root / "sign-in" / "index.html"
+        if not index.is_file():
+            return PlainTextResponse(f"page not built: there is no {index}\n", 500)
+        headers = {"cache-control": "no-store", "content-security-policy": page_policy()}
+        return Response(_content(index).data, 401, headers, media_type=TYPES[".html"])
+
 
 def _answer(request: Request, file: Path) -> Response:
     encoding, content = _choose(file, request.headers)
     headers = {
-        "cache-control": FOR_EVER if request.path_params["path"].startswith("assets/") else ASK_EACH_TIME,
+        "cache-control": FOR_EVER if request.path_params["path"].startswith(HASHED) else ASK_EACH_TIME,
         "etag": content.etag,
         "vary": "accept-encoding",
     }

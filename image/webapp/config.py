@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from webapp.credential import Credential, read_credential
 
 
 class ConfigError(Exception):
@@ -22,6 +24,9 @@ class Config:
     user_email: str
     url: str = ""
     """The public address, where the machine would be put to sleep for want of connections to it."""
+    credential: Credential = field(default_factory=Credential)
+    hosts: frozenset[str] = frozenset()
+    """The names under which browsers reach this workspace."""
 
     @property
     def home(self) -> Path:
@@ -55,6 +60,8 @@ def read_config(environ: Mapping[str, str]) -> Config:
         user_name=environ.get("USER_NAME", "").strip(),
         user_email=environ.get("USER_EMAIL", "").strip(),
         url=_url(environ.get("JARVIS_URL", "").strip()),
+        credential=read_credential(environ),
+        hosts=frozenset(environ.get("JARVIS_HOSTS", "").lower().replace(",", " ").split()),
     )
 
 

@@ -1,5 +1,6 @@
 """Who may speak to the server (the page that it has served), and what a browser may do with the answers."""
 
+import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp.problem import Problem
 
+HEALTH = "/health"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 FORWARDED = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
@@ -15,6 +17,7 @@ SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -64,6 +67,24 @@ def same_origin(headers: Headers, origin_needed: bool) -> bool:
     return asked is not None and _address(origins[0], scheme) == asked
 
 
+def is_ours(headers: Headers, hosts: frozenset[str]) -> bool:
+    """Whether a request was sent to this workspace: by one of its names, or past all names.
+
+    A page elsewhere whose name was made to lead here cannot choose what the browser puts into Host.
+    """
+    found = headers.getlist("host")
+    address = _address(f"http://{found[0]}", "http") if len(found) == 1 else None
+    return address is not None and (address[0] in hosts or _is_nameless(address[0]))
+
+
+def _is_nameless(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
+
+
 def _address(url: str, scheme: str) -> tuple[str, int] | None:
     """Host and port of a URL of this scheme that has nothing else in it."""
     try:
@@ -79,8 +100,9 @@ def _address(url: str, scheme: str) -> tuple[str, int] | None:
 class Guard:
     """Refuses foreign requests before anything else sees them; gives every answer its security headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self._app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -88,17 +110,22 @@ class Guard:
             return
         headers = Headers(scope=scope)
         shielded = _with_headers(send, _answer_headers(scope, headers))
+        refusal = self._refusal(scope, headers)
+        answer: ASGIApp = refusal.response() if refusal else self._app
+        await answer(scope, receive, shielded)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
+        if scope["path"] == HEALTH and scope["type"] == "http":
+            return None  # the platform asks by whatever name it has for the machine
+        if not is_ours(headers, self._hosts):
+            return Problem(421, "foreign_host", "There is no workspace at this address.")
         if _is_open(scope) or same_origin(headers, origin_needed=scope["type"] == "websocket"):
-            await self._app(scope, receive, shielded)
-        else:
-            refusal = Problem(
-                403, "foreign_origin", "This address answers only the page that it has served itself."
-            )
-            await refusal.response()(scope, receive, shielded)
+            return None
+        return Problem(403, "foreign_origin", "This address answers only the page that it has served itself.")
 
 
 def _is_open(scope: Scope) -> bool:
-    """The page's files and the health check are the same for everybody, and change nothing."""
+    """The page's files are the same for everybody, and change nothing."""
     return scope["type"] == "http" and not _is_api(scope)
 
 

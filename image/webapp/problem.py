@@ -13,16 +13,19 @@ class Problem(Exception):  # noqa: N818 - the word of the standard for such answ
     Shape: {"error": {"code": "not_found", "message": "one plain sentence", "hint": "what to try next"}}
     """
 
-    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
+    def __init__(
+        self, status: int, code: str, message: str, hint: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.hint = hint
+        self.headers = headers
 
     def response(self, **more: object) -> Response:
         error = {"code": self.code, "message": self.message, "hint": self.hint}
-        return JSONResponse({"error": error, **more}, self.status)
+        return JSONResponse({"error": error, **more}, self.status, headers=self.headers)
 
 
 def not_found(what: str) -> Problem:

@@ -1,10 +1,6 @@
 """What the user chose: kept as one small JSON file, changed by atomic replacement."""
 
 import asyncio
-import contextlib
-import json
-import logging
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -14,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from webapp.jsonfile import read_object, save_object
 from webapp.problem import Problem, json_object
-
-log = logging.getLogger("webapp")
 
 CHOICES = {
     "theme": ("system", "light", "dark"),
@@ -73,7 +68,7 @@ class SettingsFile:
     @property
     def current(self) -> Settings:
         if self._stored is None:
-            self._stored = _read(self._path)
+            self._stored = read_object(self._path)
         return _settings(self._stored)
 
     async def change(self, patch: dict[str, Any]) -> Settings:
@@ -89,7 +84,7 @@ class SettingsFile:
             after = replace(before, **patch)
             if after != before:
                 stored = {**(self._stored or {}), **after.json()}
-                await asyncio.to_thread(_save, self._path, stored)
+                await asyncio.to_thread(save_object, self._path, stored, "The settings")
                 self._stored = stored
                 self._changed(after)
         return after
@@ -103,41 +98,3 @@ class SettingsFile:
 
 def _settings(stored: dict[str, Any]) -> Settings:
     return Settings(**{name: value for name, value in stored.items() if not fault(name, value)})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads(path.read_bytes())
-        if not isinstance(stored, dict):
-            raise ValueError("no JSON object")
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        _put_aside(path, error)
-        return {}
-    return stored
-
-
-def _put_aside(path: Path, error: Exception) -> None:
-    """A file that cannot be read is kept for whoever wants to look, and is no reason not to start."""
-    log.warning("%s cannot be read (%s): kept as %s.broken, defaults are used", path, error, path.name)
-    with contextlib.suppress(OSError):
-        path.replace(path.with_name(f"{path.name}.broken"))
-
-
-def _save(path: Path, stored: dict[str, Any]) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(stored, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        hint = "The disk may be full: remove files that are no longer needed."
-        raise Problem(
-            507, "not_saved", f"The settings could not be saved: {error.strerror}.", hint
-        ) from error

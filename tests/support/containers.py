@@ -29,6 +29,8 @@ from tests.support.wait import wait_until
 
 USER = "jarvis"
 PERSON = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
+OPEN = {"JARVIS_LOGIN": "none"}
+"""Who may come in is the question of some tests alone."""
 _NO_DNS = ["127.0.0.1"]
 """Names that no test serves fail at once instead of leaving this machine."""
 _LOOPBACK: Any = ("127.0.0.1", None)
@@ -238,7 +240,7 @@ class Workspaces:
 
         Without `internet` it has no name service; with it, Anthropic's names lead to the stand-in.
         """
-        made = DockerContainer(self._image).with_envs(**{**PERSON, **(environment or {})})
+        made = DockerContainer(self._image).with_envs(**{**PERSON, **OPEN, **(environment or {})})
         if volume is not None:
             made.with_volume_mapping(volume.name, MOUNT_PATH, "rw")
         if internet is not None:

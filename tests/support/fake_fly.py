@@ -550,9 +550,11 @@ def _handler_of(fly: FakeFly) -> type[BaseHTTPRequestHandler]:
 
         def page(self, host: str) -> httpx.Response:
             trouble = fly.page(f"http://{host}")
-            if trouble or self.path != "/health":
+            if trouble:
                 return httpx.Response(502, text=trouble)
-            return httpx.Response(200, content=fly.page_body)
+            return (
+                httpx.Response(200, content=fly.page_body) if self.path == "/health" else httpx.Response(401)
+            )
 
         do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
 

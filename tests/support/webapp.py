@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +70,13 @@ class NoChat:
         self.calls.append("close")
 
 
-def workspace_config(folder: Path, claude: Path | None = None) -> Config:
-    """A workspace as the entrypoint leaves it, with a page of two files."""
+SIGN_IN = "<!doctype html><title>Sign in</title>"
+
+
+def workspace_config(
+    folder: Path, claude: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Config:
+    """A workspace as the entrypoint leaves it, with a few files of a page; open to all, unless told."""
     config = read_config(
         {
             "JARVIS_DATA": str(folder / "data"),
@@ -80,12 +85,16 @@ def workspace_config(folder: Path, claude: Path | None = None) -> Config:
             "JARVIS_PORT": "0",
             "USER_NAME": "Lilach",
             "USER_EMAIL": "lilach@example.com",
+            "JARVIS_LOGIN": "none",
+            **(environ or {}),
         }
     )
     for part in (config.home, config.claude_config, config.workspace, config.app, config.static / "assets"):
         part.mkdir(parents=True)
     (config.static / "index.html").write_text("<!doctype html><title>my-jarvis</title>")
     (config.static / "assets" / "page-1a2b3c4d.js").write_text("export {};\n")
+    (config.static / "sign-in").mkdir()
+    (config.static / "sign-in" / "index.html").write_text(SIGN_IN)
     # A prompt that tests can wait for, and nothing of this machine's own bash.
     (config.home / ".bash_profile").write_text("PS1='ready> '; bind 'set enable-bracketed-paste off'\n")
     return config
@@ -111,12 +120,13 @@ class Served:
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, trust_env=False, timeout=20)
 
-    def connect(self, path: str, origin: str | None = "own") -> ClientConnection:
+    def connect(self, path: str, origin: str | None = "own", *, cookie: str = "") -> ClientConnection:
         """A socket as the page opens it, or from elsewhere."""
         own = Origin(self.url)
         return connect(
             self.socket_url + path,
             origin=own if origin == "own" else None if origin is None else Origin(origin),
+            additional_headers={"cookie": cookie} if cookie else None,
             compression=None,
             max_size=None,
             proxy=None,

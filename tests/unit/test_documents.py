@@ -31,7 +31,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_verb_that_a_page_names_exists(page: Path) -> None:
     code = re.findall(r"`[^`\n]*`|^    .*$|^\./bin/invoke.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    named = {verb for text in code for verb in re.findall(r"(?:^|[`/ ])invoke ([a-z]+(?:\.[a-z]+)?)", text)}
+    named = {verb for text in code for verb in re.findall(r"(?:^|[`/ ])invoke ([a-z]+(?:[.-][a-z]+)*)", text)}
     known = {name for names in ns.task_names.items() for name in (names[0], *names[1])}
     assert named - known == set()
 

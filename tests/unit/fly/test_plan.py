@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fly.access.welcome import draw
 from fly.errors import PlanError
 from fly.plan import (
     ALPHABET,
@@ -31,6 +32,7 @@ from fly.plan import (
 TEMPLATE = (Path(__file__).resolve().parents[3] / "fly" / "fly.toml").read_text(encoding="utf-8")
 DIGEST = "sha256:" + "0f" * 32
 SUFFIX = "0123456789abc"
+WELCOME = draw("link", "lilach@example.com")
 
 
 def plan_of(name: str = "Lilach", email: str = "lilach@example.com", **wanted: Any) -> Plan:
@@ -183,7 +185,15 @@ def test_the_machine_is_what_the_product_promises() -> None:
     config = plan_of().machine_config("vol_1")
     [service] = config["services"]
     assert config["mounts"] == [{"volume": "vol_1", "path": "/data"}]
-    assert config["env"] == {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
+    person = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
+    plan = plan_of(welcome=WELCOME)
+    assert plan.environment == {
+        **person,
+        "JARVIS_LOGIN": "link",
+        "JARVIS_LOGIN_HASH": WELCOME.hash,
+        "JARVIS_HOSTS": f"{plan.app}.fly.dev",
+    }
+    assert config["env"] == {**person, "JARVIS_HOSTS": f"{plan.app}.fly.dev"}, "without a key nobody comes in"
     assert config["guest"] == {"cpu_kind": "shared", "cpus": 1, "memory_mb": 1024}
     assert (service["autostop"], service["autostart"], service["min_machines_running"]) == (
         "suspend",
@@ -276,14 +286,14 @@ def test_a_field_that_fly_does_not_know_is_found_out() -> None:
 
 
 def test_the_rendered_file_says_what_the_machine_says() -> None:
-    plan = plan_of(size_gb=20, memory_mb=2048, cpus=2, region="fra")
+    plan = plan_of(size_gb=20, memory_mb=2048, cpus=2, region="fra", welcome=WELCOME)
     text = render_toml(plan, TEMPLATE)
     told = tomllib.loads(text)
     config = plan.machine_config("vol_1")
     [service] = config["services"]
     http = told["http_service"]
     assert (told["app"], told["primary_region"], told["build"]["image"]) == (plan.app, "fra", plan.image)
-    assert told["env"] == config["env"]
+    assert {name: value for name, value in told["env"].items() if value} == config["env"]
     assert told["mounts"] == [{"source": "data", "destination": "/data", "initial_size": "20gb"}]
     assert (http["internal_port"], http["force_https"]) == (service["internal_port"], True)
     assert (http["auto_stop_machines"], http["auto_start_machines"]) == (

@@ -21,7 +21,7 @@ def raw(served: Served, request: str) -> bytes:
     """An answer to a request that no decent client would send."""
     address = urlsplit(served.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        connection.sendall(f"{request}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"{request}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 

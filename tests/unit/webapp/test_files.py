@@ -171,8 +171,8 @@ def test_a_copy_is_the_same_in_content_mode_and_date(page: httpx.Client, root: P
     assert page.post("/api/files/copy", json={"path": "a", "to": "c"}).json()["path"] == "c"
     status = (root / "c/b/run.sh").stat()
     assert (status.st_mode & 0o777, status.st_mtime) == (0o755, 1_700_000_000)
-    assert os.readlink(root / "c/link") == "/etc/passwd"
-    assert sorted(os.listdir(root / "c")) == ["b", "link"]
+    assert (root / "c/link").readlink() == Path("/etc/passwd")
+    assert sorted(one.name for one in (root / "c").iterdir()) == ["b", "link"]
 
 
 @pytest.mark.parametrize(

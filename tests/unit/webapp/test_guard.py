@@ -98,7 +98,7 @@ def test_a_foreign_page_cannot_post(shared: Served) -> None:
 
 def test_a_host_that_is_not_the_origins_cannot_post(shared: Served) -> None:
     with shared.client() as client:
-        answer = client.post("/api/terminals", headers={"host": "rebound.example", "origin": shared.url})
+        answer = client.post("/api/terminals", headers={"host": "localhost", "origin": shared.url})
     assert answer.status_code == 403
 
 
