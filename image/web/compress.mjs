@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const worthIt = /\.(html|js|css|svg|json|webmanifest)$/;
+const worthIt = /\.(html|js|css|svg|txt|json|webmanifest)$/;
 for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {
   if (!entry.isFile() || !worthIt.test(entry.name)) continue;
   const path = join(entry.parentPath, entry.name);

@@ -9,7 +9,6 @@ import "./style/parts.css";
 import "./style/frame.css";
 import "./style/chat.css";
 import "./style/prose.css";
-import "./style/settings.css";
 
 const QUIET_MS = 1500;
 

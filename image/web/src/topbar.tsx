@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { currentTitle } from "./conversations";
 import { Icon } from "./parts/icon";
-import { current, drawerOpen, inSettings, toChat } from "./place";
+import { current, drawerOpen, inChat, place, toChat } from "./place";
 import { device } from "./storage";
 
 export interface SidebarState {
@@ -58,9 +58,10 @@ export function Topbar({ sidebar }: { sidebar: SidebarState }) {
   );
 }
 
-/** A new chat and the settings have their own on the page. */
+/** Where the page has no title of its own. */
 function Title() {
-  if (inSettings.value || !current.value) return <span class="grow" />;
+  if (place.value.page === "files") return <h1 class="topbar-title">Files</h1>;
+  if (!inChat.value || !current.value) return <span class="grow" />;
   const title = currentTitle.value;
   return (
     <h1 class="topbar-title" dir="auto">

@@ -2,14 +2,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { isComposing } from "../chat/keys";
 import { remove, rename, unread } from "../conversations";
 import { Menu } from "../parts/menu";
-import { current, inSettings, linkTo } from "../place";
+import { current, inChat, linkTo } from "../place";
 import type { Conversation } from "../protocol";
 
 const SAYS = { idle: "", running: "Claude is working", waiting: "Claude waits for you" } as const;
 
 export function Row({ conversation }: { conversation: Conversation }) {
   const [renaming, setRenaming] = useState(false);
-  const isHere = current.value === conversation.id && !inSettings.value;
+  const isHere = current.value === conversation.id && inChat.value;
   if (renaming) return <Renaming conversation={conversation} close={() => setRenaming(false)} />;
   return (
     <li class={isHere ? "here" : ""}>

@@ -50,7 +50,6 @@ export function General() {
       <Group>
         <Model />
       </Group>
-      <Versions />
     </>
   );
 }
@@ -103,13 +102,4 @@ function Model() {
       )}
     </>
   );
-}
-
-function Versions() {
-  const versions = boot.value?.versions;
-  return versions ? (
-    <p class="versions">
-      My Jarvis {versions.app} · Claude Code {versions.claude}
-    </p>
-  ) : null;
 }
