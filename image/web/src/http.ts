@@ -1,3 +1,4 @@
+import { leave } from "./door";
 import { toast } from "./parts/toast";
 
 /** The server said no, or could not be asked; the message is a sentence for people. */
@@ -8,8 +9,18 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
     throw new Refusal("Your workspace could not be reached. Please try again.");
   });
   const text = await response.text();
-  if (!response.ok) throw new Refusal(reason(text) ?? `The workspace answered with ${response.status}.`);
+  if (!response.ok) return refused(response.status, text);
   return (text ? JSON.parse(text) : null) as T;
+}
+
+/** Where this device is signed out nothing is said: the page is on its way to the door. */
+export function refused(status: number, text: string): Promise<never> {
+  const { code, words } = reason(text);
+  if (status === 401 && code === "signed_out") {
+    leave();
+    return new Promise(() => undefined);
+  }
+  throw new Refusal(words || `The workspace answered with ${status}.`);
 }
 
 function request(method: string, body: unknown): RequestInit {
@@ -17,12 +28,12 @@ function request(method: string, body: unknown): RequestInit {
   return { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }
 
-function reason(text: string): string | undefined {
+function reason(text: string): { code: string; words: string } {
   try {
-    const { message, hint } = (JSON.parse(text) as { error: { message: string; hint: string } }).error;
-    return hint ? `${message} ${hint}` : message;
+    const { code, message, hint } = (JSON.parse(text) as { error: Record<string, string> }).error ?? {};
+    return { code: code ?? "", words: [message, hint].filter(Boolean).join(" ") };
   } catch {
-    return undefined;
+    return { code: "", words: "" };
   }
 }
 

@@ -47,6 +47,19 @@ export interface TerminalInfo {
   running: boolean;
 }
 
+export interface Device {
+  id: string;
+  name: string;
+  since: string;
+  last_seen: string;
+  current: boolean;
+}
+
+export interface Access {
+  login: "link" | "password" | "none";
+  devices: Device[];
+}
+
 interface Base {
   id: string;
   at: string;

@@ -2,11 +2,18 @@ import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../parts/icon";
 import { current, linkTo, place, SECTIONS, type Section, toChat } from "../place";
 import { About } from "./about";
+import { Access } from "./access";
 import { Appearance } from "./appearance";
 import { Authentication } from "./authentication";
 import { General } from "./general";
 
-const VIEWS = { general: General, appearance: Appearance, authentication: Authentication, about: About } as const;
+const VIEWS = {
+  general: General,
+  appearance: Appearance,
+  authentication: Authentication,
+  access: Access,
+  about: About,
+} as const;
 
 export default function SettingsPage() {
   const section: Section = place.value.page === "settings" ? place.value.section : "general";
