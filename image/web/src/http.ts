@@ -2,10 +2,34 @@ import { leave } from "./door";
 import { toast } from "./parts/toast";
 
 /** The server said no, or could not be asked; the message is a sentence for people. */
-export class Refusal extends Error {}
+export class Refusal extends Error {
+  constructor(
+    message: string,
+    /** 0 where there was no answer at all. */
+    readonly status = 0,
+    readonly code = "",
+  ) {
+    super(message);
+  }
+}
 
-export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await fetch(path, request(method, body)).catch(() => {
+export function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  return answered(path, request(method, body));
+}
+
+/** As `ask`, with bytes as they are. */
+export function send<T>(method: string, path: string, body: Blob, signal?: AbortSignal): Promise<T> {
+  return answered(path, {
+    method,
+    body,
+    headers: { "content-type": "application/octet-stream" },
+    ...(signal ? { signal } : {}),
+  });
+}
+
+async function answered<T>(path: string, init: RequestInit): Promise<T> {
+  const response = await fetch(path, init).catch((error: unknown) => {
+    if (init.signal?.aborted) throw error;
     throw new Refusal("Your workspace could not be reached. Please try again.");
   });
   const text = await response.text();
@@ -14,13 +38,13 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
 }
 
 /** Where this device is signed out nothing is said: the page is on its way to the door. */
-export function refused(status: number, text: string): Promise<never> {
+function refused(status: number, text: string): Promise<never> {
   const { code, words } = reason(text);
   if (status === 401 && code === "signed_out") {
     leave();
     return new Promise(() => undefined);
   }
-  throw new Refusal(words || `The workspace answered with ${status}.`);
+  throw new Refusal(words || `The workspace answered with ${status}.`, status, code);
 }
 
 function request(method: string, body: unknown): RequestInit {

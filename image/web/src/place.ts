@@ -6,6 +6,7 @@ export const SECTIONS = {
   general: "General",
   appearance: "Appearance",
   authentication: "Claude Code Authentication",
+  data: "Data",
   access: "Access",
   about: "About",
 } as const;

@@ -60,6 +60,27 @@ export interface Access {
   devices: Device[];
 }
 
+export interface Upload {
+  id: string;
+  path: string | null;
+  size: number;
+  offset: number;
+  entry: { path: string; name: string } | null;
+}
+
+export interface Usage {
+  parts: Record<"workspace" | "conversations" | "claude" | "home" | "trash" | "other", number>;
+  disk: { total: number; free: number };
+}
+
+export interface Import {
+  state: "none" | "checking" | "ready" | "applying" | "done";
+  from?: { name: string; email: string; made_at: string; secrets: boolean };
+  files?: number;
+  size?: number;
+  differ?: { count: number; paths: string[] };
+}
+
 interface Base {
   id: string;
   at: string;
@@ -136,6 +157,7 @@ export type FromServer =
   | Snapshot
   | Numbered
   | { type: "refused"; of: string; conversation: string; code: string; message: string }
+  | { type: "import"; import: Import }
   | { type: "pong" };
 
 export type Answer = { decision: "allow" | "always" | "deny"; message?: string; answers?: Record<string, string> };

@@ -7,6 +7,7 @@ const PATHS = {
   close: "M6.5 6.5l11 11M17.5 6.5l-11 11",
   copy: "M8.5 8.5h11v11h-11zM15.5 8.5v-4h-11v11h4",
   down: "M12 5v13.5M6 12.8l6 6 6-6",
+  download: "M12 4v11M7 10.5l5 5 5-5M5 19.5h14",
   external: "M13.5 4.5h6v6M19.5 4.5l-9 9M10 5.5H4.5v14h14V14",
   file: "M6 3.5h8l4.5 4.5v12.5H6zM13.5 3.5v5h5",
   folder: "M3.5 6.5h6l2 2.5h9v10h-17z",
@@ -35,6 +36,7 @@ const PATHS = {
   stop: "M7.5 7.5h9v9h-9z",
   terminal: "M4 5h16v14H4zM7.5 9.5l2.7 2.5-2.7 2.5M12.5 14.8h4",
   thought: "M12 4a6.3 6.3 0 0 0-3.6 11.5V18h7.2v-2.5A6.3 6.3 0 0 0 12 4ZM9.8 20.5h4.4",
+  upload: "M12 15.5v-11M7 9l5-5 5 5M5 19.5h14",
   warning: "M12 4.5l8.3 14.7H3.7zM12 10v4.2M12 16.7h.01",
 } as const;
 

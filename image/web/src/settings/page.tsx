@@ -5,12 +5,14 @@ import { About } from "./about";
 import { Access } from "./access";
 import { Appearance } from "./appearance";
 import { Authentication } from "./authentication";
+import { Data } from "./data";
 import { General } from "./general";
 
 const VIEWS = {
   general: General,
   appearance: Appearance,
   authentication: Authentication,
+  data: Data,
   access: Access,
   about: About,
 } as const;
