@@ -2,6 +2,7 @@ import { render } from "preact";
 import { App } from "./app";
 import { live } from "./live";
 import { watchLook } from "./look";
+import { watchNotifications } from "./notify";
 import { watchPresence } from "./presence";
 import { loadTerminal } from "./terminal/open";
 import "./style/tokens.css";
@@ -20,5 +21,10 @@ if (root) {
   root.textContent = "";
   render(<App />, root);
 }
-// The terminal's code comes when nothing else is under way, so that it opens at once later.
-addEventListener("load", () => setTimeout(() => void loadTerminal().catch(() => undefined), QUIET_MS));
+// The worker and the terminal's code come when nothing else is under way, so that it opens at once later.
+addEventListener("load", () =>
+  setTimeout(() => {
+    watchNotifications();
+    void loadTerminal().catch(() => undefined);
+  }, QUIET_MS),
+);

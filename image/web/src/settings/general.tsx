@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { chooseMode, MODES } from "../chat/mode";
+import { choose, permission, wanted } from "../notify";
 import { boot, change, settings } from "../workspace";
 import { Choice, Field, Group } from "./controls";
 
@@ -36,6 +37,7 @@ export function General() {
           options={{ clean: { label: "In short" }, detailed: { label: "In full" } }}
           pick={(value) => void change({ detail: value })}
         />
+        <Notifications />
       </Group>
       <Group>
         <Choice
@@ -51,6 +53,31 @@ export function General() {
         <Model />
       </Group>
     </>
+  );
+}
+
+const WORDS = {
+  default: "While this page is in the background. Your browser asks you once.",
+  granted: "While this page is in the background.",
+  denied: "Your browser does not allow it for this page: its settings can change that.",
+  missing: "This browser cannot do that here. On an iPhone or iPad, add this page to the home screen first.",
+} as const;
+
+function Notifications() {
+  const isPossible = permission.value === "default" || permission.value === "granted";
+  return (
+    <Field label="Tell me when Claude is done or waits for me" note={`On this device. ${WORDS[permission.value]}`}>
+      {(ids) => (
+        <input
+          {...ids}
+          type="checkbox"
+          role="switch"
+          checked={wanted.value && permission.value === "granted"}
+          disabled={!isPossible}
+          onChange={(event) => void choose(event.currentTarget.checked)}
+        />
+      )}
+    </Field>
   );
 }
 
