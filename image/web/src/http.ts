@@ -38,7 +38,7 @@ async function answered<T>(path: string, init: RequestInit): Promise<T> {
 }
 
 /** Where this device is signed out nothing is said: the page is on its way to the door. */
-function refused(status: number, text: string): Promise<never> {
+export function refused(status: number, text: string): Promise<never> {
   const { code, words } = reason(text);
   if (status === 401 && code === "signed_out") {
     leave();

@@ -2,14 +2,9 @@
 
 import { signal } from "@preact/signals";
 import { ask } from "../http";
+import type { Command } from "../protocol";
 
-export interface Command {
-  name: string;
-  about: string;
-  /** What it is given, as Claude writes it: "[instructions]". */
-  takes: string;
-}
-
+/** Their names stand here without the slash. */
 export const commands = signal<readonly Command[]>([]);
 
 let asked: Promise<void> | undefined;
@@ -17,7 +12,7 @@ let asked: Promise<void> | undefined;
 export function loadCommands(): Promise<void> {
   asked ??= ask<{ commands: Command[] }>("GET", "/api/commands").then(
     (answer) => {
-      commands.value = answer.commands;
+      commands.value = answer.commands.map((one) => ({ ...one, name: one.name.replace(/^\//, "") }));
     },
     () => {
       asked = undefined;

@@ -49,8 +49,8 @@ test("a command is followed by a space for what it is given", () => {
 });
 
 test("what begins with the words comes first, then parts, then what is said about it", () => {
-  const all = ["recompact", "compact", "my:compact", "other"].map((name) => ({ name, about: "" }));
+  const all = ["recompact", "compact", "my:compact", "other"].map((name) => ({ name, description: "" }));
   expect(fitting(all, "COMP").map((one) => one.name)).toEqual(["compact", "my:compact", "recompact"]);
-  expect(fitting([{ name: "cost", about: "Shows what it cost" }], "shows")).toHaveLength(1);
+  expect(fitting([{ name: "cost", description: "Shows what it cost" }], "shows")).toHaveLength(1);
   expect(fitting(all, "nothing")).toEqual([]);
 });

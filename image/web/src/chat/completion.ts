@@ -37,13 +37,13 @@ export function completed(
 }
 
 /** Those of these names that fit what was typed: best those that begin with it. */
-export function fitting<T extends { name: string; about: string }>(all: readonly T[], query: string): T[] {
+export function fitting<T extends { name: string; description: string }>(all: readonly T[], query: string): T[] {
   const wanted = query.toLowerCase();
-  const rank = ({ name, about }: T) => {
+  const rank = ({ name, description }: T) => {
     const at = name.toLowerCase().indexOf(wanted);
     if (at === 0) return 0;
     if (at > 0) return /[:_.-]/.test(name[at - 1] ?? "") ? 1 : 2;
-    return wanted.length > 2 && about.toLowerCase().includes(wanted) ? 3 : -1;
+    return wanted.length > 2 && description.toLowerCase().includes(wanted) ? 3 : -1;
   };
   const ranked = all.map((one) => ({ one, at: rank(one) })).filter(({ at }) => at >= 0);
   return ranked.sort((a, b) => a.at - b.at).map(({ one }) => one);

@@ -28,7 +28,7 @@ const MOST = 50;
 const optionId = (index: number) => `${LIST}-${index}`;
 
 export function useSuggestions(
-  area: RefObject<HTMLTextAreaElement>,
+  area: RefObject<HTMLTextAreaElement | null>,
   text: string,
   change: (text: string, caret: number) => void,
 ) {
@@ -98,9 +98,9 @@ function useList(mention: Mention | null): readonly Suggestion[] {
   if (!mention) return [];
   return fitting(commands.value, mention.query)
     .slice(0, MOST)
-    .map(({ name, about, takes }) => ({
+    .map(({ name, description, hint }) => ({
       value: name,
-      note: [takes, about].filter(Boolean).join(" · "),
+      note: [hint, description].filter(Boolean).join(" · "),
       isFolder: false,
       at: [],
     }));

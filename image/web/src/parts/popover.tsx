@@ -1,0 +1,55 @@
+import type { ComponentChildren, RefObject } from "preact";
+import { useId, useRef, useState } from "preact/hooks";
+
+const GAP_PX = 4;
+const EDGE_PX = 8;
+
+/** What a button and the panel that it opens need to find each other; the browser closes the panel by itself. */
+export function usePopover(opened?: () => void) {
+  const id = useId();
+  const button = useRef<HTMLButtonElement>(null);
+  const panel = useRef<HTMLDivElement>(null);
+  const [isOpen, setOpen] = useState(false);
+  const onToggle = (event: Pick<ToggleEvent, "newState">) => {
+    setOpen(event.newState === "open");
+    if (event.newState !== "open" || !button.current || !panel.current) return;
+    opened?.();
+    placeBeside(button.current, panel.current);
+  };
+  return {
+    isOpen,
+    button,
+    panel,
+    close: () => panel.current?.hidePopover(),
+    ofButton: { ref: button, popovertarget: id, "aria-expanded": isOpen },
+    ofPanel: { id, ref: panel, popover: "auto" as const, onToggle },
+  };
+}
+
+interface PanelProps {
+  popover: ReturnType<typeof usePopover>;
+  class: string;
+  label: string;
+  children: ComponentChildren;
+}
+
+/** A panel beside its button, made when it is open. */
+export function Panel({ popover, class: name, label, children }: PanelProps) {
+  const { ref, ...rest } = popover.ofPanel;
+  return (
+    <div {...rest} ref={ref as RefObject<HTMLDivElement>} class={`panel ${name}`} role="dialog" aria-label={label}>
+      {popover.isOpen && children}
+    </div>
+  );
+}
+
+export function placeBeside(button: HTMLElement, panel: HTMLElement): void {
+  const near = button.getBoundingClientRect();
+  const { width, height } = panel.getBoundingClientRect();
+  const fitsBelow = near.bottom + GAP_PX + height < innerHeight - EDGE_PX;
+  const isRight = near.left + near.width / 2 > innerWidth / 2;
+  const left = Math.min(Math.max(EDGE_PX, isRight ? near.right - width : near.left), innerWidth - width - EDGE_PX);
+  const top = fitsBelow ? near.bottom + GAP_PX : Math.max(EDGE_PX, near.top - GAP_PX - height);
+  panel.style.setProperty("left", `${left}px`);
+  panel.style.setProperty("top", `${top}px`);
+}
