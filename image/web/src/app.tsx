@@ -9,6 +9,7 @@ import { lazy } from "./parts/lazy";
 import { Toasts, toast } from "./parts/toast";
 import { drawerOpen, place } from "./place";
 import { online } from "./presence";
+import { ShortcutSheet } from "./shortcuts";
 import { closeTerminal, loadTerminal, terminalOpen } from "./terminal/open";
 import { Topbar, useSidebar } from "./topbar";
 
@@ -39,6 +40,7 @@ export function App() {
       </div>
       {terminalOpen.value && <LazyTerminal />}
       <Dialogs />
+      <ShortcutSheet />
       <Toasts />
       <Announcer />
     </>

@@ -38,11 +38,11 @@ async function answered<T>(path: string, init: RequestInit): Promise<T> {
 }
 
 /** Where this device is signed out nothing is said: the page is on its way to the door. */
-export function refused(status: number, text: string): Promise<never> {
+export async function refused(status: number, text: string): Promise<never> {
   const { code, words } = reason(text);
   if (status === 401 && code === "signed_out") {
     leave();
-    return new Promise(() => undefined);
+    return new Promise<never>(() => undefined);
   }
   throw new Refusal(words || `The workspace answered with ${status}.`, status, code);
 }

@@ -4,6 +4,7 @@ import { live } from "./live";
 import { watchLook } from "./look";
 import { watchNotifications } from "./notify";
 import { watchPresence } from "./presence";
+import { watchShortcuts } from "./shortcuts";
 import { loadTerminal } from "./terminal/open";
 import "./style/tokens.css";
 import "./style/parts.css";
@@ -16,6 +17,7 @@ const QUIET_MS = 1500;
 live.wake();
 watchLook();
 watchPresence();
+watchShortcuts();
 const root = document.getElementById("app");
 if (root) {
   root.textContent = "";

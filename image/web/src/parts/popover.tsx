@@ -47,8 +47,8 @@ export function placeBeside(button: HTMLElement, panel: HTMLElement): void {
   const near = button.getBoundingClientRect();
   const { width, height } = panel.getBoundingClientRect();
   const fitsBelow = near.bottom + GAP_PX + height < innerHeight - EDGE_PX;
-  const isRight = near.left + near.width / 2 > innerWidth / 2;
-  const left = Math.min(Math.max(EDGE_PX, isRight ? near.right - width : near.left), innerWidth - width - EDGE_PX);
+  const fitsAfter = near.left + width < innerWidth - EDGE_PX;
+  const left = fitsAfter ? near.left : Math.max(EDGE_PX, near.right - width);
   const top = fitsBelow ? near.bottom + GAP_PX : Math.max(EDGE_PX, near.top - GAP_PX - height);
   panel.style.setProperty("left", `${left}px`);
   panel.style.setProperty("top", `${top}px`);

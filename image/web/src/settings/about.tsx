@@ -1,3 +1,4 @@
+import { showShortcuts } from "../shortcuts";
 import { boot } from "../workspace";
 import { Group } from "./controls";
 
@@ -13,6 +14,11 @@ export function About() {
           <Fact name="Your files are in" value={workspace} />
         </dl>
       </Group>
+      <div class="actions">
+        <button type="button" onClick={showShortcuts}>
+          Keyboard shortcuts
+        </button>
+      </div>
       <p class="settings-text">
         My Jarvis is free software under the MIT licence. Claude and Claude Code belong to Anthropic and have terms of
         their own. <a href="/licences.txt">Licences of everything in this page</a>
