@@ -1,4 +1,5 @@
-// Puts a .br and a .gz beside every file worth it, so that the server never compresses.
+// The last step of a build. Puts a .br and a .gz beside every file worth it, so that the server never compresses.
+import "./licences.mjs";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
