@@ -20,7 +20,9 @@ PICTURES = Path(__file__).resolve().parents[2] / "test-output" / "pictures"
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-expect.set_options(timeout=20_000)
+PATIENCE_MS = 60_000
+"""A machine that does much else at once lets Claude start in ten seconds instead of one."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +94,7 @@ def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callab
             **options,
         )
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
         if calm:

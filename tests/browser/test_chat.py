@@ -15,7 +15,6 @@ from tests.support.wire import Wire
 MANY = 120
 """Words that take a few seconds to come."""
 SLOWLY = f"[tokens {MANY} at 40 ms]"
-RECONNECTED_MS = 40_000
 
 
 def last_answer(page: Page) -> str:
@@ -28,7 +27,7 @@ def words_of(text: str) -> list[str]:
 
 def assert_whole(page: Page) -> None:
     """Each word once, in order."""
-    expect(page.get_by_role("button", name="Stop")).to_be_hidden(timeout=RECONNECTED_MS)
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     assert words_of(last_answer(page)) == [f"word{number}" for number in range(1, MANY + 1)]
 
 
@@ -129,10 +128,11 @@ def test_an_answer_survives_a_network_that_is_cut(home: Workspace, page_of: Call
         expect(page.get_by_text("Will be sent once you are connected again")).to_be_visible()
         picture(page, "chat-cut-off")
         wire.mend()
-        expect(page.get_by_text("You said: Written while away")).to_be_visible(timeout=RECONNECTED_MS)
+        answer = page.locator("[data-role=assistant]").last
+        expect(answer).to_contain_text("You said: Written while away")
         first = page.locator("[data-role=assistant] .prose").first.inner_text()
         assert words_of(first) == [f"word{number}" for number in range(1, MANY + 1)]
-        expect(page.get_by_text("Written while away", exact=True)).to_have_count(1)
+        expect(page.locator("[data-role=user]")).to_have_count(2)
 
 
 def test_an_answer_survives_a_sleep_in_the_middle(home: Workspace, page_of: Callable[..., Page]) -> None:
@@ -163,7 +163,7 @@ def test_two_devices_see_the_same_and_one_answer_counts(
 def test_each_trouble_has_its_sentence_and_its_cure(home: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(home)
     say(page, "[limit five_hour in 3600 s]")
-    expect(page.get_by_role("heading", name="Your plan’s limit is reached")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Your plan’s limit is reached")).to_be_visible()
     expect(page.locator(".notice .until")).to_contain_text("renewed")
     picture(page, "chat-limit")
 
@@ -171,7 +171,7 @@ def test_each_trouble_has_its_sentence_and_its_cure(home: Workspace, page_of: Ca
 def test_a_draft_waits_in_its_conversation(home: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(home)
     say(page, "A first one")
-    expect(page.get_by_text("You said: A first one")).to_be_visible()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("You said: A first one")
     page.get_by_label("Message Claude").fill("half a thought")
     page.get_by_role("button", name="New chat").first.click()
     expect(page.get_by_label("Message Claude")).to_have_value("")

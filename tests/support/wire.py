@@ -42,9 +42,9 @@ class Wire:
         """Every connection ends, and no new one gets through."""
         with self._guard:
             self._is_whole = False
-            for end in self._ends:
-                _close(end)
-            self._ends.clear()
+            ends, self._ends = self._ends, set()
+        for end in ends:
+            _close(end)
 
     def mend(self) -> None:
         self._is_whole = True
@@ -78,7 +78,8 @@ class Wire:
             while piece := source.recv(_PIECE):
                 sink.sendall(piece)
         for end in (source, sink):
-            self._ends.discard(end)
+            with self._guard:
+                self._ends.discard(end)
             _close(end)
 
 
