@@ -22,6 +22,7 @@ const root = document.getElementById("app");
 if (root) {
   root.textContent = "";
   render(<App />, root);
+  performance.mark("usable");
 }
 // The worker and the terminal's code come when nothing else is under way, so that it opens at once later.
 addEventListener("load", () =>

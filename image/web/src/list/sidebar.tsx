@@ -130,12 +130,27 @@ function Conversations() {
           </ul>
         </section>
       ))}
-      {hasMore && (
-        <button type="button" class="plain" onClick={() => void loadMore()}>
-          Show more
-        </button>
-      )}
+      {hasMore && <More key={shown.length} />}
     </>
+  );
+}
+
+/** More come by themselves when she has scrolled down to here. */
+function More() {
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const seen = new IntersectionObserver(([entry]) => {
+      if (!entry?.isIntersecting) return;
+      seen.disconnect();
+      void loadMore();
+    });
+    if (button.current) seen.observe(button.current);
+    return () => seen.disconnect();
+  }, []);
+  return (
+    <button type="button" class="plain" ref={button} onClick={() => void loadMore()}>
+      Show more
+    </button>
   );
 }
 
