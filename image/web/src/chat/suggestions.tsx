@@ -40,6 +40,7 @@ export function useSuggestions(
   const mention = key && key !== dismissed ? found : null;
   const list = useList(mention);
   const isOpen = mention !== null && list.length > 0;
+  const isWaiting = mention?.kind === "command" && commands.value.length === 0;
 
   useEffect(() => setIndex(0), [mention?.query, mention?.kind]);
   useEffect(() => {
@@ -72,7 +73,13 @@ export function useSuggestions(
   return {
     pressed,
     moved: () => setCaret(area.current?.selectionStart ?? 0),
-    view: isOpen ? <List list={list} index={index} isCommand={mention.kind === "command"} take={take} /> : null,
+    view: isOpen ? (
+      <List list={list} index={index} isCommand={mention.kind === "command"} take={take} />
+    ) : isWaiting ? (
+      <p class="suggestions" role="status">
+        Asking Claude which commands there are …
+      </p>
+    ) : null,
     aria: {
       "aria-autocomplete": "list",
       "aria-controls": isOpen ? LIST : undefined,

@@ -1,5 +1,5 @@
 import type { ComponentChildren, RefObject } from "preact";
-import { useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 
 const GAP_PX = 4;
 const EDGE_PX = 8;
@@ -12,10 +12,15 @@ export function usePopover(opened?: () => void) {
   const [isOpen, setOpen] = useState(false);
   const onToggle = (event: Pick<ToggleEvent, "newState">) => {
     setOpen(event.newState === "open");
-    if (event.newState !== "open" || !button.current || !panel.current) return;
-    opened?.();
-    placeBeside(button.current, panel.current);
+    if (event.newState === "open") opened?.();
   };
+  useEffect(() => {
+    if (!isOpen || !button.current || !panel.current) return;
+    const [near, grows] = [button.current, panel.current];
+    const grown = new ResizeObserver(() => placeBeside(near, grows));
+    grown.observe(grows);
+    return () => grown.disconnect();
+  }, [isOpen]);
   return {
     isOpen,
     button,
