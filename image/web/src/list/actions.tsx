@@ -26,7 +26,7 @@ export function spent({ turns, input_tokens, output_tokens, cost_usd }: Spent): 
   return [
     turns === 1 ? "1 question" : `${turns} questions`,
     tokens ? `${tokens.toLocaleString("en")} tokens` : "",
-    cost_usd ? `$${cost_usd.toFixed(cost_usd < 0.1 ? 3 : 2)}` : "",
+    cost_usd ? (cost_usd < 0.01 ? "under $0.01" : `$${cost_usd.toFixed(2)}`) : "",
   ]
     .filter(Boolean)
     .join(" · ");

@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 
 const GAP_PX = 4;
 const EDGE_PX = 8;
+const BORDERS_PX = 2;
 
 /** What a button and the panel that it opens need to find each other; the browser closes the panel by itself. */
 export function usePopover(opened?: () => void) {
@@ -50,11 +51,15 @@ export function Panel({ popover, class: name, label, children }: PanelProps) {
 
 export function placeBeside(button: HTMLElement, panel: HTMLElement): void {
   const near = button.getBoundingClientRect();
-  const { width, height } = panel.getBoundingClientRect();
-  const fitsBelow = near.bottom + GAP_PX + height < innerHeight - EDGE_PX;
+  const [above, below] = [near.top - GAP_PX - EDGE_PX, innerHeight - near.bottom - GAP_PX - EDGE_PX];
+  const width = panel.offsetWidth;
+  const whole = panel.scrollHeight + BORDERS_PX;
+  const fitsBelow = whole <= below || below >= above;
+  const height = Math.min(whole, fitsBelow ? below : above);
   const fitsAfter = near.left + width < innerWidth - EDGE_PX;
   const left = fitsAfter ? near.left : Math.max(EDGE_PX, near.right - width);
-  const top = fitsBelow ? near.bottom + GAP_PX : Math.max(EDGE_PX, near.top - GAP_PX - height);
+  const top = fitsBelow ? near.bottom + GAP_PX : near.top - GAP_PX - height;
+  panel.style.setProperty("max-height", `${height}px`);
   panel.style.setProperty("left", `${left}px`);
   panel.style.setProperty("top", `${top}px`);
 }
