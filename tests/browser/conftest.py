@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -15,13 +15,16 @@ from tests.support.evidence import output
 if TYPE_CHECKING:
     from tests.support.containers import Workspace, Workspaces
     from tests.support.internet import Internet
+    from tests.support.run import Run
     from tests.support.volumes import Volume
 
 PICTURES = output() / "pictures"
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-expect.set_options(timeout=20_000)
+PATIENCE_MS = 60_000
+"""A machine that does much else at once lets Claude start in ten seconds instead of one."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,21 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def home(run: Run, image: str, internet: Internet) -> Iterator[Workspace]:
+    """One workspace for all stories that need nothing of their own; its Claude is logged in."""
+    from tests.support.containers import Workspaces
+    from tests.support.login import log_in
+
+    made = Workspaces(run, image)
+    try:
+        workspace = made.start(internet=internet)
+        log_in(workspace.shell().settle(), internet.anthropic)
+        yield workspace
+    finally:
+        made.close()
 
 
 @pytest.fixture
@@ -54,24 +72,36 @@ class Lilach:
 
 
 @pytest.fixture
-def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[Workspace], Page]]:
+def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """Opens a workspace's page; a test also fails for what the browser's console complained of."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(workspace: Workspace, viewport: dict[str, int] = DESKTOP, *, touch: bool = False) -> Page:
+    def open_page(
+        workspace: Workspace,
+        viewport: dict[str, int] = DESKTOP,
+        *,
+        touch: bool = False,
+        path: str = "/",
+        url: str = "",
+        calm: bool = True,
+        **options: Any,
+    ) -> Page:
+        """`calm` is false where the network is cut: a browser complains of that in its console."""
         context = browser.new_context(
             viewport={"width": viewport["width"], "height": viewport["height"]},
             has_touch=touch,
             is_mobile=touch,
             reduced_motion="reduce",
+            **options,
         )
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.goto(workspace.url)
+        if calm:
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.goto((url or workspace.url) + path)
         return page
 
     yield open_page
@@ -80,6 +110,12 @@ def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callab
             picture(page, f"{request.node.name}-end-{number}")
         context.close()
     assert complaints == []
+
+
+def say(page: Page, words: str) -> None:
+    """Writes a message and sends it."""
+    page.get_by_label("Message Claude").fill(words)
+    page.get_by_role("button", name="Send", exact=True).click()
 
 
 def picture(page: Page, name: str) -> Path:

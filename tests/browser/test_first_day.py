@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, Lilach, picture
+from tests.browser.conftest import PHONE, Lilach, picture, say
 from tests.support.anthropic.standin import printed_url
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
@@ -39,11 +39,6 @@ def log_in(lilach: Lilach) -> None:
     page.keyboard.type("claude authenticate\n")
     wait_until(lambda: "Paste code" in terminal_text(page), "Claude asks for the code", timeout_s=20)
     page.keyboard.type(lilach.internet.anthropic.authorise(login_url(page)) + "\n")
-
-
-def say(page: Page, words: str) -> None:
-    page.get_by_label("Message Claude").fill(words)
-    page.get_by_role("button", name="Send", exact=True).click()
 
 
 def test_she_logs_in_by_typing_and_claude_answers_her(lilach: Lilach) -> None:

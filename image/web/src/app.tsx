@@ -5,33 +5,42 @@ import { Sidebar } from "./list/sidebar";
 import { live } from "./live";
 import { Announcer } from "./parts/announcer";
 import { Dialogs } from "./parts/dialog";
+import { lazy } from "./parts/lazy";
 import { Toasts, toast } from "./parts/toast";
-import { drawerOpen, inSettings } from "./place";
+import { drawerOpen, place } from "./place";
 import { online } from "./presence";
-import { SettingsPage } from "./settings/page";
+import { ShortcutSheet } from "./shortcuts";
 import { closeTerminal, loadTerminal, terminalOpen } from "./terminal/open";
 import { Topbar, useSidebar } from "./topbar";
 
 const WAKING_AFTER_MS = 1500;
 const LONG_MS = 30_000;
 
+const PAGES = {
+  chat: ChatPage,
+  files: lazy(() => import("./files/view")),
+  settings: lazy(() => import("./settings/page")),
+} as const;
+
 export function App() {
   const sidebar = useSidebar();
+  const Page = PAGES[place.value.page];
   return (
     <>
       <a class="skip" href="#main">
-        Skip to the conversation
+        Skip to the content
       </a>
       <div class={`frame ${sidebar.isHidden ? "wide" : ""}`} inert={terminalOpen.value}>
         <Sidebar hide={sidebar.toggle} />
         <div class="stage" inert={drawerOpen.value}>
           <Topbar sidebar={sidebar} />
           <Connection />
-          {inSettings.value ? <SettingsPage /> : <ChatPage />}
+          <Page key={place.value.page} />
         </div>
       </div>
       {terminalOpen.value && <LazyTerminal />}
       <Dialogs />
+      <ShortcutSheet />
       <Toasts />
       <Announcer />
     </>

@@ -6,7 +6,12 @@ import type { Conversation } from "./protocol";
 
 const one = (id: string, updated_at: string): Conversation => ({
   ...{ id, updated_at, title: id },
-  ...{ turn: "idle", archived: false },
+  ...{
+    turn: "idle",
+    archived: false,
+    ...{ model: null, effort: null, permission_mode: null, forked_from: null },
+    usage: { cost_usd: null, input_tokens: 0, output_tokens: 0, turns: 0 },
+  },
 });
 const older = one("older", "2026-11-20T10:00:00Z");
 const newer = one("newer", "2026-11-21T10:00:00Z");

@@ -5,7 +5,7 @@ import { ask, attempt } from "./http";
 import { live } from "./live";
 import { toast } from "./parts/toast";
 import { current, place, toChat } from "./place";
-import type { Conversation } from "./protocol";
+import type { Conversation, Options } from "./protocol";
 
 interface Found {
   conversations: Conversation[];
@@ -24,7 +24,8 @@ export const unread = signal<ReadonlySet<string>>(new Set());
 
 export const isBusy = computed(() => conversations.value.some((one) => one.turn === "running"));
 export const isWaiting = computed(() => conversations.value.some((one) => one.turn === "waiting"));
-export const currentTitle = computed(() => conversations.value.find((one) => one.id === current.value)?.title ?? "");
+export const shownConversation = computed(() => conversations.value.find((one) => one.id === current.value));
+export const currentTitle = computed(() => shownConversation.value?.title ?? "");
 
 function get(offset: number, limit: number, words = ""): Promise<Found> {
   return ask("GET", `/api/conversations?limit=${limit}&offset=${offset}&q=${encodeURIComponent(words)}`);
@@ -81,9 +82,30 @@ function forget(id: string): void {
   else current.value = null;
 }
 
-export async function rename(id: string, title: string): Promise<void> {
-  const renamed = await attempt(ask<Conversation>("PATCH", `/api/conversations/${id}`, { title }));
-  if (renamed) note(renamed);
+type Part = Partial<Options & { title: string }>;
+
+/** Shown at once; taken back where the server refuses. */
+export async function revise(id: string, part: Part): Promise<void> {
+  const before = conversations.value.find((one) => one.id === id);
+  if (before) note({ ...before, ...part });
+  const revised = await attempt(ask<Conversation>("PATCH", `/api/conversations/${id}`, part));
+  if (revised ?? before) note((revised ?? before) as Conversation);
+}
+
+/** A conversation that goes on from here by itself: after the turn of this item, or after all of it. */
+export async function fork(id: string, at: string | null = null): Promise<void> {
+  const forked = await attempt(ask<Conversation>("POST", `/api/conversations/${id}/fork`, { at }));
+  if (!forked) return;
+  note(forked);
+  toChat(forked.id);
+  toast.value = { text: "This is a copy to go on from. The other one stays as it was." };
+}
+
+export function exportMarkdown(id: string): void {
+  const link = document.createElement("a");
+  link.href = `/api/conversations/${id}/export.md`;
+  link.download = "";
+  link.click();
 }
 
 export async function remove({ id, title }: Conversation): Promise<void> {

@@ -1,15 +1,50 @@
+import { leave } from "./door";
 import { toast } from "./parts/toast";
 
 /** The server said no, or could not be asked; the message is a sentence for people. */
-export class Refusal extends Error {}
+export class Refusal extends Error {
+  constructor(
+    message: string,
+    /** 0 where there was no answer at all. */
+    readonly status = 0,
+    readonly code = "",
+  ) {
+    super(message);
+  }
+}
 
-export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await fetch(path, request(method, body)).catch(() => {
+export function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  return answered(path, request(method, body));
+}
+
+/** As `ask`, with bytes as they are. */
+export function send<T>(method: string, path: string, body: Blob, signal?: AbortSignal): Promise<T> {
+  return answered(path, {
+    method,
+    body,
+    headers: { "content-type": "application/octet-stream" },
+    ...(signal ? { signal } : {}),
+  });
+}
+
+async function answered<T>(path: string, init: RequestInit): Promise<T> {
+  const response = await fetch(path, init).catch((error: unknown) => {
+    if (init.signal?.aborted) throw error;
     throw new Refusal("Your workspace could not be reached. Please try again.");
   });
   const text = await response.text();
-  if (!response.ok) throw new Refusal(reason(text) ?? `The workspace answered with ${response.status}.`);
+  if (!response.ok) return refused(response.status, text);
   return (text ? JSON.parse(text) : null) as T;
+}
+
+/** Where this device is signed out nothing is said: the page is on its way to the door. */
+export async function refused(status: number, text: string): Promise<never> {
+  const { code, words } = reason(text);
+  if (status === 401 && code === "signed_out") {
+    leave();
+    return new Promise<never>(() => undefined);
+  }
+  throw new Refusal(words || `The workspace answered with ${status}.`, status, code);
 }
 
 function request(method: string, body: unknown): RequestInit {
@@ -17,12 +52,12 @@ function request(method: string, body: unknown): RequestInit {
   return { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }
 
-function reason(text: string): string | undefined {
+function reason(text: string): { code: string; words: string } {
   try {
-    const { message, hint } = (JSON.parse(text) as { error: { message: string; hint: string } }).error;
-    return hint ? `${message} ${hint}` : message;
+    const { code, message, hint } = (JSON.parse(text) as { error: Record<string, string> }).error ?? {};
+    return { code: code ?? "", words: [message, hint].filter(Boolean).join(" ") };
   } catch {
-    return undefined;
+    return { code: "", words: "" };
   }
 }
 

@@ -3,14 +3,17 @@ import { Live } from "./live";
 import { FakeSocket } from "./support/socket";
 
 let live: Live;
+let unopened = 0;
 
 beforeEach(() => {
   vi.useFakeTimers();
   vi.spyOn(Math, "random").mockReturnValue(1);
   FakeSocket.install();
+  unopened = 0;
   live = new Live(
     () => "ws://here/api/live",
     (work) => work(),
+    () => unopened++,
   );
 });
 
@@ -38,6 +41,21 @@ test("a connection that breaks is made anew, later each time", () => {
   expect(FakeSocket.all).toHaveLength(2);
   vi.advanceTimersByTime(1);
   expect(FakeSocket.all).toHaveLength(3);
+});
+
+test("one that never opened is a reason to ask why, one that broke is not", () => {
+  connect().breakOff();
+  expect(unopened).toBe(0);
+  vi.advanceTimersByTime(250);
+  FakeSocket.last.breakOff();
+  expect(unopened).toBe(1);
+});
+
+test("a device that was signed out goes to the door", () => {
+  const reload = vi.fn();
+  vi.stubGlobal("location", { reload });
+  connect().breakOff(4403);
+  expect(reload).toHaveBeenCalledOnce();
 });
 
 test("one that holds begins with short waits again", () => {

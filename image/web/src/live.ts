@@ -2,7 +2,9 @@
 
 import { batch, signal } from "@preact/signals";
 import { delayMs } from "./backoff";
+import { leave, SIGNED_OUT_CODE } from "./door";
 import { nextFrame } from "./frame";
+import { ask } from "./http";
 import type { FromServer, ToServer } from "./protocol";
 
 const PING_EVERY_MS = 25_000;
@@ -32,6 +34,8 @@ export class Live {
   constructor(
     private readonly address: () => string,
     private readonly schedule: (work: () => void) => void = nextFrame,
+    /** Called where a socket did not open: the browser never says why. */
+    private readonly unopened: () => void = () => undefined,
   ) {}
 
   on<K extends Kind>(kind: K, handler: Handler<K>): void {
@@ -72,7 +76,7 @@ export class Live {
     this.socket = socket;
     const mine = (work: () => void) => () => this.socket === socket && work();
     socket.onopen = mine(() => this.opened());
-    socket.onclose = mine(() => this.lost());
+    socket.onclose = (event) => this.socket === socket && this.closed(event.code);
     socket.onmessage = (event: MessageEvent<string>) => this.socket === socket && this.heard(event.data);
     this.watchFor(CONNECT_MS, () => this.lost());
   }
@@ -99,6 +103,12 @@ export class Live {
       for (const message of messages)
         for (const handler of this.handlers.get(message.type) ?? []) handler(message as never);
     });
+  }
+
+  private closed(code: number): void {
+    if (code === SIGNED_OUT_CODE) leave();
+    if (this.state.value === "connecting") this.unopened();
+    this.lost();
   }
 
   private prove(): void {
@@ -131,4 +141,8 @@ export function socketAddress(path: string): string {
   return location.origin.replace(/^http/, "ws") + path;
 }
 
-export const live = new Live(() => socketAddress("/api/live"));
+export const live = new Live(
+  () => socketAddress("/api/live"),
+  nextFrame,
+  () => void ask("GET", "/api/access").catch(() => undefined),
+);

@@ -2,13 +2,15 @@
 
 import { computed, effect } from "@preact/signals";
 import { currentTitle, isWaiting } from "./conversations";
-import { inSettings } from "./place";
+import { place } from "./place";
 import { settings } from "./workspace";
 
 const NAME = "My Jarvis";
 
+const ABOUT = { chat: () => currentTitle.value, files: () => "Files", settings: () => "Settings" } as const;
+
 const title = computed(() => {
-  const about = inSettings.value ? "Settings" : currentTitle.value;
+  const about = ABOUT[place.value.page]();
   const words = about ? `${about} · ${NAME}` : NAME;
   return isWaiting.value ? `(Waiting for you) ${words}` : words;
 });

@@ -2,24 +2,32 @@ import { render } from "preact";
 import { App } from "./app";
 import { live } from "./live";
 import { watchLook } from "./look";
+import { watchNotifications } from "./notify";
 import { watchPresence } from "./presence";
+import { watchShortcuts } from "./shortcuts";
 import { loadTerminal } from "./terminal/open";
 import "./style/tokens.css";
 import "./style/parts.css";
 import "./style/frame.css";
 import "./style/chat.css";
 import "./style/prose.css";
-import "./style/settings.css";
 
 const QUIET_MS = 1500;
 
 live.wake();
 watchLook();
 watchPresence();
+watchShortcuts();
 const root = document.getElementById("app");
 if (root) {
   root.textContent = "";
   render(<App />, root);
+  performance.mark("usable");
 }
-// The terminal's code comes when nothing else is under way, so that it opens at once later.
-addEventListener("load", () => setTimeout(() => void loadTerminal().catch(() => undefined), QUIET_MS));
+// The worker and the terminal's code come when nothing else is under way, so that it opens at once later.
+addEventListener("load", () =>
+  setTimeout(() => {
+    watchNotifications();
+    void loadTerminal().catch(() => undefined);
+  }, QUIET_MS),
+);

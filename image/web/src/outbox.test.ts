@@ -40,6 +40,18 @@ test("everything unconfirmed is sent again, in order, under its own id", () => {
   expect(texts()).toEqual(["one", "two"]);
 });
 
+test("what goes along is named by its id alone, and comes back with the words", () => {
+  live.wake();
+  FakeSocket.last.open();
+  const picture = { id: "a_1", name: "cat.png", type: "image/png", size: 9 };
+  outbox.post({ ...message("see"), attachments: [picture], replaces: "u1" });
+  expect(JSON.parse(FakeSocket.last.sent.at(-1) as string)).toEqual({
+    ...{ type: "send", conversation: "c", message_id: "id of see", text: "see" },
+    ...{ attachments: ["a_1"], replaces: "u1" },
+  });
+  expect(outbox.takeBack("c")).toEqual({ text: "see", attachments: [picture] });
+});
+
 test("what has arrived is not sent again", () => {
   outbox.post(message("one"));
   outbox.post(message("two"));
@@ -63,6 +75,6 @@ test("what the server refuses goes back to where it was written", () => {
   outbox.post(message("one"));
   outbox.post(message("two"));
   outbox.post(message("three", "other"));
-  expect(outbox.takeBack("c")).toBe("one\n\ntwo");
+  expect(outbox.takeBack("c")).toEqual({ text: "one\n\ntwo", attachments: [] });
   expect(outbox.unsent.value).toEqual([message("three", "other")]);
 });

@@ -3,12 +3,13 @@
 
 import { effect, signal } from "@preact/signals";
 import { live } from "./live";
+import type { Attachment, Said, ToServer } from "./protocol";
 import { tab } from "./storage";
 
-export interface Unsent {
+export interface Unsent extends Omit<Said, "attachments"> {
   conversation: string;
   message_id: string;
-  text: string;
+  attachments?: readonly Attachment[];
 }
 
 export const unsent = signal<readonly Unsent[]>(tab.get<readonly Unsent[]>("unsent", []));
@@ -18,10 +19,15 @@ export function withoutArrived(list: readonly Unsent[], conversation: string, ar
   return list.filter((one) => one.conversation !== conversation || !arrived.has(one.message_id));
 }
 
+function frame({ attachments, ...message }: Unsent): ToServer {
+  const ids = attachments?.map((one) => one.id) ?? [];
+  return { type: "send", ...message, ...(ids.length ? { attachments: ids } : {}) };
+}
+
 /** Sends it now, or as soon as there is a connection. */
 export function post(message: Unsent): void {
   unsent.value = [...unsent.value, message];
-  if (!live.send({ type: "send", ...message })) live.wake();
+  if (!live.send(frame(message))) live.wake();
 }
 
 export function confirm(conversation: string, arrived: ReadonlySet<string>): void {
@@ -29,15 +35,18 @@ export function confirm(conversation: string, arrived: ReadonlySet<string>): voi
   if (left.length !== unsent.value.length) unsent.value = left;
 }
 
-/** Takes back what the server refuses, and gives its words. */
-export function takeBack(conversation: string): string {
+/** Takes back what the server refuses, and gives its words and what went along with them. */
+export function takeBack(conversation: string): { text: string; attachments: Attachment[] } {
   const refused = unsent.value.filter((one) => one.conversation === conversation);
   unsent.value = unsent.value.filter((one) => one.conversation !== conversation);
-  return refused.map((one) => one.text).join("\n\n");
+  return {
+    text: refused.map((one) => one.text).join("\n\n"),
+    attachments: refused.flatMap((one) => one.attachments ?? []),
+  };
 }
 
 export function postAgain(): void {
-  for (const message of unsent.value) live.send({ type: "send", ...message });
+  for (const message of unsent.value) live.send(frame(message));
 }
 
 effect(() => tab.set("unsent", unsent.value));

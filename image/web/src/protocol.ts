@@ -15,8 +15,43 @@ export interface Settings {
   text_size: "small" | "medium" | "large";
   enter_sends: boolean;
   detail: "clean" | "detailed";
-  permission_mode: "default" | "acceptEdits" | "plan" | "bypassPermissions";
+  permission_mode: Mode;
   model: string;
+  effort: string;
+}
+
+export type Mode = "default" | "acceptEdits" | "plan" | "bypassPermissions";
+
+/** What a conversation may choose for itself; null: as in the settings. */
+export interface Options {
+  model: string | null;
+  effort: string | null;
+  permission_mode: Mode | null;
+}
+
+export interface Model {
+  value: string;
+  name: string;
+  description: string;
+  efforts: string[];
+}
+
+export interface Command {
+  name: string;
+  description: string;
+  hint: string;
+}
+
+export interface Rule {
+  rule: string;
+  behavior: string;
+}
+
+export interface Attachment {
+  id: string;
+  name: string;
+  type: string;
+  size: number;
 }
 
 export interface Boot {
@@ -29,12 +64,21 @@ export interface Boot {
 
 export type TurnState = "idle" | "running" | "waiting";
 
-export interface Conversation {
+export interface Spent {
+  cost_usd: number | null;
+  input_tokens: number;
+  output_tokens: number;
+  turns: number;
+}
+
+export interface Conversation extends Options {
   id: string;
   title: string;
   updated_at: string;
   turn: TurnState;
   archived: boolean;
+  forked_from: string | null;
+  usage: Spent;
 }
 
 export interface TerminalInfo {
@@ -47,11 +91,45 @@ export interface TerminalInfo {
   running: boolean;
 }
 
+export interface Device {
+  id: string;
+  name: string;
+  since: string;
+  last_seen: string;
+  current: boolean;
+}
+
+export interface Access {
+  login: "link" | "password" | "none";
+  devices: Device[];
+}
+
+export interface Upload {
+  id: string;
+  path: string | null;
+  size: number;
+  offset: number;
+  entry: { path: string; name: string } | null;
+}
+
+export interface Usage {
+  parts: Record<"workspace" | "conversations" | "claude" | "home" | "trash" | "other", number>;
+  disk: { total: number; free: number };
+}
+
+export interface Import {
+  state: "none" | "checking" | "ready" | "applying" | "done";
+  from?: { name: string; email: string; made_at: string; secrets: boolean };
+  files?: number;
+  size?: number;
+  differ?: { count: number; paths: string[] };
+}
+
 interface Base {
   id: string;
   at: string;
 }
-export type UserItem = Base & { kind: "user"; text: string; queued: boolean };
+export type UserItem = Base & { kind: "user"; text: string; queued: boolean; attachments: Attachment[] };
 export type AssistantItem = Base & { kind: "assistant"; text: string; done: boolean };
 export type ThinkingItem = Base & { kind: "thinking"; text: string; done: boolean };
 export type ToolItem = Base & {
@@ -62,7 +140,13 @@ export type ToolItem = Base & {
   status: "running" | "done" | "failed" | "denied";
   output: string;
   parent: string | null;
+  patch: Hunk[] | null;
 };
+export interface Hunk {
+  oldStart: number;
+  newStart: number;
+  lines: string[];
+}
 export interface Question {
   question: string;
   header: string;
@@ -85,6 +169,7 @@ export type NoticeItem = Base & {
   code: "not_connected" | "login_expired" | "rate_limited" | "overloaded" | "offline" | "crashed" | "failed";
   text: string;
   until: string | null;
+  action: "open_terminal" | "retry" | "wait" | "continue" | "choose_model" | null;
   resolved?: boolean;
 };
 export type EndItem = Base & {
@@ -123,14 +208,25 @@ export type FromServer =
   | Snapshot
   | Numbered
   | { type: "refused"; of: string; conversation: string; code: string; message: string }
+  | { type: "import"; import: Import }
   | { type: "pong" };
 
 export type Answer = { decision: "allow" | "always" | "deny"; message?: string; answers?: Record<string, string> };
 
+export interface Said {
+  text: string;
+  attachments?: string[];
+  /** The message that gives way to this one, with all after it. */
+  replaces?: string;
+  options?: Partial<Options>;
+}
+
 export type ToServer =
   | { type: "follow"; conversation: string; epoch: string | null; after: number | null }
   | { type: "unfollow"; conversation: string }
-  | { type: "send"; conversation: string; message_id: string; text: string }
+  | ({ type: "send"; conversation: string; message_id: string } & Said)
+  | { type: "retry"; conversation: string; message_id: string; of: string }
+  | { type: "continue"; conversation: string; message_id: string }
   | { type: "stop"; conversation: string }
   | ({ type: "answer"; conversation: string; ask: string } & Answer)
   | { type: "ping" };

@@ -1,7 +1,10 @@
 import { useState } from "preact/hooks";
-import { currentTitle } from "./conversations";
+import { currentTitle, revise, shownConversation } from "./conversations";
+import { ConversationMenu } from "./list/actions";
+import { askHer } from "./parts/dialog";
+import type { Conversation } from "./protocol";
 import { Icon } from "./parts/icon";
-import { current, drawerOpen, inSettings, toChat } from "./place";
+import { current, drawerOpen, inChat, place, toChat } from "./place";
 import { device } from "./storage";
 
 export interface SidebarState {
@@ -45,6 +48,12 @@ export function Topbar({ sidebar }: { sidebar: SidebarState }) {
         </button>
       )}
       <Title />
+      {inChat.value && shownConversation.value && (
+        <ConversationMenu
+          conversation={shownConversation.value}
+          rename={() => shownConversation.value && void rename(shownConversation.value)}
+        />
+      )}
       <button
         type="button"
         class={`mini ${sidebar.isHidden ? "" : "only-narrow"}`}
@@ -58,9 +67,16 @@ export function Topbar({ sidebar }: { sidebar: SidebarState }) {
   );
 }
 
-/** A new chat and the settings have their own on the page. */
+async function rename({ id, title }: Conversation): Promise<void> {
+  const given = await askHer({ title: "Rename", text: "", action: "Rename", field: "New title", value: title });
+  const words = given?.replace(/\s+/g, " ").trim();
+  if (words && words !== title) await revise(id, { title: words });
+}
+
+/** Where the page has no title of its own. */
 function Title() {
-  if (inSettings.value || !current.value) return <span class="grow" />;
+  if (place.value.page === "files") return <h1 class="topbar-title">Files</h1>;
+  if (!inChat.value || !current.value) return <span class="grow" />;
   const title = currentTitle.value;
   return (
     <h1 class="topbar-title" dir="auto">

@@ -14,6 +14,7 @@ const DEFAULTS: Settings = {
   detail: "clean",
   permission_mode: "default",
   model: "",
+  effort: "",
 };
 
 export const boot = signal<Boot | null>(null);

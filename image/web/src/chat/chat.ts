@@ -8,8 +8,10 @@ import { confirm, post, postAgain, takeBack, unsent } from "../outbox";
 import { announce } from "../parts/announcer";
 import { toast } from "../parts/toast";
 import { current, toChat } from "../place";
-import type { Answer, Item, Numbered } from "../protocol";
+import type { Answer, Attachment, Item, Numbered, ToServer } from "../protocol";
+import { putBack } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
+import { takeFresh } from "./options";
 import { after, fromSnapshot, nothing, type Timeline, withOlder } from "./timeline";
 
 const MOST_KEPT = 8;
@@ -73,8 +75,10 @@ live.on("event", (event) => {
 live.on("refused", (refusal) => {
   toast.value = { text: refusal.message };
   if (refusal.of !== "send") return;
-  const words = [takeBack(refusal.conversation), draftOf(refusal.conversation)].filter(Boolean).join("\n\n");
+  const back = takeBack(refusal.conversation);
+  const words = [back.text, draftOf(refusal.conversation)].filter(Boolean).join("\n\n");
   keepDraft(refusal.conversation, words);
+  if (refusal.code !== "bad_attachment") putBack(refusal.conversation, back.attachments);
 });
 
 live.on("conversation_gone", (message) => timelines.delete(message.id));
@@ -95,23 +99,49 @@ function tell(now: Timeline, event: Numbered): void {
 
 // --- acting ---
 
-export function say(text: string): void {
+/** `replaces` is the message of hers that gives way to this one, with all after it. */
+export function say(text: string, attachments: readonly Attachment[] = [], replaces?: string): void {
   const conversation = current.value ?? uuid();
+  const options = takeFresh();
   toChat(conversation);
-  post({ conversation, message_id: uuid(), text });
+  post({
+    ...{ conversation, message_id: uuid(), text },
+    ...(attachments.length ? { attachments } : {}),
+    ...(replaces ? { replaces } : {}),
+    ...(options ? { options } : {}),
+  });
 }
 
-export function stop(): void {
-  if (current.value) live.send({ type: "stop", conversation: current.value });
-}
-
-/** False where nothing is connected. */
-export function reply(card: string, answer: Answer): boolean {
-  const isSent =
-    current.value !== null && live.send({ type: "answer", conversation: current.value, ask: card, ...answer });
-  if (!isSent) toast.value = { text: "Not connected at the moment. Please try again." };
+/** False where nothing is connected: she is told. */
+function tellServer(message: (conversation: string) => ToServer): boolean {
+  const isSent = current.value !== null && live.send(message(current.value));
+  if (!isSent) {
+    toast.value = { text: "Not connected at the moment. Please try again." };
+    live.wake();
+  }
   return isSent;
 }
+
+/** Where she has asked for a stop that has not come yet. */
+export const stopping = signal<string | null>(null);
+
+export function stop(): void {
+  if (tellServer((conversation) => ({ type: "stop", conversation }))) stopping.value = current.value;
+}
+effect(() => {
+  if (timeline.value.turn === "idle") stopping.value = null;
+});
+
+/** Her last message once more, or this one. */
+export function retry(of?: string): void {
+  const last = of ?? timeline.peek().items.findLast((item) => item.kind === "user")?.id;
+  if (last) tellServer((conversation) => ({ type: "retry", conversation, message_id: uuid(), of: last }));
+}
+
+export const goOn = () => tellServer((conversation) => ({ type: "continue", conversation, message_id: uuid() }));
+
+export const reply = (card: string, answer: Answer): boolean =>
+  tellServer((conversation) => ({ type: "answer", conversation, ask: card, ...answer }));
 
 export async function loadOlder(): Promise<void> {
   const id = current.value;

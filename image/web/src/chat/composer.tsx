@@ -2,10 +2,14 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../parts/icon";
 import { current } from "../place";
 import { settings } from "../workspace";
-import { say, stop, timeline } from "./chat";
+import { enclose, enclosedIn, takeAll } from "./attachments";
+import { say, stop, stopping, timeline } from "./chat";
 import { draftOf, keepDraft } from "./drafts";
+import { AddMenu, Enclosures } from "./enclosures";
 import { isComposing, sends } from "./keys";
 import { ModeChoice } from "./mode";
+import { ModelChoice } from "./model";
+import { useSuggestions } from "./suggestions";
 
 const HIGHEST = 0.4;
 const LABEL = "Message Claude";
@@ -21,20 +25,38 @@ export function focusComposer(): void {
 export function Composer() {
   const conversation = current.value;
   const text = draftOf(conversation);
-  const isBusy = timeline.value.turn !== "idle";
+  const { turn } = timeline.value;
+  const enclosed = enclosedIn(conversation);
+  const isReady = enclosed.every((one) => one.id) && (text.trim() !== "" || enclosed.length > 0);
   const area = useRef<HTMLTextAreaElement>(null);
+  const caret = useRef<number | null>(null);
 
-  useLayoutEffect(() => grow(area.current), [text]);
+  const write = (words: string, at: number) => {
+    caret.current = at;
+    keepDraft(conversation, words);
+    area.current?.focus();
+  };
+  const suggestions = useSuggestions(area, text, write);
+
+  useLayoutEffect(() => {
+    grow(area.current);
+    if (caret.current === null) return;
+    area.current?.setSelectionRange(caret.current, caret.current);
+    caret.current = null;
+    suggestions.moved();
+  }, [text]);
   useEffect(focusComposer, [conversation]);
 
   const send = () => {
-    if (!text.trim()) return;
+    if (!isReady) return;
     keepDraft(conversation, "");
-    say(text.trim());
+    say(text.trim(), takeAll(conversation));
     area.current?.focus();
   };
   const pressed = (event: KeyboardEvent) => {
-    if (event.key !== "Enter" || isComposing(event) || !sends(event, settings.value.enter_sends)) return;
+    if (isComposing(event) || suggestions.pressed(event)) return;
+    if (event.key === "Escape" && turn === "running") stop();
+    if (event.key !== "Enter" || !sends(event, settings.value.enter_sends)) return;
     event.preventDefault();
     send();
   };
@@ -47,33 +69,64 @@ export function Composer() {
         send();
       }}
     >
+      {suggestions.view}
       <div class="composer-box" onClick={(event) => event.target === event.currentTarget && area.current?.focus()}>
+        <Enclosures conversation={conversation} />
         <textarea
           ref={area}
           rows={1}
           dir="auto"
           aria-label={LABEL}
-          placeholder={isBusy ? "Write the next message …" : LABEL}
+          {...suggestions.aria}
+          placeholder={turn === "idle" ? LABEL : "Write the next message …"}
           enterkeyhint={settings.value.enter_sends ? "send" : "enter"}
           value={text}
-          onInput={(event) => keepDraft(conversation, event.currentTarget.value)}
+          onInput={(event) => {
+            keepDraft(conversation, event.currentTarget.value);
+            suggestions.moved();
+          }}
+          onSelect={suggestions.moved}
           onKeyDown={pressed}
+          onPaste={(event) => pasted(event, conversation)}
         />
         <div class="composer-row">
+          <AddMenu conversation={conversation} type={(sign) => write(...withSign(text, sign))} />
           <ModeChoice />
+          <ModelChoice />
           <span class="grow" />
-          {isBusy && (
-            <button type="button" class="round" aria-label="Stop" title="Stop" onClick={stop}>
-              <Icon name="stop" />
-            </button>
-          )}
-          <button type="submit" class="round primary" aria-label="Send" title="Send" disabled={!text.trim()}>
+          {turn !== "idle" && <Stop />}
+          <button type="submit" class="round primary" aria-label="Send" title="Send" disabled={!isReady}>
             <Icon name="send" />
           </button>
         </div>
       </div>
     </form>
   );
+}
+
+function Stop() {
+  const isStopping = stopping.value === current.value;
+  const label = isStopping ? "Stopping …" : "Stop";
+  return (
+    <button type="button" class="round" aria-label={label} title={label} disabled={isStopping} onClick={stop}>
+      {isStopping ? <span class="spinner" aria-hidden="true" /> : <Icon name="stop" />}
+    </button>
+  );
+}
+
+/** Pictures and files go along; what has words as well (a table, a page) is pasted as words. */
+function pasted(event: ClipboardEvent, conversation: string | null): void {
+  const { files } = event.clipboardData ?? {};
+  if (!files?.length || event.clipboardData?.getData("text/plain")) return;
+  event.preventDefault();
+  enclose(conversation, files);
+}
+
+/** A command stands first, a file anywhere. */
+function withSign(text: string, sign: "@" | "/"): [text: string, caret: number] {
+  if (sign === "/") return [`/${text.replace(/^\//, "")}`, 1];
+  const before = text === "" || /\s$/.test(text) ? text : `${text} `;
+  return [`${before}@`, before.length + 1];
 }
 
 function grow(area: HTMLTextAreaElement | null): void {

@@ -27,7 +27,7 @@ export function Conversation() {
             <PassageView key={passage.id} passage={passage} />
           ))}
           {sending.value.map((one) => (
-            <SendingMessage key={one.message_id} text={one.text} isConnected={live.state.value === "open"} />
+            <SendingMessage key={one.message_id} message={one} isConnected={live.state.value === "open"} />
           ))}
           {turn === "running" && <Working />}
         </div>

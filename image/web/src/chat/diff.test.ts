@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { diff } from "./diff";
+import { diff, fromPatch } from "./diff";
 
 const SIGNS = { same: " ", added: "+", removed: "-", gap: "~" };
 const signs = (before: string, after: string) => diff(before, after).map(({ kind, text }) => SIGNS[kind] + text);
@@ -28,4 +28,20 @@ test("lines far from any change are left out", () => {
 test("what is too long to compare is shown as replaced", () => {
   const many = (word: string) => Array.from({ length: 1000 }, (_, index) => `${word} ${index}`).join("\n");
   expect(signs(many("a"), many("b"))).toHaveLength(2000);
+});
+
+test("a patch keeps the numbers that the lines have in the file", () => {
+  const hunks = [
+    { oldStart: 3, newStart: 3, lines: [" a", "-b", "+c", "+d", " e", "\\ No newline at end of file"] },
+    { oldStart: 90, newStart: 91, lines: ["-z"] },
+  ];
+  expect(fromPatch(hunks).map(({ kind, text, number }) => [kind, text, number])).toEqual([
+    ["same", "a", 3],
+    ["removed", "b", 4],
+    ["added", "c", 4],
+    ["added", "d", 5],
+    ["same", "e", 6],
+    ["gap", "", undefined],
+    ["removed", "z", 90],
+  ]);
 });

@@ -1,8 +1,33 @@
 // What an edit changed, line by line.
 
+import type { Hunk } from "../protocol";
+
 export interface Line {
   kind: "same" | "added" | "removed" | "gap";
   text: string;
+  /** In the file as it is now, or for what was removed as it was. */
+  number?: number;
+}
+
+const KINDS: Readonly<Record<string, Line["kind"]>> = { "+": "added", "-": "removed", " ": "same" };
+
+/** The lines of a patch, with their numbers in the file; between its parts there is a gap. */
+export function fromPatch(hunks: readonly Hunk[]): Line[] {
+  return hunks.flatMap((hunk, index) => [...(index ? [{ kind: "gap", text: "" } as const] : []), ...numbered(hunk)]);
+}
+
+function numbered({ oldStart, newStart, lines }: Hunk): Line[] {
+  let before = oldStart;
+  let now = newStart;
+  const result: Line[] = [];
+  for (const line of lines) {
+    const kind = KINDS[line.charAt(0)];
+    if (!kind) continue; // "\\ No newline at end of file"
+    result.push({ kind, text: line.slice(1), number: kind === "removed" ? before : now });
+    if (kind !== "added") before++;
+    if (kind !== "removed") now++;
+  }
+  return result;
 }
 
 const LARGEST_TABLE = 400_000;

@@ -2,10 +2,8 @@
 
 import { askHer } from "../parts/dialog";
 import { Icon } from "../parts/icon";
-import type { Settings } from "../protocol";
-import { change, settings } from "../workspace";
-
-type Mode = Settings["permission_mode"];
+import type { Mode } from "../protocol";
+import { chooseHere, options } from "./options";
 
 export const MODES: Record<Mode, { label: string; note: string }> = {
   default: { label: "Ask first", note: "Claude asks before it changes files or runs commands." },
@@ -15,21 +13,23 @@ export const MODES: Record<Mode, { label: string; note: string }> = {
 };
 
 /** The one choice that takes her safety net away is confirmed first. */
-export async function chooseMode(mode: Mode): Promise<void> {
-  if (mode === "bypassPermissions") {
-    const yes = await askHer({
-      title: "Let Claude act without asking?",
-      text: "Claude will run commands and change or delete files in this workspace without asking you first.",
-      action: "Never ask me",
-      isDangerous: true,
-    });
-    if (yes === null) return;
-  }
-  await change({ permission_mode: mode });
+export async function isMeant(mode: Mode): Promise<boolean> {
+  if (mode !== "bypassPermissions") return true;
+  const yes = await askHer({
+    title: "Let Claude act without asking?",
+    text: "Claude will run commands and change or delete files in this workspace without asking you first.",
+    action: "Never ask me",
+    isDangerous: true,
+  });
+  return yes !== null;
+}
+
+async function pick(mode: Mode): Promise<void> {
+  if (await isMeant(mode)) await chooseHere({ permission_mode: mode });
 }
 
 export function ModeChoice() {
-  const mode = settings.value.permission_mode;
+  const { mode } = options.value;
   return (
     <label class={`mode ${mode}`} title={MODES[mode].note}>
       <Icon name={mode === "bypassPermissions" ? "warning" : mode === "plan" ? "list" : "shield"} />
@@ -41,7 +41,7 @@ export function ModeChoice() {
         onChange={(event) => {
           const chosen = event.currentTarget.value as Mode;
           event.currentTarget.value = mode;
-          void chooseMode(chosen);
+          void pick(chosen);
         }}
       >
         {(Object.keys(MODES) as Mode[]).map((one) => (

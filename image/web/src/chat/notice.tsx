@@ -1,11 +1,13 @@
 // What went wrong, in a sentence, with the button that cures it.
 
 import { useComputed } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
 import { Icon, type IconName } from "../parts/icon";
 import { toSettings } from "../place";
 import type { EndItem, NoticeItem } from "../protocol";
 import { isSignedIn, settings } from "../workspace";
-import { say, timeline } from "./chat";
+import { goOn, retry, timeline } from "./chat";
+import { openModels } from "./model";
 import { figures } from "./passages";
 
 const TITLES: Record<NoticeItem["code"], string> = {
@@ -22,12 +24,6 @@ const SIGNS: Partial<Record<NoticeItem["code"], IconName>> = { rate_limited: "cl
 /** A later server may know of more. */
 const titleOf = (item: NoticeItem) => TITLES[item.code] ?? TITLES.failed;
 
-/** The last thing that she said, to be said again. */
-function lastWords(): string {
-  const last = timeline.peek().items.findLast((item) => item.kind === "user");
-  return last?.kind === "user" ? last.text : "";
-}
-
 /** Whether this stands at the end of a conversation that rests. */
 function useIsLast(id: string) {
   return useComputed(() => {
@@ -39,8 +35,6 @@ function useIsLast(id: string) {
 
 export function Notice({ item }: { item: NoticeItem }) {
   const isLast = useIsLast(item.id);
-  const isOver = timeline.value.turn === "idle" || !isLast.value;
-  const isLogin = item.code === "not_connected" || item.code === "login_expired";
   return (
     <section class={`item card notice ${item.code}`} role="note" aria-label={titleOf(item)}>
       <header>
@@ -49,27 +43,79 @@ export function Notice({ item }: { item: NoticeItem }) {
       </header>
       <p dir="auto">{item.text}</p>
       {item.until && <p class="until">It is renewed {when(item.until)}.</p>}
-      {isLogin && !isSignedIn.value && (
-        <div class="actions">
-          <button type="button" class="primary" onClick={() => toSettings("authentication")}>
-            <Icon name="terminal" /> Open the terminal to connect
-          </button>
-        </div>
-      )}
-      {isOver && isLast.value && (!isLogin || isSignedIn.value) && <Again code={item.code} />}
+      {isLast.value && <Cure item={item} />}
     </section>
   );
 }
 
-function Again({ code }: { code: NoticeItem["code"] }) {
-  const goesOn = code === "crashed";
+/** The button that helps; where the server tries again by itself there is none. */
+function Cure({ item: { action, until } }: { item: NoticeItem }) {
+  const isOver = useIsOver(until);
+  switch (action) {
+    case "open_terminal":
+      return isSignedIn.value ? <Retry /> : <LogIn />;
+    case "continue":
+      return (
+        <Act icon="chevron" run={goOn}>
+          Continue
+        </Act>
+      );
+    case "choose_model":
+      return (
+        <Act icon="spark" run={openModels}>
+          Choose another model
+        </Act>
+      );
+    case "wait":
+      return isOver ? <Retry /> : null;
+    case "retry":
+      return <Retry />;
+    default:
+      return null;
+  }
+}
+
+const Retry = () => (
+  <Act icon="retry" run={() => retry()}>
+    Send it again
+  </Act>
+);
+
+const LogIn = () => (
+  <Act icon="terminal" isPrimary run={() => toSettings("authentication")}>
+    Open the terminal to connect
+  </Act>
+);
+
+interface ActProps {
+  icon: IconName;
+  isPrimary?: boolean;
+  run: () => void;
+  children: string;
+}
+
+function Act({ icon, isPrimary, run, children }: ActProps) {
   return (
     <div class="actions">
-      <button type="button" onClick={() => say(goesOn ? "Please continue." : lastWords())}>
-        <Icon name={goesOn ? "chevron" : "retry"} /> {goesOn ? "Continue" : "Send it again"}
+      <button type="button" class={isPrimary ? "primary" : ""} onClick={run}>
+        <Icon name={icon} /> {children}
       </button>
     </div>
   );
+}
+
+const LOOK_AGAIN_MS = 15_000;
+
+/** Whether that time has come; true where none is given. */
+function useIsOver(until: string | null): boolean {
+  const isOver = () => !until || Date.now() >= new Date(until).getTime();
+  const [over, setOver] = useState(isOver);
+  useEffect(() => {
+    if (over) return;
+    const timer = setInterval(() => setOver(isOver()), LOOK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [over, until]);
+  return over;
 }
 
 function when(until: string): string {
@@ -96,7 +142,7 @@ export function End({ item }: { item: EndItem }) {
     <div class="item end">
       <span>{ENDS[item.outcome]}</span>
       {isLast.value && (
-        <button type="button" class="plain" onClick={() => say("Please continue.")}>
+        <button type="button" class="plain" onClick={goOn}>
           Continue
         </button>
       )}

@@ -4,7 +4,18 @@ import { brief, figures, gist, now, type Passage, passages } from "./passages";
 
 const at = "";
 const tool = (id: string, more: Partial<ToolItem> = {}): ToolItem => ({
-  ...{ kind: "tool", id, at, name: "Bash", input: {}, title: id, status: "done", output: "", parent: null },
+  ...{
+    kind: "tool",
+    id,
+    at,
+    name: "Bash",
+    input: {},
+    title: id,
+    status: "done",
+    output: "",
+    parent: null,
+    patch: null,
+  },
   ...more,
 });
 const says = (id: string): Item => ({ kind: "assistant", id, at, text: id, done: true });
@@ -38,12 +49,21 @@ test("an open permission is a card, an answered one a step, and a reader in a hu
 });
 
 test("empty thoughts and trouble that is over are not shown", () => {
-  const over: Item = { kind: "notice", id: "n", at, code: "overloaded", text: "", until: null, resolved: true };
+  const over: Item = {
+    kind: "notice",
+    id: "n",
+    at,
+    code: "overloaded",
+    text: "",
+    until: null,
+    action: null,
+    resolved: true,
+  };
   expect(shape(passages([thinks("t", " "), over]))).toEqual([]);
 });
 
 test("a failed end is silent after the notice that told why", () => {
-  const notice: Item = { kind: "notice", id: "n", at, code: "failed", text: "", until: null };
+  const notice: Item = { kind: "notice", id: "n", at, code: "failed", text: "", until: null, action: null };
   expect(shape(passages([notice, end("failed")]))).toEqual(["n"]);
   expect(shape(passages([notice, end("lost")]))).toEqual(["n"]);
   expect(shape(passages([says("a"), end("failed")]))).toEqual(["a", "end"]);

@@ -2,8 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 import { CopyButton } from "../parts/copy";
+import { linkTo } from "../place";
 import type { ToolItem } from "../protocol";
-import { diff } from "./diff";
+import { boot } from "../workspace";
+import { diff, fromPatch, type Line } from "./diff";
 import { Markdown, OutsideLink } from "./markdown";
 
 type Input = Record<string, unknown>;
@@ -11,7 +13,11 @@ type Input = Record<string, unknown>;
 export function ToolBody({ item, children }: { item: ToolItem; children?: ComponentChildren }) {
   return (
     <div class="tool-body">
-      <ToolInput name={item.name} input={item.input} />
+      {item.patch?.length ? (
+        <Patch path={text(item.input, "file_path")} lines={fromPatch(item.patch)} />
+      ) : (
+        <ToolInput name={item.name} input={item.input} />
+      )}
       {children}
       <Output item={item} />
     </div>
@@ -92,13 +98,18 @@ function Edits({ input }: { input: Input }) {
 
 const SIGNS = { same: " ", added: "+", removed: "−", gap: "⋯" } as const;
 
-function Change({ path, before, after }: { path: string; before: string; after: string }) {
+const Change = ({ path, before, after }: { path: string; before: string; after: string }) => (
+  <Patch path={path} lines={diff(before, after)} />
+);
+
+function Patch({ path, lines }: { path: string; lines: readonly Line[] }) {
   return (
     <>
       <Path path={path} />
-      <pre class="diff" dir="ltr" tabIndex={0}>
-        {diff(before, after).map((line, index) => (
+      <pre class="diff" dir="ltr" tabIndex={0} aria-label={path ? `Changes in ${path}` : "Changes"}>
+        {lines.map((line, index) => (
           <span key={index} class={line.kind}>
+            {line.number !== undefined && <span class="diff-number">{line.number}</span>}
             <span class="diff-sign">{SIGNS[line.kind]}</span>
             {`${line.text}\n`}
           </span>
@@ -108,7 +119,18 @@ function Change({ path, before, after }: { path: string; before: string; after: 
   );
 }
 
-const Path = ({ path }: { path: string }) => (path ? <p class="tool-path">{path}</p> : null);
+/** A file of the workspace opens where files are. */
+function Path({ path }: { path: string }) {
+  const root = `${boot.value?.workspace ?? ""}/`;
+  if (!path) return null;
+  if (root === "/" || !path.startsWith(root)) return <p class="tool-path">{path}</p>;
+  const inside = path.slice(root.length);
+  return (
+    <p class="tool-path">
+      <a {...linkTo({ page: "files", path: inside })}>{inside}</a>
+    </p>
+  );
+}
 
 function Todos({ input }: { input: Input }) {
   const todos = Array.isArray(input.todos) ? (input.todos as { content?: string; status?: string }[]) : [];

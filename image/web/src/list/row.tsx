@@ -1,15 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isComposing } from "../chat/keys";
-import { remove, rename, unread } from "../conversations";
-import { Menu } from "../parts/menu";
-import { current, inSettings, linkTo } from "../place";
+import { revise, unread } from "../conversations";
+import { current, inChat, linkTo } from "../place";
 import type { Conversation } from "../protocol";
+import { ConversationMenu } from "./actions";
 
 const SAYS = { idle: "", running: "Claude is working", waiting: "Claude waits for you" } as const;
 
 export function Row({ conversation }: { conversation: Conversation }) {
   const [renaming, setRenaming] = useState(false);
-  const isHere = current.value === conversation.id && !inSettings.value;
+  const isHere = current.value === conversation.id && inChat.value;
   if (renaming) return <Renaming conversation={conversation} close={() => setRenaming(false)} />;
   return (
     <li class={isHere ? "here" : ""}>
@@ -21,13 +21,7 @@ export function Row({ conversation }: { conversation: Conversation }) {
         <Sign conversation={conversation} />
         <span>{conversation.title || "New conversation"}</span>
       </a>
-      <Menu
-        label={`More about ${conversation.title}`}
-        choices={[
-          { label: "Rename", icon: "pencil", run: () => setRenaming(true) },
-          { label: "Delete", icon: "bin", isDangerous: true, run: () => void remove(conversation) },
-        ]}
-      />
+      <ConversationMenu conversation={conversation} rename={() => setRenaming(true)} />
     </li>
   );
 }
@@ -43,7 +37,7 @@ function Renaming({ conversation: { id, title }, close }: { conversation: Conver
   useEffect(() => field.current?.select(), []);
   const finish = (words: string) => {
     close();
-    if (words.trim() && words.trim() !== title) void rename(id, words.trim());
+    if (words.trim() && words.trim() !== title) void revise(id, { title: words.trim() });
   };
   return (
     <li class="renaming">

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { conversations, found, loadMore, query, search, total } from "../conversations";
 import { Icon } from "../parts/icon";
 import { Mark } from "../parts/mark";
-import { drawerOpen, inSettings, toChat, toSettings } from "../place";
+import { drawerOpen, inSettings, linkTo, place, toChat, toSettings } from "../place";
 import { openTerminal } from "../terminal/open";
 import { auth, boot, greetedAs } from "../workspace";
 import { byAge } from "./ages";
@@ -30,6 +30,9 @@ export function Sidebar({ hide }: { hide: () => void }) {
         <button type="button" class="new" onClick={() => toChat()}>
           <Icon name="plus" /> New chat
         </button>
+        <nav class="places" aria-label="Workspace">
+          <Places />
+        </nav>
         <Search />
         <nav class="conversations" aria-label="Conversations">
           <Conversations />
@@ -55,6 +58,24 @@ function Brand({ hide, close }: { hide: () => void; close: () => void }) {
         <Icon name="close" />
       </button>
     </div>
+  );
+}
+
+function Places() {
+  const isHere = place.value.page === "files";
+  return (
+    <>
+      <a
+        {...linkTo({ page: "files", path: "" })}
+        class={isHere ? "here" : ""}
+        aria-current={isHere ? "page" : undefined}
+      >
+        <Icon name="folder" /> Files
+      </a>
+      <button type="button" onClick={openTerminal}>
+        <Icon name="terminal" /> Terminal
+      </button>
+    </>
   );
 }
 
@@ -109,12 +130,27 @@ function Conversations() {
           </ul>
         </section>
       ))}
-      {hasMore && (
-        <button type="button" class="plain" onClick={() => void loadMore()}>
-          Show more
-        </button>
-      )}
+      {hasMore && <More key={shown.length} />}
     </>
+  );
+}
+
+/** More come by themselves when she has scrolled down to here. */
+function More() {
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const seen = new IntersectionObserver(([entry]) => {
+      if (!entry?.isIntersecting) return;
+      seen.disconnect();
+      void loadMore();
+    });
+    if (button.current) seen.observe(button.current);
+    return () => seen.disconnect();
+  }, []);
+  return (
+    <button type="button" class="plain" ref={button} onClick={() => void loadMore()}>
+      Show more
+    </button>
   );
 }
 
@@ -132,9 +168,6 @@ function Foot() {
         <Icon name="sliders" /> Settings
         <span class="grow" />
         {boot.value && <span class={`dot ${state}`} role="img" aria-label={DOTS[state]} title={DOTS[state]} />}
-      </button>
-      <button type="button" class="mini" aria-label="Terminal" title="Terminal" onClick={openTerminal}>
-        <Icon name="terminal" />
       </button>
     </div>
   );

@@ -10,6 +10,8 @@ interface Question {
   isDangerous?: boolean;
   /** Asks for words instead of yes or no. */
   field?: string;
+  /** What stands there already. */
+  value?: string;
 }
 
 const open = signal<(Question & { settle: (words: string | null) => void }) | null>(null);
@@ -32,6 +34,7 @@ function OneDialog({
   action,
   isDangerous,
   field,
+  value,
   settle,
 }: Question & { settle: (words: string | null) => void }) {
   const box = useRef<HTMLDialogElement>(null);
@@ -51,8 +54,10 @@ function OneDialog({
         }}
       >
         <h2 id="dialog-title">{title}</h2>
-        <p>{text}</p>
-        {field && <textarea ref={area} aria-label={field} rows={4} />}
+        {text && <p>{text}</p>}
+        {field && (
+          <textarea ref={area} aria-label={field} rows={value === undefined ? 4 : 1} defaultValue={value} dir="auto" />
+        )}
         <div class="actions end">
           <button type="button" class="plain" onClick={() => close(null)}>
             Cancel

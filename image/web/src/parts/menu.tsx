@@ -1,5 +1,6 @@
 import { useId, useRef } from "preact/hooks";
 import { Icon, type IconName } from "./icon";
+import { placeBeside } from "./popover";
 
 export interface Choice {
   label: string;
@@ -8,11 +9,16 @@ export interface Choice {
   run: () => void;
 }
 
-const GAP_PX = 4;
-const EDGE_PX = 8;
+interface MenuProps {
+  label: string;
+  choices: readonly Choice[];
+  icon?: IconName;
+  /** A line below the choices. */
+  note?: string;
+}
 
-/** A button with three dots that opens a short list of things to do. */
-export function Menu({ label, choices }: { label: string; choices: readonly Choice[] }) {
+/** A button that opens a short list of things to do. */
+export function Menu({ label, choices, icon = "more", note = "" }: MenuProps) {
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
@@ -31,7 +37,7 @@ export function Menu({ label, choices }: { label: string; choices: readonly Choi
         aria-haspopup="menu"
         popovertarget={id}
       >
-        <Icon name="more" />
+        <Icon name={icon} />
       </button>
       <div
         id={id}
@@ -58,18 +64,10 @@ export function Menu({ label, choices }: { label: string; choices: readonly Choi
             {choice.label}
           </button>
         ))}
+        {note && <small role="presentation">{note}</small>}
       </div>
     </>
   );
-}
-
-function placeBeside(button: HTMLElement, list: HTMLElement): void {
-  const near = button.getBoundingClientRect();
-  const { width, height } = list.getBoundingClientRect();
-  const fitsBelow = near.bottom + GAP_PX + height < innerHeight - EDGE_PX;
-  const left = Math.min(Math.max(EDGE_PX, near.right - width), innerWidth - width - EDGE_PX);
-  list.style.setProperty("left", `${left}px`);
-  list.style.setProperty("top", `${fitsBelow ? near.bottom + GAP_PX : near.top - GAP_PX - height}px`);
 }
 
 function moved(event: KeyboardEvent): void {

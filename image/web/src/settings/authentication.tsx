@@ -73,6 +73,15 @@ function Guide() {
       </p>
       <LoginSteps />
       <OpenTerminal />
+      <details class="settings-text">
+        <summary>With an API key instead</summary>
+        <p>
+          If you pay Anthropic by usage, choose “Anthropic Console account” by typing{" "}
+          <code>{LOGIN_COMMAND} --console</code> in place of the command above: Claude makes the key and keeps it in
+          this workspace. You need not type or export a key yourself. Whoever set up this workspace can also give it a
+          key for good; then you see “Connected with an API key” here, without any login.
+        </p>
+      </details>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
+import "../style/settings.css";
 
 /** A group of fields in one frame. */
 export function Group({ children }: { children: ComponentChildren }) {

@@ -1,13 +1,23 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../parts/icon";
 import { current, linkTo, place, SECTIONS, type Section, toChat } from "../place";
+import { About } from "./about";
+import { Access } from "./access";
 import { Appearance } from "./appearance";
 import { Authentication } from "./authentication";
+import { Data } from "./data";
 import { General } from "./general";
 
-const VIEWS = { general: General, appearance: Appearance, authentication: Authentication } as const;
+const VIEWS = {
+  general: General,
+  appearance: Appearance,
+  authentication: Authentication,
+  data: Data,
+  access: Access,
+  about: About,
+} as const;
 
-export function SettingsPage() {
+export default function SettingsPage() {
   const section: Section = place.value.page === "settings" ? place.value.section : "general";
   const View = VIEWS[section];
   const title = useRef<HTMLHeadingElement>(null);

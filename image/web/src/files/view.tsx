@@ -1,0 +1,4 @@
+/** The workspace's files. */
+export default function Files() {
+  return <main class="files" id="main" />;
+}

@@ -1,0 +1,182 @@
+"""Lilach's days with Claude: what she asks, what it asks her, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, picture, say
+from tests.support.containers import Workspace
+from tests.support.wait import wait_until
+from tests.support.wire import Wire
+
+MANY = 120
+"""Words that take a few seconds to come."""
+SLOWLY = f"[tokens {MANY} at 40 ms]"
+
+
+def last_answer(page: Page) -> str:
+    return page.locator("[data-role=assistant] .prose").last.inner_text()
+
+
+def words_of(text: str) -> list[str]:
+    return re.findall(r"word\d+", text)
+
+
+def assert_whole(page: Page) -> None:
+    """Each word once, in order."""
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    assert words_of(last_answer(page)) == [f"word{number}" for number in range(1, MANY + 1)]
+
+
+def test_a_command_shows_what_it_did(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(page, 'Count [tool Bash {"command": "seq 3 | tac", "description": "Count down"}][say Three.]')
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("Three.")
+    page.locator(".steps summary").last.click()
+    expect(page.locator(".plain-text.output pre").last).to_contain_text("3\n2\n1")
+    picture(page, "chat-command")
+
+
+def test_a_permission_is_given_and_another_refused_with_advice(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home)
+    say(page, 'Write [tool Write {"file_path": "/data/workspace/allowed.md", "content": "# yes\\n"}]')
+    card = page.locator("[data-role=ask]")
+    expect(card).to_contain_text("# yes")
+    picture(page, "chat-permission")
+    card.get_by_role("button", name="Allow once").click()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said:")
+    assert home.run("cat", "/data/workspace/allowed.md") == "# yes\n"
+    say(page, 'Again [tool Write {"file_path": "/data/workspace/refused.md", "content": "no"}]')
+    card.get_by_role("button", name="Don’t allow").click()
+    page.get_by_label("What should Claude do instead?").fill("Ask my sister first")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("Ask my sister first")
+    assert home.attempt("test", "-e", "/data/workspace/refused.md").status != 0
+
+
+def test_claudes_question_takes_several_answers_and_her_own_words(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home, PHONE, touch=True)
+    say(
+        page,
+        '[ask {"questions": [{"question": "Which colours?", "header": "Colours", "multiSelect": true,'
+        ' "options": [{"label": "Red", "description": "Warm"}, {"label": "Blue", "description": "Cool"}]}]}]',
+    )
+    page.get_by_label("Red").check()
+    page.get_by_label("Blue").check()
+    page.get_by_label("Another answer to: Which colours?").fill("and a little gold")
+    picture(page, "chat-question-phone")
+    page.get_by_role("button", name="Answer", exact=True).click()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("Red, Blue, and a little gold")
+
+
+def test_a_plan_is_sent_back_and_then_approved(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(page, "[plan # Plan\n\n1. Paint the wall][plan # Better plan\n\n1. Ask the landlord][say Started.]")
+    expect(page.locator("[data-role=ask]")).to_contain_text("Paint the wall")
+    page.get_by_role("button", name="Change the plan").click()
+    page.get_by_label("What should be different?").fill("Ask first")
+    page.get_by_role("button", name="Send back").click()
+    expect(page.locator("[data-role=ask]")).to_contain_text("Ask the landlord")
+    picture(page, "chat-plan")
+    page.get_by_role("button", name="Go ahead").click()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("Started.")
+
+
+def test_she_stops_claude_and_what_she_wrote_meanwhile_waits_its_turn(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home)
+    say(page, "[tokens 500 at 50 ms]")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("word3")
+    say(page, "And then this")
+    expect(page.get_by_text("Queued: Claude gets it next")).to_be_visible()
+    picture(page, "chat-queued")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("You stopped Claude.")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    assert len(words_of(last_answer(page))) < 400
+
+
+def test_nothing_that_anybody_writes_runs(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    attack = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+    say(page, f"{attack} [say {attack} **b** [x](javascript:window.hacked=1) <svg onload=window.hacked=1>]")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("onerror")
+    expect(page.locator(".topbar-title")).to_contain_text("<img")
+    page.reload()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("onerror")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator(".timeline :is(img, script, svg[onload], a[href^=javascript])").count() == 0
+
+
+def test_an_answer_survives_a_network_that_is_cut(home: Workspace, page_of: Callable[..., Page]) -> None:
+    with Wire(home.port) as wire:
+        page = page_of(home, url=wire.url, calm=False)
+        say(page, f"Cut {SLOWLY}")
+        expect(page.locator("[data-role=assistant]").last).to_contain_text("word9 ")
+        wire.cut()
+        expect(page.get_by_text("Waking your workspace")).to_be_visible()
+        page.get_by_label("Message Claude").fill("Written while away")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_text("Will be sent once you are connected again")).to_be_visible()
+        picture(page, "chat-cut-off")
+        wire.mend()
+        answer = page.locator("[data-role=assistant]").last
+        expect(answer).to_contain_text("You said: Written while away")
+        first = page.locator("[data-role=assistant] .prose").first.inner_text()
+        assert words_of(first) == [f"word{number}" for number in range(1, MANY + 1)]
+        expect(page.locator("[data-role=user]")).to_have_count(2)
+
+
+def test_an_answer_survives_a_sleep_in_the_middle(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home, calm=False)
+    say(page, f"Sleep {SLOWLY}")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("word9 ")
+    home.suspend()
+    try:
+        page.wait_for_timeout(1500)
+    finally:
+        home.resume()
+    assert_whole(page)
+
+
+def test_two_devices_see_the_same_and_one_answer_counts(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    laptop = page_of(home)
+    say(laptop, 'Both [tool Write {"file_path": "/data/workspace/both.md", "content": "x"}]')
+    expect(laptop.locator("[data-role=ask]")).to_be_visible()
+    phone = page_of(home, PHONE, touch=True, path=re.sub(r"^.*?//[^/]*", "", laptop.url))
+    phone.get_by_role("button", name="Allow once").click()
+    expect(laptop.locator("[data-role=ask]")).to_be_hidden()
+    for page in (laptop, phone):
+        expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said:")
+
+
+def test_each_trouble_has_its_sentence_and_its_cure(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(page, "[limit five_hour in 3600 s]")
+    expect(page.get_by_role("heading", name="Your plan’s limit is reached")).to_be_visible()
+    expect(page.locator(".notice .until")).to_contain_text("renewed")
+    picture(page, "chat-limit")
+
+
+def test_a_draft_waits_in_its_conversation(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(page, "A first one")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("You said: A first one")
+    page.get_by_label("Message Claude").fill("half a thought")
+    page.get_by_role("button", name="New chat").first.click()
+    expect(page.get_by_label("Message Claude")).to_have_value("")
+    page.go_back()
+    expect(page.get_by_label("Message Claude")).to_have_value("half a thought")
+    page.reload()
+    expect(page.get_by_label("Message Claude")).to_have_value("half a thought")
+    wait_until(lambda: page.title().startswith("A first one"), "the title")

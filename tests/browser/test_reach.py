@@ -1,0 +1,163 @@
+"""Everybody can use the page: axe finds nothing serious, and the keyboard is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE, picture, say
+from tests.support.axe import grave_complaints
+from tests.support.containers import Workspace
+from tests.support.wait import wait_until
+
+SECTIONS = ("general", "appearance", "authentication", "data", "access", "about")
+MUCH = (
+    "Look around [think 5 at 1 ms]"
+    "[say I will **look** around.\n\n```python\nprint(1)\n```\n\n| a | b |\n|--|--|\n| 1 | 2 |]"
+    '[tool Bash {"command": "ls -la /data/workspace", "description": "List the files"}]'
+    '[tool Write {"file_path": "/data/workspace/notes.md", "content": "one\\ntwo\\n"}]'
+)
+QUESTION = (
+    '[ask {"questions": [{"question": "Which colours?", "header": "Colours", "multiSelect": true,'
+    ' "options": [{"label": "Red", "description": "Warm"}, {"label": "Blue", "description": "Cool"}]}]}]'
+)
+
+
+def check(page: Page, what: str, found: list[str]) -> None:
+    page.wait_for_timeout(50)
+    found += [f"{what}: {complaint}" for complaint in grave_complaints(page)]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_axe_finds_nothing_serious(
+    home: Workspace, page_of: Callable[..., Page], device: str, theme: str
+) -> None:
+    is_phone = device == "phone"
+    page = page_of(home, PHONE if is_phone else DESKTOP, touch=is_phone, color_scheme=theme)
+    found: list[str] = []
+    expect(page.get_by_label("Message Claude")).to_be_visible()
+    check(page, "new chat", found)
+    page.get_by_role("button", name="Add files and more").click()
+    check(page, "menu", found)
+    page.keyboard.press("Escape")
+    say(page, MUCH)
+    expect(page.locator("[data-role=ask]")).to_be_visible()
+    page.locator(".steps summary").first.click()
+    picture(page, f"reach-permission-{device}-{theme}")
+    check(page, "permission", found)
+    page.get_by_role("button", name="Don’t allow").click()
+    check(page, "refusal", found)
+    page.get_by_label("What should Claude do instead?").fill("Write it somewhere else")
+    page.get_by_role("button", name="Don’t allow").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    say(page, QUESTION)
+    expect(page.get_by_label("Red")).to_be_visible()
+    check(page, "question", found)
+    page.get_by_role("button", name="Let Claude decide").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    if is_phone:
+        page.get_by_role("button", name="Show conversations").click()
+        page.wait_for_timeout(300)
+    check(page, "list", found)
+    for section in SECTIONS:
+        page.goto(f"{home.url}/settings/{section}")
+        expect(page.locator("#section-title")).to_be_visible()
+        picture(page, f"reach-{section}-{device}-{theme}")
+        check(page, section, found)
+    assert found == [], "\n".join(found)
+
+
+def test_the_keyboard_is_enough(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    expect(page.get_by_label("Message Claude")).to_be_focused()
+    page.keyboard.type("Please write [tool Write {")
+    page.keyboard.type('"file_path": "/data/workspace/keys.md", "content": "by keyboard"}]')
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-role=ask]")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    while page.evaluate("document.activeElement.innerText") != "Allow once":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    wait_until(
+        lambda: home.attempt("cat", "/data/workspace/keys.md").output == "by keyboard", "the file was written"
+    )
+    page.keyboard.press("Control+/")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_label("Search conversations")).to_be_focused()
+    page.keyboard.press("Shift+Escape")
+    expect(page.get_by_label("Message Claude")).to_be_focused()
+
+
+def test_what_has_the_focus_is_seen(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home, forced_colors="active")
+    expect(page.get_by_label("Message Claude")).to_be_focused()
+    unseen = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        unseen += page.evaluate(
+            """() => {
+                const one = document.activeElement, style = getComputedStyle(one);
+                const isSeen = one === document.body || style.outlineStyle !== 'none';
+                return isSeen ? [] : [one.outerHTML.slice(0, 120)];
+            }"""
+        )
+    assert unseen == []
+
+
+def test_an_input_method_never_sends(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    field = page.get_by_label("Message Claude")
+    expect(field).to_be_focused()
+    browser = page.context.new_cdp_session(page)
+    browser.send("Input.imeSetComposition", {"text": "にほ", "selectionStart": 2, "selectionEnd": 2})
+    field.evaluate(
+        "one => one.dispatchEvent("
+        "new KeyboardEvent('keydown', {key: 'Enter', isComposing: true, bubbles: true}))"
+    )
+    browser.send("Input.insertText", {"text": "日本"})
+    expect(field).to_have_value("日本")
+    expect(page.locator("[data-role=user]")).to_have_count(0)
+
+
+def test_words_of_both_directions_stand_right(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(page, "שלום [say مرحبا بكم في مساحة العمل]")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("مرحبا")
+    for place in ("[data-role=user] .bubble", "[data-role=assistant] p", ".topbar-title"):
+        direction = page.locator(place).last.evaluate("one => getComputedStyle(one).direction")
+        assert direction == "rtl", place
+    picture(page, "reach-right-to-left")
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (720, 450), (820, 1180)])
+def test_nothing_scrolls_sideways(
+    home: Workspace, page_of: Callable[..., Page], width: int, height: int
+) -> None:
+    """720 x 450 is a laptop at 200 %."""
+    page = page_of(home, {"width": width, "height": height})
+    for path in ("/", *(f"/settings/{section}" for section in SECTIONS)):
+        page.goto(home.url + path)
+        expect(page.locator("#main")).to_be_visible()
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, path
+    picture(page, f"reach-{width}")
+
+
+def test_a_phones_keyboard_covers_nothing(home: Workspace, page_of: Callable[..., Page]) -> None:
+    """As on iOS: the keyboard lies over the page, and only the visual viewport tells."""
+    page = page_of(home, PHONE, touch=True)
+    expect(page.get_by_label("Message Claude")).to_be_visible()
+    page.evaluate(
+        """() => {
+            Object.defineProperty(visualViewport, 'height', {value: 480});
+            visualViewport.dispatchEvent(new Event('resize'));
+        }"""
+    )
+    bottom = page.locator(".composer-box").evaluate("one => one.getBoundingClientRect().bottom")
+    assert bottom <= 480

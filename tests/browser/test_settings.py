@@ -1,0 +1,109 @@
+"""What Lilach chooses holds at once, on every device, and after a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, picture, say
+from tests.support.containers import Workspace, Workspaces
+
+
+@pytest.fixture
+def fresh(workspaces: Workspaces) -> Workspace:
+    """A workspace whose settings a test may change; its Claude is not logged in."""
+    return workspaces.start()
+
+
+def test_what_she_chooses_holds_at_once_on_each_device(
+    fresh: Workspace, page_of: Callable[..., Page]
+) -> None:
+    laptop, phone = page_of(fresh, path="/settings/appearance"), page_of(fresh, PHONE, touch=True)
+    laptop.get_by_label("Dark").check()
+    laptop.get_by_label("Large").check()
+    for page in (laptop, phone):
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        expect(page.locator("html")).to_have_attribute("data-text", "large")
+    picture(laptop, "settings-appearance-dark")
+    laptop.get_by_role("link", name="General").click()
+    laptop.get_by_label("Your name").fill("לילך <b>")
+    laptop.keyboard.press("Tab")
+    expect(phone.get_by_role("heading", name="לילך <b>")).to_be_visible()
+    laptop.reload()
+    expect(laptop.get_by_label("Your name")).to_have_value("לילך <b>")
+
+
+def test_enter_starts_a_new_line_where_she_wants_that(fresh: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(fresh, path="/settings/general")
+    page.get_by_text("New line", exact=True).click()
+    page.get_by_role("button", name="Back to chat").click()
+    field = page.get_by_label("Message Claude")
+    field.press_sequentially("one")
+    field.press("Enter")
+    field.press_sequentially("two")
+    expect(field).to_have_value("one\ntwo")
+    field.press("Control+Enter")
+    expect(page.locator("[data-role=user]")).to_have_count(1)
+
+
+def test_letting_claude_do_everything_is_asked_twice(fresh: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(fresh, path="/settings/general")
+    page.get_by_label("Never ask").check()
+    picture(page, "settings-never-ask")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Ask first")).to_be_checked()
+    page.get_by_label("Never ask").check()
+    page.get_by_role("button", name="Never ask me").click()
+    expect(page.get_by_label("Never ask")).to_be_checked()
+
+
+def test_what_was_always_allowed_is_taken_back(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(page, '[tool Bash {"command": "touch always.txt"}]')
+    page.get_by_role("button", name="Always allow").click()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said")
+    page.goto(f"{home.url}/settings/general")
+    rule = page.get_by_role("listitem").filter(has_text="touch always.txt")
+    expect(rule).to_be_visible()
+    picture(page, "settings-always-allowed")
+    rule.get_by_role("button", name="Take back").click()
+    expect(rule).to_have_count(0)
+
+
+def test_the_versions_and_licences_are_there(fresh: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(fresh, path="/settings/about")
+    expect(page.get_by_text("Claude Code", exact=True).last).to_be_visible()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Licences").click()
+    expect(page.locator("body")).to_contain_text("preact")
+
+
+def test_nothing_is_asked_before_she_wants_notifications(
+    fresh: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(fresh, path="/settings/general")
+    page.context.grant_permissions([], origin=fresh.url)
+    assert page.evaluate("Notification.permission") != "granted"
+    page.context.grant_permissions(["notifications"], origin=fresh.url)
+    page.reload()
+    switch = page.get_by_role("switch", name="Tell me when Claude is done")
+    expect(switch).not_to_be_checked()
+    switch.check()
+    page.reload()
+    expect(switch).to_be_checked()
+
+
+def test_without_a_network_the_page_says_so_and_comes_back(
+    fresh: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(fresh, calm=False)
+    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.get_by_role("heading", name="Your workspace cannot be reached")).to_be_visible()
+    assert page.evaluate("caches.keys()") == [], "the worker keeps something"
+    picture(page, "offline")
+    page.context.set_offline(False)
+    expect(page.get_by_label("Message Claude")).to_be_visible()

@@ -1,0 +1,34 @@
+"""axe over a page in a browser: what somebody would stumble over who does not see it, or uses no mouse."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+_AXE = Path(__file__).resolve().parents[2] / "image/web/node_modules/axe-core/axe.min.js"
+_GRAVE = ("serious", "critical")
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@cache
+def _source() -> str:
+    assert _AXE.is_file(), f"{_AXE} is missing: npm ci in image/web"
+    return _AXE.read_text(encoding="utf-8")
+
+
+def grave_complaints(page: Page) -> list[str]:
+    """What axe finds serious or worse, each with where it is."""
+    page.evaluate(_source())
+    found: dict[str, Any] = page.evaluate(
+        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})",
+        _RULES,
+    )
+    return [
+        f"{violation['id']} ({violation['impact']}): {node['target']} {node['failureSummary']}"
+        for violation in found["violations"]
+        if violation["impact"] in _GRAVE
+        for node in violation["nodes"]
+    ]
