@@ -15,8 +15,8 @@ from webapp.devices import Device
 from webapp.problem import Problem
 from webapp.websocket import CLOSE_WITHIN_S, CLOSED_SIGNED_OUT
 
-# What a browser needs before anybody is in, or fetches without cookies: nothing in it is anybody's. What holds
-# the machine awake shows a key of its own.
+# What a browser needs before anybody is in, or fetches without cookies: nothing in it is anybody's. And what
+# holds the machine awake, which shows a key of its own.
 OPEN = re.compile(
     r"/health|/api/login|/api/awake|/sign-in/.+|/icon(-[a-z0-9-]+)?\.(png|svg)|/manifest\.webmanifest",
     re.ASCII,

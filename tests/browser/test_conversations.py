@@ -1,9 +1,8 @@
-"""The list of conversations: found again, renamed, copied, taken along, deleted and brought back; also a thousand."""
+"""The list of conversations: found again, renamed, copied, exported, deleted and brought back; also a thousand."""
 
 from __future__ import annotations
 
 import json
-import re
 import tarfile
 from collections.abc import Callable
 from io import BytesIO
