@@ -1,4 +1,4 @@
-"""The list of conversations: found again, renamed, copied, exported, deleted and brought back; also a thousand."""
+"""The list of conversations: found again, renamed, copied, exported, deleted, brought back; also a thousand."""
 
 from __future__ import annotations
 
