@@ -1,4 +1,4 @@
-"""The list of conversations: found again, renamed, copied, exported, deleted, brought back; also a thousand."""
+"""Conversations: found again, renamed, copied, exported, deleted and brought back; a thousand of them, too."""
 
 from __future__ import annotations
 

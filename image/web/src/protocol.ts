@@ -209,6 +209,8 @@ export type FromServer =
   | Numbered
   | { type: "refused"; of: string; conversation: string; code: string; message: string }
   | { type: "import"; import: Import }
+  | { type: "files_changed"; paths: string[] }
+  | { type: "trash_changed" }
   | { type: "pong" };
 
 export type Answer = { decision: "allow" | "always" | "deny"; message?: string; answers?: Record<string, string> };
@@ -229,4 +231,5 @@ export type ToServer =
   | { type: "continue"; conversation: string; message_id: string }
   | { type: "stop"; conversation: string }
   | ({ type: "answer"; conversation: string; ask: string } & Answer)
+  | { type: "watch"; paths: string[] }
   | { type: "ping" };

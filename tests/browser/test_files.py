@@ -1,0 +1,137 @@
+"""Her files: made, changed, deleted and brought back; nothing is lost, and nothing outside is seen."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, picture
+from tests.support.containers import Workspace
+
+WORKSPACE = "/data/workspace"
+NASTY = "<img src=x onerror=alert(1)>.txt"
+
+
+def write(workspace: Workspace, path: str, text: str) -> None:
+    """As Claude or a program would, while the page looks on."""
+    folder = path.rpartition("/")[0]
+    script = 'mkdir -p "$1" && printf %s "$3" > "$2"'
+    workspace.run("sh", "-c", script, "-", f"{WORKSPACE}/{folder}", f"{WORKSPACE}/{path}", text)
+
+
+def read(workspace: Workspace, path: str) -> str:
+    return workspace.run("cat", f"{WORKSPACE}/{path}")
+
+
+def choose(page: Page, name: str, action: str) -> None:
+    page.get_by_role("button", name=f"What to do with {name}").first.click()
+    page.get_by_role("menuitem", name=action, exact=True).click()
+
+
+def answer(page: Page, field: str, words: str, action: str) -> None:
+    page.get_by_role("textbox", name=field).fill(words)
+    page.get_by_role("button", name=action, exact=True).click()
+
+
+def test_a_file_is_made_renamed_and_brought_back(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home, path="/files")
+    page.get_by_role("button", name="New folder").click()
+    answer(page, "Name", "Lisbon", "Create")
+    expect(page.get_by_text("This folder is empty.")).to_be_visible()
+    page.get_by_role("button", name="New file").click()
+    answer(page, "Name", "plan.txt", "Create")
+    page.get_by_label("Text of plan.txt").fill("first day: tram 28")
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert read(home, "Lisbon/plan.txt") == "first day: tram 28"
+    choose(page, "plan.txt", "Rename")
+    answer(page, "Name", "days.txt", "Rename")
+    expect(page.get_by_role("heading", name="days.txt")).to_be_visible()
+    choose(page, "days.txt", "Delete")
+    expect(page.get_by_text("This folder is empty.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("link", name="days.txt")).to_be_visible()
+    assert read(home, "Lisbon/days.txt") == "first day: tram 28"
+    picture(page, "files-folder")
+
+
+def test_what_another_wrote_meanwhile_is_not_lost(home: Workspace, page_of: Callable[..., Page]) -> None:
+    write(home, "shared/list.txt", "milk")
+    page = page_of(home, path="/files#/shared/list.txt", calm=False)
+    area = page.get_by_label("Text of list.txt")
+    expect(area).to_have_value("milk")
+    write(home, "shared/list.txt", "milk and bread")
+    expect(area).to_have_value("milk and bread")  # nothing of hers would be lost: it shows at once
+    area.fill("milk and cheese")
+    write(home, "shared/list.txt", "milk and eggs")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Somebody changed this file meanwhile.")).to_be_visible()
+    picture(page, "files-changed-meanwhile")
+    page.get_by_role("button", name="Save mine as a copy").click()
+    expect(page.get_by_role("link", name="list (mine).txt")).to_be_visible()
+    assert read(home, "shared/list.txt") == "milk and eggs"
+    assert read(home, "shared/list (mine).txt") == "milk and cheese"
+
+
+def test_files_come_and_go(home: Workspace, page_of: Callable[..., Page], tmp_path: Path) -> None:
+    write(home, "photos/old.txt", "here before")
+    names = ["café.txt", NASTY]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_text(f"content {number}", encoding="utf-8")
+    page = page_of(home, path="/files#/photos")
+    page.set_input_files("input[type=file]", [str(tmp_path / name) for name in names])
+    expect(page.get_by_text("2 files have arrived.")).to_be_visible()
+    for name in names:
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+    assert read(home, f"photos/{NASTY}") == "content 1"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download this folder").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        found = {Path(name).name for name in archive.namelist()}
+    assert found >= {*names, "old.txt"}
+    page.get_by_label("Search files").fill("here before")
+    page.get_by_role("link", name="old.txt").click()
+    expect(page.get_by_label("Text of old.txt")).to_have_value("here before")
+
+
+def test_each_file_is_shown_as_what_it_is_and_nothing_in_it_runs(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    write(home, "show/notes.md", "# Trip\n\n<img src=x onerror=alert(1)> and **bold**")
+    write(home, "show/budget.csv", "name,amount\nRent,1840\n")
+    write(
+        home,
+        "show/page.html",
+        "<h1>Mine</h1><script>try { parent.document.title = 'taken' } catch {}</script>",
+    )
+    write(home, "show/total.py", "def total():\n    return 1\n")
+    home.run("ln", "-s", "/etc/passwd", f"{WORKSPACE}/show/outside")
+    page = page_of(home, path="/files#/show/notes.md", calm=False)
+    expect(page.locator(".document strong")).to_have_text("bold")
+    assert page.locator(".document img").count() == 0
+    page.get_by_role("link", name="budget.csv").click()
+    expect(page.locator(".cells")).to_contain_text("1840")
+    page.get_by_role("link", name="page.html").click()
+    expect(page.frame_locator("iframe").get_by_role("heading")).to_have_text("Mine")
+    assert page.title() != "taken"
+    page.get_by_role("link", name="total.py").click()
+    expect(page.locator(".code")).to_contain_text("def total")
+    page.get_by_role("link", name="outside").click()
+    expect(page.get_by_text("This leads out of your workspace")).to_be_visible()
+    picture(page, "files-outside")
+
+
+def test_on_a_phone_a_file_takes_the_whole_screen(home: Workspace, page_of: Callable[..., Page]) -> None:
+    write(home, "pocket/a.md", "# Hello")
+    page = page_of(home, PHONE, touch=True, path="/files#/pocket")
+    page.get_by_role("link", name="a.md").tap()
+    expect(page.locator(".document h2, .document h1, .document .h1")).to_have_text("Hello")
+    expect(page.get_by_role("link", name="a.md")).to_be_hidden()
+    picture(page, "files-phone")
+    page.get_by_role("button", name="Close the file").tap()
+    expect(page.get_by_role("link", name="a.md")).to_be_visible()
+    choose(page, "a.md", "Use in chat")
+    expect(page.get_by_label("Message Claude")).to_have_value("@pocket/a.md ")
