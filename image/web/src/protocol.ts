@@ -112,6 +112,41 @@ export interface Upload {
   entry: { path: string; name: string } | null;
 }
 
+export interface Entry {
+  path: string;
+  name: string;
+  kind: "file" | "folder" | "link" | "other";
+  link: boolean;
+  /** Null for a folder. */
+  size: number | null;
+  modified_at: string;
+  /** Another one whenever the content may be. */
+  version: string;
+}
+
+export interface Trashed {
+  id: string;
+  path: string;
+  name: string;
+}
+
+export interface TextFile {
+  path: string;
+  text: string | null;
+  etag: string | null;
+  size: number;
+  state: "text" | "binary" | "too_large";
+  writable: boolean;
+}
+
+export interface Table {
+  sheets: string[];
+  sheet: string;
+  rows: (string | number | boolean | null)[][];
+  offset: number;
+  more: boolean;
+}
+
 export interface Usage {
   parts: Record<"workspace" | "conversations" | "claude" | "home" | "trash" | "other", number>;
   disk: { total: number; free: number };
@@ -208,6 +243,7 @@ export type FromServer =
   | Snapshot
   | Numbered
   | { type: "refused"; of: string; conversation: string; code: string; message: string }
+  | { type: "files_changed"; paths: string[] }
   | { type: "import"; import: Import }
   | { type: "pong" };
 
@@ -227,6 +263,7 @@ export type ToServer =
   | ({ type: "send"; conversation: string; message_id: string } & Said)
   | { type: "retry"; conversation: string; message_id: string; of: string }
   | { type: "continue"; conversation: string; message_id: string }
+  | { type: "watch"; paths: string[] }
   | { type: "stop"; conversation: string }
   | ({ type: "answer"; conversation: string; ask: string } & Answer)
   | { type: "ping" };
