@@ -78,6 +78,7 @@ def test_claudes_question_takes_several_answers_and_her_own_words(
 
 def test_a_plan_is_sent_back_and_then_approved(home: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(home)
+    page.get_by_label("When Claude asks you").select_option("plan")
     say(page, "[plan # Plan\n\n1. Paint the wall][plan # Better plan\n\n1. Ask the landlord][say Started.]")
     expect(page.locator("[data-role=ask]")).to_contain_text("Paint the wall")
     page.get_by_role("button", name="Change the plan").click()

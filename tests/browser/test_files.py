@@ -1,4 +1,4 @@
-"""Lilach's files: she puts some there, walks through folders, looks, writes, and brings back what she deleted."""
+"""Files come, are walked through, looked at, written, deleted and brought back; no name does harm."""
 
 from __future__ import annotations
 
