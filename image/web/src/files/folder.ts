@@ -80,9 +80,9 @@ export async function rename(path: string, name: string): Promise<void> {
 }
 
 /** Deleted files wait in the trash; the way back is offered at once. */
-export async function remove(entry: Entry): Promise<boolean> {
+export async function remove(entry: Entry): Promise<void> {
   const trashed = await attempt(ask<Trashed>("DELETE", `/api/files?${query(entry.path)}`));
-  if (!trashed) return false;
+  if (!trashed) return;
   toast.value = {
     text: `“${entry.name}” is in the trash`,
     action: {
@@ -91,7 +91,6 @@ export async function remove(entry: Entry): Promise<boolean> {
     },
   };
   await again();
-  return true;
 }
 
 export async function send(folder: string, files: Iterable<File>): Promise<void> {

@@ -104,15 +104,16 @@ function FolderTools({ path }: { path: string }) {
 }
 
 function FileTools({ entry }: { entry: Entry }) {
-  const away = async () => {
-    if (await remove(entry)) toFiles(parentOf(entry.path));
+  const away = () => {
+    toFiles(parentOf(entry.path));
+    void remove(entry);
   };
   return (
     <div class="actions">
       <a class="button" href={`/api/files/download?${query(entry.path)}`} download>
         <Icon name="download" /> Download
       </a>
-      <button type="button" class="plain" onClick={() => void away()}>
+      <button type="button" class="plain" onClick={away}>
         <Icon name="bin" /> Delete
       </button>
     </div>
