@@ -234,7 +234,7 @@ def test_commands_and_files_complete_themselves(home: Workspace, page_of: Callab
     field.press("Enter")
     expect(field).to_have_value('Look at @"my notes.md" ')
     field.press_sequentially("@nothing-like-this")
-    expect(page.get_by_role("option")).to_have_count(0)
+    expect(page.get_by_role("listbox", name="Files")).to_have_count(0)
 
 
 def test_the_model_is_chosen_for_one_conversation(home: Workspace, page_of: Callable[..., Page]) -> None:
