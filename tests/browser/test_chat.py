@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 
@@ -14,6 +15,10 @@ from tests.support.wire import Wire
 
 MANY = 120
 """Words that take a few seconds to come."""
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGPgzU78DwADOwHZzon70AAAAABJRU5ErkJggg=="
+)
+"""One pixel."""
 SLOWLY = f"[tokens {MANY} at 40 ms]"
 
 
@@ -78,6 +83,7 @@ def test_claudes_question_takes_several_answers_and_her_own_words(
 
 def test_a_plan_is_sent_back_and_then_approved(home: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(home)
+    page.get_by_label("When Claude asks you").select_option("plan")
     say(page, "[plan # Plan\n\n1. Paint the wall][plan # Better plan\n\n1. Ask the landlord][say Started.]")
     expect(page.locator("[data-role=ask]")).to_contain_text("Paint the wall")
     page.get_by_role("button", name="Change the plan").click()
@@ -180,3 +186,67 @@ def test_a_draft_waits_in_its_conversation(home: Workspace, page_of: Callable[..
     page.reload()
     expect(page.get_by_label("Message Claude")).to_have_value("half a thought")
     wait_until(lambda: page.title().startswith("A first one"), "the title")
+
+
+def test_files_and_pictures_go_along(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home, PHONE, touch=True)
+    page.get_by_label("Files for Claude").set_input_files(
+        [
+            {"name": "cat.png", "mimeType": "image/png", "buffer": PICTURE},
+            {"name": "by mistake.txt", "mimeType": "text/plain", "buffer": b"no"},
+        ]
+    )
+    page.get_by_role("button", name="Leave out by mistake.txt").click()
+    page.get_by_label("Message Claude").evaluate(
+        """(field, base64) => {
+            const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+            const given = new DataTransfer();
+            given.items.add(new File([bytes], "pasted.png", {type: "image/png"}));
+            const paste = {clipboardData: given, bubbles: true, cancelable: true};
+            field.dispatchEvent(new ClipboardEvent("paste", paste));
+        }""",
+        base64.b64encode(PICTURE).decode(),
+    )
+    expect(page.get_by_label("Goes along with your message").get_by_role("listitem")).to_have_count(2)
+    say(page, "Two pictures")
+    pictures = page.locator("[data-role=user] .attachments img")
+    expect(pictures).to_have_count(2)
+    page.reload()
+    expect(pictures).to_have_count(2)
+    wait_until(lambda: pictures.first.evaluate("one => one.naturalWidth") == 1, "the picture is shown")
+    picture(page, "chat-attachments-phone")
+
+
+def test_commands_and_files_complete_themselves(home: Workspace, page_of: Callable[..., Page]) -> None:
+    home.run("sh", "-c", "echo hi > '/data/workspace/my notes.md'")
+    page = page_of(home)
+    field = page.get_by_label("Message Claude")
+    field.press_sequentially("/compac")
+    expect(page.get_by_role("option", name="/compact", exact=False).first).to_be_visible()
+    picture(page, "chat-commands")
+    field.press("Tab")
+    expect(field).to_have_value("/compact ")
+    field.fill("")
+    field.press_sequentially("Look at @notes")
+    option = page.get_by_role("option", name="my notes.md")
+    expect(option).to_have_attribute("aria-selected", "true")
+    assert field.get_attribute("aria-activedescendant") == option.get_attribute("id")
+    field.press("Enter")
+    expect(field).to_have_value('Look at @"my notes.md" ')
+    field.press_sequentially("@nothing-like-this")
+    expect(page.get_by_role("listbox", name="Files")).to_have_count(0)
+
+
+def test_the_model_is_chosen_for_one_conversation(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    button = page.get_by_role("button", name="Model and effort")
+    button.click()
+    page.get_by_role("radio", name="Haiku").check()
+    page.keyboard.press("Escape")
+    expect(button).to_contain_text("Haiku")
+    say(page, "With Haiku")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("You said: With Haiku")
+    page.reload()
+    expect(button).to_contain_text("Haiku")
+    page.get_by_role("button", name="New chat").first.click()
+    expect(button).to_contain_text("Claude’s choice")

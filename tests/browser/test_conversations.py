@@ -1,4 +1,4 @@
-"""Conversations: found again, renamed, copied, exported, deleted and brought back; a thousand of them, too."""
+"""Conversations are found, renamed, copied, taken along, deleted and brought back; a thousand stay quick."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = 1000
 def begin(page: Page, words: str) -> None:
     """A conversation with one answer."""
     say(page, words)
-    expect(page.locator("[data-role=assistant]").last).to_contain_text("You said:")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text(f"You said: {words}")
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
 
 
@@ -110,12 +110,16 @@ def transcripts(count: int) -> bytes:
     with tarfile.open(fileobj=whole, mode="w") as archive:
         for number in range(count):
             session = str(uuid4())
-            body = "\n".join(json.dumps(line) for line in _exchange(session, number)).encode() + b"\n"
+            body = "\n".join(_line(line) for line in _exchange(session, number)).encode() + b"\n"
             entry = tarfile.TarInfo(f"projects/-data-workspace/{session}.jsonl")
             entry.size, entry.mtime = len(body), 1_760_000_000 + number * 60
             entry.uid = entry.gid = 1000
             archive.addfile(entry, BytesIO(body))
     return whole.getvalue()
+
+
+def _line(entry: dict[str, object]) -> str:
+    return json.dumps(entry, separators=(",", ":"))
 
 
 def _exchange(session: str, number: int) -> list[dict[str, object]]:

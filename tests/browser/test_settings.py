@@ -65,7 +65,7 @@ def test_what_was_always_allowed_is_taken_back(home: Workspace, page_of: Callabl
     page.get_by_role("button", name="Always allow").click()
     expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said")
     page.goto(f"{home.url}/settings/general")
-    rule = page.get_by_role("listitem").filter(has_text="touch always.txt")
+    rule = page.locator(".settings-section li").filter(has_text="touch always.txt")
     expect(rule).to_be_visible()
     picture(page, "settings-always-allowed")
     rule.get_by_role("button", name="Take back").click()

@@ -18,6 +18,9 @@ live.wake();
 watchLook();
 watchPresence();
 watchShortcuts();
+// A file that is dropped beside its place would take the page's.
+for (const moment of ["dragover", "drop"] as const)
+  addEventListener(moment, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
 const root = document.getElementById("app");
 if (root) {
   root.textContent = "";

@@ -1,11 +1,11 @@
 // Keys that work everywhere on the page, and the sheet that lists them.
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { lazy } from "./parts/lazy";
 import { drawerOpen, toChat, toFiles, toSettings } from "./place";
 import { openTerminal, terminalOpen } from "./terminal/open";
 
-const sheetOpen = signal(false);
+export const sheetOpen = signal(false);
 
 export const showShortcuts = () => {
   sheetOpen.value = true;
@@ -14,13 +14,13 @@ export const showShortcuts = () => {
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 const CTRL = isMac ? "⌘" : "Ctrl";
 
-interface Shortcut {
+export interface Shortcut {
   keys: readonly string[];
   does: string;
   run?: () => void;
 }
 
-const EVERYWHERE: readonly Shortcut[] = [
+export const EVERYWHERE: readonly Shortcut[] = [
   { keys: [CTRL, "K"], does: "Search conversations", run: toSearch },
   { keys: [CTRL, "Shift", "O"], does: "New chat", run: () => toChat() },
   { keys: [CTRL, "Shift", "F"], does: "Files", run: () => toFiles() },
@@ -30,7 +30,7 @@ const EVERYWHERE: readonly Shortcut[] = [
   { keys: [CTRL, "/"], does: "This list", run: showShortcuts },
 ];
 
-const IN_THE_MESSAGE: readonly Shortcut[] = [
+export const IN_THE_MESSAGE: readonly Shortcut[] = [
   { keys: ["Shift", "Enter"], does: "New line" },
   { keys: [CTRL, "Enter"], does: "Send, whatever Enter does" },
   { keys: ["Esc"], does: "Stop Claude" },
@@ -72,46 +72,9 @@ export function watchShortcuts(): void {
   });
 }
 
-export function ShortcutSheet() {
-  return sheetOpen.value ? <Sheet /> : null;
-}
+const Sheet = lazy(
+  () => import("./sheet"),
+  () => null,
+);
 
-function Sheet() {
-  const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current?.showModal(), []);
-  const closed = () => {
-    sheetOpen.value = false;
-  };
-  return (
-    <dialog class="dialog sheet" ref={box} aria-labelledby="sheet-title" onClose={closed}>
-      <h2 id="sheet-title">Keyboard shortcuts</h2>
-      <Keys title="Everywhere" list={EVERYWHERE} />
-      <Keys title="In the message" list={IN_THE_MESSAGE} />
-      <div class="actions end">
-        <button type="button" class="primary" onClick={() => box.current?.close()}>
-          Close
-        </button>
-      </div>
-    </dialog>
-  );
-}
-
-function Keys({ title, list }: { title: string; list: readonly Shortcut[] }) {
-  return (
-    <>
-      <h3>{title}</h3>
-      <dl>
-        {list.map(({ keys, does }) => (
-          <div key={does}>
-            <dt>{does}</dt>
-            <dd dir="ltr">
-              {keys.map((key) => (
-                <kbd key={key}>{key}</kbd>
-              ))}
-            </dd>
-          </div>
-        ))}
-      </dl>
-    </>
-  );
-}
+export const ShortcutSheet = () => (sheetOpen.value ? <Sheet /> : null);

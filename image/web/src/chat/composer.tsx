@@ -55,7 +55,7 @@ export function Composer() {
   };
   const pressed = (event: KeyboardEvent) => {
     if (isComposing(event) || suggestions.pressed(event)) return;
-    if (event.key === "Escape" && turn === "running") stop();
+    if (event.key === "Escape" && !event.shiftKey && turn === "running") stop();
     if (event.key !== "Enter" || !sends(event, settings.value.enter_sends)) return;
     event.preventDefault();
     send();

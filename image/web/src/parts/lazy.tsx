@@ -4,8 +4,10 @@ import { Icon } from "./icon";
 
 type Loaded = { default: ComponentType };
 
-/** A part of the page whose code comes when it is first shown. */
-export function lazy(load: () => Promise<Loaded>): ComponentType {
+const Wait = () => <main class="lazy" id="main" aria-busy="true" />;
+
+/** A part of the page whose code comes when it is first shown; meanwhile `Waiting` is. */
+export function lazy(load: () => Promise<Loaded>, Waiting: ComponentType = Wait): ComponentType {
   let known: ComponentType | null = null;
   return function Lazy() {
     const [Part, setPart] = useState<ComponentType | null>(() => known);
@@ -20,8 +22,8 @@ export function lazy(load: () => Promise<Loaded>): ComponentType {
         () => setLost(true),
       );
     }, [isLost]);
-    if (isLost) return <Lost again={() => setLost(false)} />;
-    return Part ? <Part /> : <main class="lazy" id="main" aria-busy="true" />;
+    if (isLost && Waiting === Wait) return <Lost again={() => setLost(false)} />;
+    return Part ? <Part /> : <Waiting />;
   };
 }
 

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useId } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import "../style/settings.css";
 
 /** A group of fields in one frame. */
@@ -35,12 +35,18 @@ interface ChoiceProps<T extends string> {
   kind: "segments" | "cards";
   value: T;
   options: Readonly<Record<T, { label: string; note?: string; picture?: ComponentChildren }>>;
-  pick: (value: T) => void;
+  pick: (value: T) => unknown;
 }
 
 /** One of several: side by side, or as cards with room for words or a picture. */
 export function Choice<T extends string>({ label, note, kind, value, options, pick }: ChoiceProps<T>) {
   const name = useId();
+  const [, drawAgain] = useState(0);
+  // Where the choice was not taken after all, the browser has marked it already.
+  const picked = async (one: T) => {
+    await pick(one);
+    drawAgain((times) => times + 1);
+  };
   return (
     <div
       class={`field choice ${kind}`}
@@ -55,7 +61,7 @@ export function Choice<T extends string>({ label, note, kind, value, options, pi
       <div class="options">
         {(Object.keys(options) as T[]).map((one) => (
           <label key={one} class={one === value ? "picked" : ""}>
-            <input type="radio" name={name} value={one} checked={one === value} onChange={() => pick(one)} />
+            <input type="radio" name={name} value={one} checked={one === value} onChange={() => void picked(one)} />
             {options[one].picture}
             <span>
               <span class="option-label">{options[one].label}</span>
