@@ -28,6 +28,7 @@ from websockets.typing import Origin
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.support.anthropic.standin import Anthropic
+from tests.support.containers import OPEN, PERSON
 
 PROMPT = "[say hello]"
 # Runs inside the container: what Claude Code itself needs, from a line written to a word read.
@@ -44,7 +45,7 @@ for _ in range(int(sys.argv[1])):
     for line in claude.stdout:
         if first is None and b'"text_delta"' in line:
             first = time.perf_counter() - began
-        if line.startswith(b'{"type":"result"'):
+        if json.loads(line)["type"] == "result":
             break
     print(first * 1000, flush=True)
     time.sleep(0.2)
@@ -71,9 +72,11 @@ def workspace(client: Any, image: str) -> Iterator[tuple[Any, str, Anthropic]]:
         standin = anthropic._container
         address = standin.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
         asks = anthropic.environment(by="key") | {"ANTHROPIC_BASE_URL": f"http://{address}:8000"}
-        person = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
         container = client.containers.run(
-            image, detach=True, ports={"3000/tcp": ("127.0.0.1", None)}, environment=asks | person
+            image,
+            detach=True,
+            ports={"3000/tcp": ("127.0.0.1", None)},
+            environment={**PERSON, **OPEN, **asks},
         )
         try:
             container.reload()

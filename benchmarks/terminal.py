@@ -21,12 +21,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import docker
 import httpx
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.support.containers import OPEN, PERSON
 
 READY = b"re-ady"
 SAY_READY = "echo re''-ady; stty -echo; PS1=; PROMPT_COMMAND=\r"
@@ -155,7 +160,7 @@ def ours(image: str) -> Iterator[tuple[Way, Callable[[], float]]]:
         image,
         detach=True,
         ports={"3000/tcp": ("127.0.0.1", None)},
-        environment={"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"},
+        environment={**PERSON, **OPEN},
     )
     try:
         container.reload()
