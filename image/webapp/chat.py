@@ -180,7 +180,8 @@ class Chat:
                 conversation.board.unfollow(session)
 
     async def _send(self, conversation_id: str, message: Message) -> None:
-        attachments = await asyncio.to_thread(self._attached, message.get("attachments") or [])
+        files = message.get("attachments") or []
+        attachments = await asyncio.to_thread(self._attached, files) if files else []
         text, choices = message.get("text"), message.get("options") or {}
         if not isinstance(text, str) or not (text.strip() or attachments) or len(text) > LONGEST_TEXT:
             raise RefusedError(
@@ -299,6 +300,8 @@ class Chat:
 
     async def content(self, message: Sent) -> str | list[dict[str, Any]]:
         """What Claude gets of a message."""
+        if not message.attachments:
+            return message.text
         return await asyncio.to_thread(self.attachments.content, message.text, message.attachments)
 
     async def _ask_claude(self) -> dict[str, Any]:
