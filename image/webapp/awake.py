@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from webapp.problem import not_found
+from webapp.problem import Problem
 
 log = logging.getLogger("webapp")
 
@@ -73,7 +73,7 @@ class Awake:
         token, self._token = self._token, ""  # each opens one request
         if not token or not hmac.compare_digest(token, request.headers.get(HEADER, "")):
             self._token = token
-            raise not_found("such route")
+            raise Problem(401, "signed_out", "Only the server itself may ask for this.")
         return StreamingResponse(self._beats(), media_type="text/plain")
 
     async def _beats(self) -> AsyncIterator[bytes]:

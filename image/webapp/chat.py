@@ -42,6 +42,8 @@ MOST_PROCESSES = 3
 MOST_LOADED = 30
 LONGEST_TEXT = 1_000_000
 MOST_ATTACHMENTS = 20
+NEW_CONVERSATION = (["/clear"], ["/reset"], ["/new"])
+"""Commands that would make Claude Code go on under another id, in a transcript that nobody looks at."""
 CLOSING_S = 2.0
 TIDY_AFTER_S, TIDY_EVERY_S = 60.0, 24 * 3600.0
 
@@ -178,12 +180,15 @@ class Chat:
                 conversation.board.unfollow(session)
 
     async def _send(self, conversation_id: str, message: Message) -> None:
-        attachments = await asyncio.to_thread(self._attached, message.get("attachments") or [])
+        files = message.get("attachments") or []
+        attachments = await asyncio.to_thread(self._attached, files) if files else []
         text, choices = message.get("text"), message.get("options") or {}
         if not isinstance(text, str) or not (text.strip() or attachments) or len(text) > LONGEST_TEXT:
             raise RefusedError(
                 "bad_text", "A message needs some text, and not more than a million characters."
             )
+        if text.split(maxsplit=1)[:1] in NEW_CONVERSATION:
+            raise RefusedError("bad_text", "To begin anew, open a new conversation: this one stays as it is.")
         if not isinstance(choices, dict) or (wrong := _wrong_choice(choices)):
             raise RefusedError("bad_option", wrong if isinstance(choices, dict) else "options is an object.")
         replaces = _uuid(message, "replaces") if message.get("replaces") else None
@@ -295,6 +300,8 @@ class Chat:
 
     async def content(self, message: Sent) -> str | list[dict[str, Any]]:
         """What Claude gets of a message."""
+        if not message.attachments:
+            return message.text
         return await asyncio.to_thread(self.attachments.content, message.text, message.attachments)
 
     async def _ask_claude(self) -> dict[str, Any]:

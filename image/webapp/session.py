@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import claude_agent_sdk as sdk
-from claude_agent_sdk.types import EffortLevel, PermissionMode
-
 from webapp.board import Op, now
+from webapp.lean import without_mcp
 from webapp.process import Ask, Heard, ProcessError, Request, Result, Way
 from webapp.translate import Translator
+
+with without_mcp():
+    import claude_agent_sdk as sdk
+    from claude_agent_sdk.types import EffortLevel, PermissionMode
 
 log = logging.getLogger("webapp")
 

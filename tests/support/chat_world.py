@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import claude_agent_sdk
 import httpx
 from starlette.applications import Starlette
 from webapp.chat import Chat
@@ -18,7 +18,10 @@ from webapp.settings import Settings
 
 from tests.support.anthropic.standin import Anthropic
 
-CLAUDE = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
+_SDK = importlib.util.find_spec("claude_agent_sdk")
+assert _SDK
+assert _SDK.origin
+CLAUDE = Path(_SDK.origin).parent / "_bundled" / "claude"
 
 
 def browser(chat: Chat) -> httpx.AsyncClient:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import webapp.session  # noqa: F401 - before any test imports the SDK in another way than the server does
 from webapp.config import Config
 
 from tests.support.webapp import NoChat, Served, serving, workspace_config

@@ -95,7 +95,7 @@ def test_nobody_else_can_hold_it_awake() -> None:
                 (await other.get(house.url + PATH, headers=headers)).status_code
                 for headers in ({}, {HEADER: "guessed"}, {HEADER: ""})
             ]
-        assert refused == [404, 404, 404]
+        assert refused == [401, 401, 401]
 
     live(story)
 

@@ -810,6 +810,15 @@ def test_the_list_hears_of_each_turn(world: World) -> None:
             "bad_text",
         ),
         (
+            {
+                "type": "send",
+                "conversation": str(uuid.uuid4()),
+                "message_id": str(uuid.uuid4()),
+                "text": "/clear now",
+            },
+            "bad_text",
+        ),
+        (
             {"type": "answer", "conversation": str(uuid.uuid4()), "ask": "x", "decision": "allow"},
             "already_answered",
         ),

@@ -1,0 +1,227 @@
+"""How soon the first word of an answer is there, and what a workspace needs of memory.
+
+    python benchmarks/chat.py [--turns 40] [--image my-jarvis:latest] [--json]
+
+A container of the image with the real Claude Code in it, spoken to as the page does, against a stand-in of
+Anthropic's servers that answers at once. Beside it stand two floors of the same run: the stand-in asked
+directly, and the same binary driven over its own stream of JSON, in the same container, by a mere loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.support.anthropic.standin import Anthropic
+from tests.support.containers import OPEN, PERSON
+
+PROMPT = "[say hello]"
+# Runs inside the container: what Claude Code itself needs, from a line written to a word read.
+ALONE = """
+import json, subprocess, sys, time
+command = ["/opt/claude/claude", "-p", "--input-format", "stream-json", "--output-format", "stream-json",
+           "--verbose", "--include-partial-messages"]
+claude = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/data/workspace")
+for _ in range(int(sys.argv[1])):
+    message = {"type": "user", "message": {"role": "user", "content": sys.argv[2]}}
+    began, first = time.perf_counter(), None
+    claude.stdin.write(json.dumps(message).encode() + b"\\n")
+    claude.stdin.flush()
+    for line in claude.stdout:
+        if first is None and b'"text_delta"' in line:
+            first = time.perf_counter() - began
+        if json.loads(line)["type"] == "result":
+            break
+    print(first * 1000, flush=True)
+    time.sleep(0.2)
+claude.kill()
+"""
+MEMORY = r"""
+for p in /proc/[0-9]*; do
+  awk -v exe="$(readlink $p/exe)" '/^Pss:/ {pss=$2} END {if (pss) print exe, pss}' $p/smaps_rollup 2>/dev/null
+done
+"""
+
+
+def summary(samples: list[float]) -> dict[str, float]:
+    """*Shape*: {"n", "p50", "p90", "max"}, milliseconds; the first turn is a cold one and left out."""
+    ordered = sorted(samples[1:])
+    p90 = ordered[round(0.9 * (len(ordered) - 1))]
+    return {"n": len(ordered), "p50": statistics.median(ordered), "p90": p90, "max": ordered[-1]}
+
+
+@contextlib.contextmanager
+def workspace(client: Any, image: str) -> Iterator[tuple[Any, str, Anthropic]]:
+    """A running container, its address, and the stand-in that it asks."""
+    with Anthropic.in_container(client, image) as anthropic:
+        standin = anthropic._container
+        address = standin.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        asks = anthropic.environment(by="key") | {"ANTHROPIC_BASE_URL": f"http://{address}:8000"}
+        container = client.containers.run(
+            image,
+            detach=True,
+            ports={"3000/tcp": ("127.0.0.1", None)},
+            environment={**PERSON, **OPEN, **asks},
+        )
+        try:
+            container.reload()
+            url = f"http://127.0.0.1:{container.ports['3000/tcp'][0]['HostPort']}"
+            _wait(url)
+            yield container, url, anthropic
+        finally:
+            container.remove(force=True, v=True)
+
+
+def _wait(url: str) -> None:
+    while True:
+        try:
+            httpx.get(f"{url}/health", timeout=1, trust_env=False).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+class Talk:
+    """A page with one conversation."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._conversation = str(uuid.uuid4())
+        self._say("follow", epoch=None, after=None)
+
+    def turn(self, text: str = PROMPT) -> float:
+        """How long the first word took, milliseconds; returns when the turn is over."""
+        began, first = time.perf_counter(), 0.0
+        self._say("send", message_id=str(uuid.uuid4()), text=text)
+        while True:
+            message = json.loads(self._socket.recv(timeout=60))
+            item = message.get("item", {})
+            if not first and item.get("kind") == "assistant" and item["text"]:
+                first = time.perf_counter() - began
+            if item.get("kind") == "end":
+                assert item["outcome"] == "completed", item
+                return first * 1000
+
+    def _say(self, kind: str, **rest: Any) -> None:
+        self._socket.send(json.dumps({"type": kind, "conversation": self._conversation, **rest}))
+
+
+def standin_alone(anthropic: Anthropic, turns: int) -> list[float]:
+    """A request of the same kind, to the first word of its answer."""
+    body = {
+        "model": "claude",
+        "max_tokens": 100,
+        "stream": True,
+        "tools": [{"name": "Bash", "input_schema": {"type": "object"}}],
+        "messages": [{"role": "user", "content": PROMPT}],
+    }
+    samples = []
+    key = anthropic.environment(by="key")["ANTHROPIC_API_KEY"]
+    with httpx.Client(trust_env=False, headers={"x-api-key": key}) as http:
+        for _ in range(turns):
+            began = time.perf_counter()
+            with http.stream("POST", f"{anthropic.base_url}/v1/messages?beta=true", json=body) as answer:
+                for line in answer.iter_lines():
+                    if "text_delta" in line:
+                        samples.append((time.perf_counter() - began) * 1000)
+                        break
+    return samples
+
+
+def binary_alone(container: Any, turns: int) -> list[float]:
+    python = "/opt/jarvis/venv/bin/python"
+    asks = {"CLAUDE_CONFIG_DIR": "/data/claude", "HOME": "/data/home"}
+    done = container.exec_run([python, "-c", ALONE, str(turns), PROMPT], user="jarvis", environment=asks)
+    if done.exit_code:
+        raise RuntimeError(done.output.decode(errors="replace"))
+    return [float(line) for line in done.output.split()]
+
+
+def memory_mb(container: Any) -> dict[str, float]:
+    """Proportional share of memory: of the server, and of all Claude processes together."""
+    lines = container.exec_run(["bash", "-c", MEMORY], user="jarvis").output.decode().splitlines()
+    found = [line.rsplit(" ", 1) for line in lines if " " in line]
+    of = {"server": "python", "claude": "claude"}
+    return {
+        name: sum(float(size) for exe, size in found if program in exe) / 1024 for name, program in of.items()
+    }
+
+
+def measure(image: str, turns: int) -> dict[str, Any]:
+    client: Any = docker.from_env(timeout=120)
+    try:
+        with workspace(client, image) as (container, url, anthropic):
+            memory = {"at rest": memory_mb(container)}
+            address = f"{url.replace('http', 'ws', 1)}/api/live"
+            with connect(address, origin=Origin(url), proxy=None, max_size=None) as socket:
+                socket.recv()
+                time.sleep(5)
+                memory["page open, ready to chat"] = memory_mb(container)
+                talk = Talk(socket)
+                warm = []
+                for _ in range(turns):
+                    warm.append(talk.turn())
+                    time.sleep(0.2)
+                memory["one live chat"] = memory_mb(container)
+                Talk(socket).turn()
+                memory["two live chats"] = memory_mb(container)
+            return {
+                "first word, ms": {
+                    "the stand-in alone": summary(standin_alone(anthropic, turns)),
+                    "Claude Code alone": summary(binary_alone(container, turns)),
+                    "through the page's socket": summary(warm),
+                },
+                "first message of a new process, ms": warm[0],
+                "memory, MB": memory,
+            }
+    finally:
+        client.close()
+
+
+def table(result: dict[str, Any]) -> str:
+    words = result["first word, ms"]
+    lines = [f"{'first word of a warm chat':<32}{'p50 ms':>10}{'p90':>10}{'max':>10}"]
+    lines += [
+        f"{way:<32}{row['p50']:>10.1f}{row['p90']:>10.1f}{row['max']:>10.1f}" for way, row in words.items()
+    ]
+    alone, ours = words["Claude Code alone"]["p50"], words["through the page's socket"]["p50"]
+    lines.append(f"the workspace adds {ours - alone:.1f} ms to Claude Code itself")
+    lines.append(f"first message of a new process: {result['first message of a new process, ms']:.0f} ms")
+    lines.append(f"\n{'memory, MB (proportional share)':<32}{'server':>10}{'Claude':>10}")
+    lines += [
+        f"{when:<32}{row['server']:>10.1f}{row['claude']:>10.1f}"
+        for when, row in result["memory, MB"].items()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("--image", default="my-jarvis:latest")
+    parser.add_argument("--json", action="store_true", help="one object instead of a table")
+    given = parser.parse_args()
+    result = measure(given.image, given.turns)
+    print(json.dumps(result, indent=2) if given.json else table(result))
+
+
+if __name__ == "__main__":
+    main()
