@@ -44,7 +44,7 @@ MEASURES = tuple(
 )
 OF_THE_CHECKOUT = ("tests/release/test_operator.py",)
 """Asks about the operator's verbs, which build an image of their own; nothing about the one under test."""
-SMOKE_LIMIT_S = 15
+SMOKE_LIMIT_S = 12
 MOST_JOBS = 4
 EVIDENCE = ("failures", "pictures", "transcripts")
 SBOM_FILE = "sbom.spdx.json"
