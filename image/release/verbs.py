@@ -109,11 +109,11 @@ def releases(context: Context, json: bool = False) -> None:
         console.print_json(rows)
         return
     console.listing(
-        ("When", "Image", "Digest", "Repository", "Tags", "Promises", ""),
+        ("When", "Image", "Digest", "Where", ""),
         [
             (
-                *(row["at"][:16], short(row["image"]), short(row["digest"]), row["repository"]),
-                *(", ".join(row["tags"]), str(row["promises"]), "latest" if row["is_latest"] else ""),
+                *(row["at"][:16].replace("T", " "), short(row["image"]), short(row["digest"])),
+                *(f"{row['repository']}:{{{','.join(row['tags'])}}}", "latest" if row["is_latest"] else ""),
             )
             for row in rows
         ],
