@@ -255,8 +255,10 @@ def _watch(report: Report) -> Watch:
 
 
 def _is_worth_a_line(now: Step, said: set[str]) -> bool:
-    """Without a terminal: the beginning of a stage, and the end of a tier."""
-    marks = {now.stage} | {f"{now.stage} {t}" for t, n in now.planned.items() if now.done.get(t, 0) == n}
+    """Without a terminal: the beginning of a stage, the end of a tier, and every tenth of the way."""
+    tenth = 10 * sum(now.done.values()) // max(1, sum(now.planned.values()))
+    finished = {f"{tier} whole" for tier, count in now.planned.items() if now.done.get(tier, 0) == count}
+    marks = {f"{now.stage} {mark}" for mark in ("begun", str(tenth), *finished)}
     is_new = not marks <= said
     said |= marks
     return is_new
