@@ -28,6 +28,7 @@ from fly.verbs import make, show
 from image.build import build_image, remove_images
 from image.engine import find_engine, stop_started_engine
 from image.leftovers import remove_labelled
+from image.release.records import Records
 
 ROOT = Path(__file__).resolve().parent
 VERBS = (
@@ -162,13 +163,17 @@ def _destroy(settings: Settings, *, keep_cache: bool) -> None:
 
 
 def _close_ledger(settings: Settings) -> None:
-    """The ledger goes too, unless it is also the record of workspaces on Fly."""
+    """The ledger goes too, unless it is also the record of workspaces on Fly, or releases were pushed."""
     with Ledger(settings.ledger) as ledger:
         ledger.close_all("local", "the embedded platform was removed")
         elsewhere = ledger.workspaces()
+    with Records(settings.releases) as records:
+        pushes = records.pushes()
     if elsewhere:
         say(f"{settings.ledger} stays: {len(elsewhere)} workspaces on Fly are in it.")
-    elif settings.home.exists():
+    if pushes:
+        say(f"{settings.releases} stays: it is the only proof of what was pushed.")
+    if not elsewhere and not pushes and settings.home.exists():
         shutil.rmtree(settings.home)
 
 

@@ -1,6 +1,7 @@
 """A tested image into a registry, and `latest` to the one that is wanted; nothing is rebuilt."""
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from image.release.suite import read_suite
 
 TAG = re.compile(r"[\w][\w.-]{0,127}")
 NO_ENTRY = re.compile(r"unauthorized|denied|authentication required|no basic auth|forbidden", re.IGNORECASE)
+REPORT_EVERY_S = 1
 THERE = ("Layer already exists", "Mounted from")
 
 
@@ -155,14 +157,16 @@ def follow(events: Iterable[dict[str, Any]], repository: Repository, tag: str, r
     *Errors*: RegistryError if the stream tells of a failure (its HTTP status was 200 all the same), or ends
     without the digest that only a push which arrived has.
     """
-    upload = Upload()
+    upload, last_s = Upload(), 0.0
     for event in events:
         refusal = (event.get("errorDetail") or {}).get("message") or event.get("error")
         if refusal:
             hint = login_hint(repository) if NO_ENTRY.search(str(refusal)) else "run this again"
             raise RegistryError(f"{repository}:{tag} could not be pushed: {refusal}", hint=hint)
         upload.take(event)
-        report(f"{tag}: {upload.worded}")
+        if time.monotonic() - last_s > REPORT_EVERY_S:
+            last_s = time.monotonic()
+            report(f"{tag}: {upload.worded}")
     if not upload.digest:
         raise RegistryError(f"The push of {repository}:{tag} ended without a digest.", hint="run this again")
     return upload

@@ -26,6 +26,7 @@ MEDIA_TYPES = (
     "application/vnd.oci.image.index.v1+json",
 )
 NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
+APP = re.compile(r"[a-z0-9][a-z0-9-]*")
 CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 LIMIT_S = 30
 
@@ -43,10 +44,10 @@ class Repository:
 
         *Errors*: SettingsError.
         """
-        host, slash, path = text.strip().rstrip("/").partition("/")
-        if not slash:
+        host, slash, path = text.strip().partition("/")
+        if not slash and APP.fullmatch(host):
             host, path = FLY_HOST, host
-        if not host or not path or not all(NAME.fullmatch(part) for part in path.split("/")):
+        if not host or not all(NAME.fullmatch(part) for part in path.split("/")):
             raise SettingsError(
                 f"{text!r} is no place for images.",
                 hint="a Fly app's name, or HOST/REPOSITORY in small letters, without a tag",

@@ -29,7 +29,7 @@ ORDER = ("Person", "Data", "Life", "Content", "Speed and size")
 NOT_CHECKED = (
     (
         "Known vulnerabilities",
-        "no scanner's database is at hand; `invoke outdated` lists the security updates that are pending",
+        "no scanner's database is at hand; “invoke outdated” lists the security updates that are pending",
     ),
     ("Signature and provenance", "the image is named by its digest, and nobody has signed it"),
     ("Other processors", "only the architecture below was built and tried"),
@@ -239,7 +239,8 @@ def _signed_size(size: int) -> str:
 
 def _title(path: str) -> str:
     """`3-connected` of `pictures/3-connected.png` as words."""
-    words = re.sub(r"^\d+-", "", Path(path).stem).removeprefix("test_").replace("_", " ").replace("-", " ")
+    name = re.sub(r"^(\w+)-test_", r"\1: ", re.sub(r"^\d+-", "", Path(path).stem))
+    words = name.removeprefix("test_").replace("_", " ").replace("-", " ")
     return f"{words[:1].upper()}{words[1:]}"
 
 

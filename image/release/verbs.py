@@ -109,11 +109,11 @@ def releases(context: Context, json: bool = False) -> None:
         console.print_json(rows)
         return
     console.listing(
-        ("When", "Image", "Digest", "Repository", "Tags", "Promises", ""),
+        ("When", "Image", "Digest", "Where", ""),
         [
             (
-                *(row["at"][:16], short(row["image"]), short(row["digest"]), row["repository"]),
-                *(", ".join(row["tags"]), str(row["promises"]), "latest" if row["is_latest"] else ""),
+                *(row["at"][:16].replace("T", " "), short(row["image"]), short(row["digest"])),
+                *(f"{row['repository']}:{{{','.join(row['tags'])}}}", "latest" if row["is_latest"] else ""),
             )
             for row in rows
         ],
@@ -255,8 +255,10 @@ def _watch(report: Report) -> Watch:
 
 
 def _is_worth_a_line(now: Step, said: set[str]) -> bool:
-    """Without a terminal: the beginning of a stage, and the end of a tier."""
-    marks = {now.stage} | {f"{now.stage} {t}" for t, n in now.planned.items() if now.done.get(t, 0) == n}
+    """Without a terminal: the beginning of a stage, the end of a tier, and every tenth of the way."""
+    tenth = 10 * sum(now.done.values()) // max(1, sum(now.planned.values()))
+    finished = {f"{tier} whole" for tier, count in now.planned.items() if now.done.get(tier, 0) == count}
+    marks = {f"{now.stage} {mark}" for mark in ("begun", str(tenth), *finished)}
     is_new = not marks <= said
     said |= marks
     return is_new

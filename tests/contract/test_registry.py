@@ -13,12 +13,13 @@ import pytest
 
 from fly.errors import RegistryError, UntestedImage
 from fly.settings import Secret
+from image.build import tags_restored_on_failure
 from image.release.content import read_content
 from image.release.push import promote, push
 from image.release.records import PASSED, Outcome, Push, Records
 from image.release.registry import Login, Registry
 from image.release.suite import read_suite
-from tests.support.registry import LOGIN, PASSWORD, USER, LoopbackRegistry, tiny_image
+from tests.support.registry import LOGIN, PASSWORD, USER, LoopbackRegistry, TokenServer, tiny_image
 from tests.support.run import Run
 
 Image = Callable[[], str]
@@ -198,3 +199,38 @@ def test_a_release_that_the_registry_has_lost_is_not_promoted(
     with pytest.raises(RegistryError, match="has no sha256"):
         promote(records, registry.repository(), LOGIN, done.digest)
     assert len(records.promotions()) == 1
+
+
+@pytest.fixture
+def tokens() -> Iterator[TokenServer]:
+    tokens = TokenServer()
+    yield tokens
+    tokens.close()
+
+
+def test_a_registry_that_wants_a_token_of_another_server_is_served_too(
+    tested_image: Image, pushed: Callable[..., Push], registry: LoopbackRegistry, tokens: TokenServer
+) -> None:
+    registry.stop()
+    registry.start(tokens=tokens)
+    done = pushed(tested_image())
+    assert "repository:workspaces:pull,push" in tokens.given
+    assert (done.uploaded, done.tags[-1]) == (1, "latest")
+    with pytest.raises(RegistryError, match="does not let us log in"):
+        pushed(tested_image(), Login(USER, Secret("wrong")))
+
+
+def test_names_are_what_they_were_when_a_bump_goes_wrong(
+    docker_client: docker.DockerClient, new_image: Image, run: Run
+) -> None:
+    before, after, name = new_image(), new_image(), run.name("name")
+
+    def goes_wrong() -> None:
+        with tags_restored_on_failure(docker_client, f"{name}:latest"):
+            docker_client.api.tag(after, name, "latest")
+            raise KeyboardInterrupt
+
+    docker_client.api.tag(before, name, "latest")
+    with pytest.raises(KeyboardInterrupt):
+        goes_wrong()
+    assert docker_client.images.get(name).id == before

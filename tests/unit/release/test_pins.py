@@ -1,0 +1,71 @@
+"""What is newer, read from what apt, uv and npm say; and pins that are put back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image.release import pins
+from image.release.suite import ROOT
+
+APT = """\
+Inst curl [8.14.1-2+deb13u6] (8.14.1-2+deb13u7 Debian-Security:13/stable-security [amd64]) []
+Inst tzdata [2026a-0+deb13u1] (2026b-0+deb13u1 Debian:13.3/stable, Debian:13-updates/stable-updates [all])
+Inst newcomer (1.0 Debian:13.3/stable [amd64])
+Conf curl (8.14.1-2+deb13u7 Debian-Security:13/stable-security [amd64])
+"""
+
+
+class Engine:
+    """Answers like an engine whose container has printed this."""
+
+    def __init__(self, said: str) -> None:
+        self.containers = self
+        self._said = said
+
+    def run(self, *_image: str, **_options: Any) -> bytes:
+        return self._said.encode()
+
+
+def test_security_updates_of_debian_are_told_from_others() -> None:
+    engine: Any = Engine(APT)
+    curl, tzdata = pins.newer_debian(engine, "image", {})
+    assert (curl.name, curl.current, curl.newest) == ("curl", "8.14.1-2+deb13u6", "8.14.1-2+deb13u7")
+    assert (curl.is_security, tzdata.is_security, curl.cure) == (True, False, "invoke bump base")
+
+
+def test_the_pin_of_the_sdk_is_found_in_the_project_itself() -> None:
+    assert pins.pinned_sdk(ROOT).count(".") == 2
+
+
+def test_every_file_that_a_bump_may_change_is_there() -> None:
+    assert [name for name in pins.FILES if not (ROOT / name).exists()] == []
+
+
+def copied(folder: Path) -> dict[str, bytes]:
+    for name in pins.FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    return {name: (folder / name).read_bytes() for name in pins.FILES}
+
+
+@pytest.mark.parametrize("trouble", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_pins_are_put_back_whatever_goes_wrong(tmp_path: Path, trouble: type[BaseException]) -> None:
+    before = copied(tmp_path)
+
+    def moves() -> None:
+        with pins.restored_on_failure(tmp_path):
+            for name in pins.FILES:
+                (tmp_path / name).write_text("moved")
+            raise trouble
+
+    with pytest.raises(trouble):
+        moves()
+    assert {name: (tmp_path / name).read_bytes() for name in pins.FILES} == before
+
+
+def test_what_was_moved_well_stays_moved(tmp_path: Path) -> None:
+    copied(tmp_path)
+    with pins.restored_on_failure(tmp_path):
+        (tmp_path / "pyproject.toml").write_text("moved")
+    assert (tmp_path / "pyproject.toml").read_text() == "moved"
