@@ -17,6 +17,7 @@ OLDEST = "lilach@example.com"
 FIELDS = {
     *("name", "email", "app", "url", "machine_id"),
     *("volume_id", "region", "state", "image", "created_at"),
+    *("login", "link"),
 }
 
 
@@ -47,11 +48,14 @@ def test_one_command_leads_to_an_open_page_and_one_takes_it_all_away(
     operator: Operator, docker_client: docker.DockerClient
 ) -> None:
     """`up` ends with an answering page, and `down --destroy` leaves nothing of it in the engine."""
-    assert "Workspace ready" in operator.runs("up")
+    said = operator.runs("up")
+    assert "Workspace ready" in said
+    assert "/#key=" in said
     first = operator.reads("users")[0]
     assert first["email"] == OLDEST
     assert operator.visits(first["url"]).json()["status"] == "ok"
     assert "<!doctype html>" in operator.visits(first["url"], "/").text.lower()
+    assert "/#key=" not in operator.runs("up"), "the link is printed once"
 
     label = f"my-jarvis.platform={platform_id(operator.reads('platform'))}"
     child = operator.types("down", "--destroy", "--keep-cache")
