@@ -9,7 +9,7 @@ from invoke.exceptions import Exit
 from fly import console
 from fly.access import keys
 from fly.access.verbs import LOGIN_HELP, advice, facts
-from fly.access.welcome import LINK, Welcome
+from fly.access.welcome import LINK, PASSWORD, Welcome
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.ledger import Workspace
@@ -106,6 +106,8 @@ def show(workspace: Workspace, welcome: Welcome | None = None) -> None:
             f"invoke status --name {workspace.app}",
         ],
     )
+    if welcome and welcome.login != PASSWORD:
+        console.plain(welcome.link(workspace.url))
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:

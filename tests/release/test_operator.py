@@ -17,6 +17,7 @@ OLDEST = "lilach@example.com"
 FIELDS = {
     *("name", "email", "app", "url", "machine_id"),
     *("volume_id", "region", "state", "image", "created_at"),
+    *("login", "link"),
 }
 
 
@@ -47,11 +48,14 @@ def test_one_command_leads_to_an_open_page_and_one_takes_it_all_away(
     operator: Operator, docker_client: docker.DockerClient
 ) -> None:
     """`up` ends with an answering page, and `down --destroy` leaves nothing of it in the engine."""
-    assert "Workspace ready" in operator.runs("up")
+    said = operator.runs("up")
+    assert "Workspace ready" in said
+    assert "/#key=" in said
     first = operator.reads("users")[0]
     assert first["email"] == OLDEST
     assert operator.visits(first["url"]).json()["status"] == "ok"
     assert "<!doctype html>" in operator.visits(first["url"], "/").text.lower()
+    assert "/#key=" not in operator.runs("up"), "the link is printed once"
 
     label = f"my-jarvis.platform={platform_id(operator.reads('platform'))}"
     child = operator.types("down", "--destroy", "--keep-cache")
@@ -83,18 +87,28 @@ def test_a_killed_platform_adopts_what_runs(operator: Operator) -> None:
 
 
 def test_down_keeps_all_data_and_up_finds_it_again(operator: Operator) -> None:
-    """`down` stops the machines, and what was in them is there after the next `up`."""
+    """`down` stops the machines; after the next `up` what was in them is there, and who was in is."""
     operator.runs("up")
-    url = operator.reads("users")[0]["url"]
-    host = {"host": url.removeprefix("http://"), "origin": url}
-    door = operator.visits(url).url.copy_with(path="/api/settings")
-    import httpx
+    with operator.signs_in(OLDEST) as browser:
+        assert browser.put("/api/settings", json={"display_name": "Lily"}).status_code == 200
+        operator.runs("down")
+        operator.runs("platform", status=1)
+        operator.runs("up")
+        assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lily"
 
-    assert httpx.put(door, json={"display_name": "Lily"}, headers=host).status_code == 200
-    operator.runs("down")
-    operator.runs("platform", status=1)
+
+def test_a_new_key_signs_everybody_out(operator: Operator) -> None:
+    """`rotate-key` makes a link that opens, after which neither the old one nor who came by it is let in."""
     operator.runs("up")
-    assert operator.visits(url, "/api/boot").json()["settings"]["display_name"] == "Lily"
+    with operator.signs_in(OLDEST) as before:
+        old = operator.reads("link", "--name", OLDEST)["link"]
+        new = operator.reads("rotate-key", "--name", OLDEST, "--yes")["link"]
+        assert operator.reads("link", "--name", OLDEST)["link"] == new != old
+        assert before.get("/api/boot").status_code == 401
+        key = old.partition("#key=")[2]
+        assert before.post("/api/login", json={"key": key}).status_code == 401
+    with operator.signs_in(OLDEST) as after:
+        assert after.get("/api/boot").json()["user"]["email"] == OLDEST
 
 
 def test_users_come_and_go(operator: Operator) -> None:
@@ -104,6 +118,7 @@ def test_users_come_and_go(operator: Operator) -> None:
     assert set(made) == FIELDS
     assert made["app"].startswith("zoe-angstrom-myjarvis-")
     assert operator.visits(made["url"]).status_code == 200
+    assert operator.visits(made["url"], "/").status_code == 401
     refused = operator.runs("provision", "--name", "Zoë", "--email", "zoe@example.com", status=1)
     assert made["app"] in refused
     assert made["app"] in operator.runs("destroy", "--name", made["app"], "--dry-run")

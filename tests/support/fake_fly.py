@@ -464,6 +464,23 @@ def release_lease(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -
     return {"status": "success", "data": {"ok": True}}
 
 
+@route("POST", "/v1/apps/{app}/machines/{machine}/suspend")
+def suspend_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    return _put_to_sleep(fly, request, names, "suspended")
+
+
+@route("POST", "/v1/apps/{app}/machines/{machine}/stop")
+def stop_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    return _put_to_sleep(fly, request, names, "stopped")
+
+
+def _put_to_sleep(fly: FakeFly, request: httpx.Request, names: dict[str, str], state: str) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    machine["state"] = state
+    return {"ok": True}
+
+
 @route("GET", "/v1/apps/{app}/machines/{machine}/wait")
 def wait_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
     machine = fly.machine_called(names)

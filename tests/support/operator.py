@@ -65,6 +65,16 @@ class Operator:
         door = f"http://127.0.0.1:{self._environment['JARVIS_DOOR_PORT']}"
         return httpx.get(f"{door}{path}", headers={"host": httpx.URL(url).netloc.decode()}, timeout=30)
 
+    def signs_in(self, name: str) -> httpx.Client:
+        """A browser in which a workspace's link was opened; closed by the caller."""
+        link = httpx.URL(self.reads("link", "--name", name)["link"])
+        url = f"{link.scheme}://{link.netloc.decode()}"
+        door = f"http://127.0.0.1:{self._environment['JARVIS_DOOR_PORT']}"
+        headers = {"host": link.netloc.decode(), "origin": url}
+        client = httpx.Client(base_url=door, headers=headers, timeout=30, trust_env=False)
+        client.post("/api/login", json={"key": link.fragment.removeprefix("key=")}).raise_for_status()
+        return client
+
     def evidence(self) -> list[tuple[str, str]]:
         log = self.home / "platform" / "platform.log"
         platform = (
