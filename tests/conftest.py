@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import figures
-from tests.support.evidence import evidence_of, masked
+from tests.support.evidence import evidence_of, masked, output
 
 if TYPE_CHECKING:
     import docker
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tests.support.volumes import Volume
 
 DEFAULT_IMAGE = "my-jarvis:latest"
-OUTPUT = Path(__file__).resolve().parent.parent / "test-output"
 PROMISING = ("image", "release")
 """Tiers in which every test states its promise as one sentence."""
 
@@ -35,9 +34,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--previous", metavar="REF", help="the release before it, for upgrades (default: the image itself)"
-    )
-    parser.addoption(
-        "--output", default=OUTPUT, type=Path, metavar="DIR", help="where figures go (%(default)s)"
     )
 
 
@@ -91,7 +87,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("measured")
         for figure in measured:
             terminalreporter.write_line(figures.worded(figure))
-        figures.write(config.getoption("--output"), config.getoption("--image"), measured)
+        figures.write(output(), config.getoption("--image"), measured)
 
 
 def _properties(name: str, reports: list[pytest.TestReport]) -> list[Any]:

@@ -440,6 +440,20 @@ PAGE = (
         r"200 == 403|DID NOT RAISE",
     ),
     Broken(
+        "open-to-strangers",
+        "A workspace that was told nothing of a login lets anybody in",
+        (edit(ENTRYPOINT, ("\n${JARVIS_LOGIN-}\n", "\n${JARVIS_LOGIN:-none}\n")),),
+        ("image/test_access.py::test_a_container_that_was_told_nothing_lets_nobody_in",),
+        r"401|200|assert",
+    ),
+    Broken(
+        "shows-the-key",
+        "What lets one in stands in the environment of the server's processes",
+        (edit(ENTRYPOINT, ("unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER\n", "")),),
+        ("image/test_access.py::test_no_shell_can_read_what_lets_one_in",),
+        r"JARVIS_LOGIN|assert",
+    ),
+    Broken(
         "inline-scripts",
         "The page's policy lets any script run that stands in it",
         (edit(f"{WEBAPP}/guard.py", ('f"script-src {scripts}"', "\"script-src 'self' 'unsafe-inline'\"")),),

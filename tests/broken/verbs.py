@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 
 import docker
@@ -59,14 +59,14 @@ def _chosen(only: str, sample: int) -> list[Broken]:
 
 
 def _verdicts(image: str, chosen: Sequence[Broken]) -> Iterator[Verdict]:
-    """The good image first, then the broken ones as they are done."""
+    """Of the good image and of the broken ones, as they are done."""
     client = docker.from_env(timeout=120)
     with swept_run(client) as run, ThreadPoolExecutor(AT_A_TIME) as pool:
         tests = dict.fromkeys(test for broken in chosen for test in (*broken.fails, *broken.holds))
         trials = [pool.submit(try_good, image, tests)]
         trials += [pool.submit(try_out, client, run, image, broken) for broken in chosen]
         try:
-            for trial in trials:
+            for trial in as_completed(trials):
                 yield trial.result()
         finally:
             for trial in trials:

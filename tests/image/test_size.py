@@ -7,7 +7,7 @@ from typing import Any
 
 import docker
 
-from tests.support.containers import Workspace, Workspaces
+from tests.support.containers import Workspace
 from tests.support.figures import Figures
 
 FIRST_LOAD_BYTES = 60_000
@@ -37,18 +37,3 @@ def test_claude_is_most_of_the_image(
     figures.size("image", whole)
     figures.size("image without the Claude binary", whole - claude)
     assert whole - claude < claude
-
-
-def test_it_rests_in_little_memory(workspaces: Workspaces, figures: Figures) -> None:
-    """A workspace that nobody uses holds less than a quarter of its machine's memory."""
-    workspace = workspaces.start()
-    resting = min(_memory_bytes(workspace) for _ in range(3))
-    figures.size("memory at rest", resting)
-    assert 0 < resting < 256_000_000
-
-
-def _memory_bytes(workspace: Workspace) -> int:
-    """Without the files that the kernel only keeps because nobody else wants the room."""
-    used = workspace.container.client.api.stats(workspace.container.id, stream=False)["memory_stats"]
-    files = used["stats"].get("total_inactive_file", used["stats"].get("inactive_file", 0))
-    return int(used["usage"]) - int(files)

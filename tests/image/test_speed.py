@@ -1,13 +1,19 @@
-"""What a workspace holds before anybody has asked for anything."""
+"""What a workspace holds before anybody has asked for anything, and how its page comes: reported."""
 
 from __future__ import annotations
 
+import re
+import time
+
+import httpx
+
 from tests.support.containers import Workspace, Workspaces
-from tests.support.figures import Figures
+from tests.support.figures import Figures, percentile
 from tests.support.static import static_server
 
 PYTHON = "/opt/jarvis/venv/bin/python"
 AT_REST_MB = 150
+LOADS = 20
 SERVING = "starlette.applications, uvicorn, websockets"
 LOADED = "import re; print(*sorted(set(re.findall(r'/\\S+[.]so\\S*', open('/proc/self/maps').read()))))"
 
@@ -34,3 +40,21 @@ def test_at_rest_it_is_small(workspaces: Workspaces, figures: Figures) -> None:
     figures.size("memory at rest", int(used_mb * 1e6))
     figures.ratio("memory at rest against a static server in the same image", used_mb / reference_mb)
     assert used_mb < AT_REST_MB, f"{used_mb:.0f} MB"
+
+
+def test_the_page_comes_at_once(workspaces: Workspaces, figures: Figures) -> None:
+    """The page and all that it loads at first come over one connection, each time and completely."""
+    workspace, static = workspaces.start(), static_server(workspaces)
+    parts = ["/", *re.findall(r"(?:src|href)=\"(/assets/[^\"]+)\"", workspace.get("/").text)]
+    page_s = [_load_time(workspace, parts) for _ in range(LOADS)]
+    static_s = [_load_time(static, parts) for _ in range(LOADS)]
+    figures.times("first page with all that it loads", page_s)
+    figures.ratio("first page against a static server", percentile(page_s, 50) / percentile(static_s, 50))
+    assert len(parts) > 1
+
+
+def _load_time(workspace: Workspace, paths: list[str]) -> float:
+    with httpx.Client(base_url=workspace.url, trust_env=False) as client:
+        began = time.perf_counter()
+        assert {client.get(path).status_code for path in paths} == {200}
+        return time.perf_counter() - began

@@ -4,7 +4,7 @@ Two kinds of proof. A volume of each earlier version is kept in `volumes/`: that
 more than any two images of one day. And with `--previous REF` (the digest that was released last) the whole
 way is gone with both images; without it the image is its own predecessor, which proves the way and no more.
 
-Each run leaves the volume that this version writes under the `--output` folder; at a release it becomes the
+Each run leaves the volume that this version writes in the folder of its output; at a release it becomes the
 next one of `volumes/`.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.containers import Workspaces
+from tests.support.evidence import output
 from tests.support.internet import Internet
 from tests.support.livedin import assert_all_is_there, assert_the_chat_goes_on, live_in
 from tests.support.login import log_in
@@ -38,19 +39,19 @@ def previous(
     made.close()
 
 
+@pytest.mark.timeout(300)  # three starts and all that a person does, under load
 def test_a_workspace_goes_to_this_release_and_back(
     previous: Workspaces,
     workspaces: Workspaces,
     kept_volume: Volume,
     internet: Internet,
-    request: pytest.FixtureRequest,
 ) -> None:
     """What the release before wrote is all there in this one, and is all there when that one comes back."""
     older = previous.start(kept_volume, internet=internet)
     version = older.get("/api/boot").json()["versions"]["app"]
     live_in(older, internet.anthropic)
     previous.remove(older)
-    _keep(kept_volume, request.config.getoption("--output") / f"volume-{version}.tar.xz")
+    _keep(kept_volume, output() / f"volume-{version}.tar.xz")
     newer = workspaces.start(kept_volume, internet=internet)
     assert_all_is_there(newer)
     assert_the_chat_goes_on(newer)

@@ -33,6 +33,8 @@ OPEN = {"JARVIS_LOGIN": "none"}
 """Who may come in is the question of some tests alone."""
 _NO_DNS = ["127.0.0.1"]
 """Names that no test serves fail at once instead of leaving this machine."""
+_LATE = ("already paused", "not paused", "unable to freeze")
+"""What the engine says of a container that it, or a busy machine's kernel, will be done with in a moment."""
 _LOOPBACK: Any = ("127.0.0.1", None)
 """A free port that only this machine reaches; testcontainers' own types know of no address."""
 
@@ -284,9 +286,7 @@ def _once_settled(change: Callable[[], None]) -> None:
         try:
             change()
         except APIError as error:
-            if error.status_code in {409, 500} and (
-                "already paused" in str(error) or "not paused" in str(error)
-            ):
+            if error.status_code in {409, 500} and any(word in str(error) for word in _LATE):
                 return False
             raise
         return True

@@ -182,6 +182,22 @@ def test_a_damaged_index_is_made_anew(shelf: Shelf) -> None:
     assert shelf.titles() == ["first"]
 
 
+def test_where_the_index_cannot_be_made_the_list_is_there_all_the_same(shelf: Shelf) -> None:
+    shelf.write(("first", "a"))
+    (shelf.config.app / "conversations.sqlite").mkdir(parents=True)
+    assert shelf.titles() == ["first"]
+
+
+def test_a_disk_that_fills_up_takes_no_conversation_away(shelf: Shelf) -> None:
+    shelf.write(("first", "a"))
+    assert shelf.titles() == ["first"]
+    shelf.index._db.execute("pragma max_page_count = 1")  # SQLite's own words for a full disk
+    for number in range(50):
+        shelf.write((f"{number} " + "x" * 500, "y" * 500))
+    assert len(shelf.titles(limit=200)) == 51
+    assert shelf.titles("first") == ["first"]
+
+
 def test_the_index_survives_the_server(shelf: Shelf) -> None:
     shelf.write(("first", "a"))
     shelf.titles()
