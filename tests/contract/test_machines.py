@@ -398,7 +398,7 @@ def test_health_is_told_as_it_is(app: AppUnderTest, config: Make) -> None:
     (early,) = app.get(made["id"])["checks"]
     assert (early["name"], early["status"]) == ("servicecheck-00-http-3000", "critical")
     wait_until(lambda: app.get(made["id"])["checks"][0]["status"] == "passing", "health")
-    assert app.get(made["id"])["checks"][0]["output"] == "ok"
+    assert app.get(made["id"])["checks"][0]["output"] == '{"status":"ok"}'
 
 
 def test_cordon_is_kept_and_lifted(shared_app: AppUnderTest, ask: Asker, running: Any) -> None:
