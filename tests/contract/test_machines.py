@@ -475,3 +475,14 @@ def test_users_on_networks_of_their_own_can_not_reach_each_other(
     assert reach(neighbour["private_ip"]) == "in"
     assert reach(f"{neighbour['id']}.vm.{app.name}.internal") == "in"
     assert reach(running["private_ip"]) == "out"
+
+
+def test_a_machine_sleeps_and_wakes_as_often_as_it_is_told(app: AppUnderTest, config: Make) -> None:
+    """Without a pause between: the engine hears of a change of its own when the next one is there already."""
+    made = app.serving(config())
+    for _ in range(10):
+        app.do(made["id"], "suspend")
+        app.wait(made["id"], "suspended")
+        app.do(made["id"], "start")
+        app.wait(made["id"], "started")
+    assert app.run(made["id"], "true")["exit_code"] == 0
