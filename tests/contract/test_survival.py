@@ -211,6 +211,7 @@ def test_its_files_are_for_their_owner_alone(new_platform: Platform) -> None:
     assert set(about) == {
         "api_url",
         "door_url",
+        "door_certificate",
         "token",
         "state_dir",
         "pid",
