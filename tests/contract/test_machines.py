@@ -486,3 +486,11 @@ def test_a_machine_sleeps_and_wakes_as_often_as_it_is_told(app: AppUnderTest, co
         app.do(made["id"], "start")
         app.wait(made["id"], "started")
     assert app.run(made["id"], "true")["exit_code"] == 0
+
+
+def test_memory_can_be_limited_until_the_next_start(app: AppUnderTest, ask: Asker, config: Make) -> None:
+    at = app.at(app.machine(config(guest={"cpu_kind": "shared", "cpus": 1, "memory_mb": 512}))["id"])
+    assert ask.json("GET", f"{at}/memory")["limit_mb"] == 512
+    assert ask.json("PUT", f"{at}/memory", {"limit_mb": 256})["limit_mb"] == 256
+    assert "from 64 to 512" in ask.refusal(400, "PUT", f"{at}/memory", {"limit_mb": 513})
+    assert ask.json("POST", f"{at}/memory/reclaim", {"amount_mb": 10}) == {"actual_mb": 0}
