@@ -17,7 +17,8 @@ from tests.contract.conftest import AppUnderTest, Asker, Make, app_name
 from tests.support.openapi import DOCUMENT
 from tests.support.platform import Platform
 
-EXAMPLES = 8
+EXAMPLES, EXAMPLES_OF_A_NAME = 8, 2
+"""Where nothing but names can be nonsense there is little to try."""
 SCHEMA = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text(encoding="utf-8")))
 FOUND: list[Any] = list(SCHEMA.get_all_operations())
 OPERATIONS: dict[str, Any] = {
@@ -57,8 +58,10 @@ def test_nonsense_is_answered_in_json_and_is_never_our_fault(
     operation = OPERATIONS[name]
     phases = (Phase.explicit, Phase.reuse, Phase.generate)
 
+    varied = len(operation.body) + len(operation.query)
+
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES if varied else EXAMPLES_OF_A_NAME,
         deadline=None,
         database=None,
         phases=phases,

