@@ -117,9 +117,7 @@ def asked(address: Platform, home: Path, users: int) -> dict[str, Any]:
     def typed(*words: str) -> float:
         command = [sys.executable, "-m", "invoke", *words]
         return median_s(
-            lambda: subprocess.run(
-                command, cwd=ROOT, env=environment, check=True, capture_output=True
-            )
+            lambda: subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
         )
 
     return {

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.conftest import PHONE, picture, say
 from tests.support.containers import Workspace
@@ -190,12 +190,11 @@ def test_a_draft_waits_in_its_conversation(home: Workspace, page_of: Callable[..
 
 def test_files_and_pictures_go_along(home: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(home, PHONE, touch=True)
-    page.get_by_label("Files for Claude").set_input_files(
-        [
-            {"name": "cat.png", "mimeType": "image/png", "buffer": PICTURE},
-            {"name": "by mistake.txt", "mimeType": "text/plain", "buffer": b"no"},
-        ]
-    )
+    files: list[FilePayload] = [
+        {"name": "cat.png", "mimeType": "image/png", "buffer": PICTURE},
+        {"name": "by mistake.txt", "mimeType": "text/plain", "buffer": b"no"},
+    ]
+    page.get_by_label("Files for Claude").set_input_files(files)
     page.get_by_role("button", name="Leave out by mistake.txt").click()
     page.get_by_label("Message Claude").evaluate(
         """(field, base64) => {

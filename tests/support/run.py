@@ -105,5 +105,7 @@ def swept_run(client: docker.DockerClient) -> Iterator[Run]:
         run.sweep(client, own=False)
         yield run
     finally:
-        run.sweep(client, own=True)
-        run.close()
+        try:
+            run.sweep(client, own=True)
+        finally:
+            run.close()
