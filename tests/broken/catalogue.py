@@ -272,8 +272,8 @@ LIFE = (
     ),
     Broken(
         "slow-start",
-        "Each start waits two seconds for nothing",
-        (at_start("sleep 2"),),
+        "Each start waits five seconds for nothing",
+        (at_start("sleep 5"),),
         ("release/test_latency.py::test_it_starts_from_stopped",),
         r"< WILD|assert",
     ),
