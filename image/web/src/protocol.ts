@@ -211,6 +211,8 @@ export type FromServer =
   | { type: "import"; import: Import }
   | { type: "files_changed"; paths: string[] }
   | { type: "trash_changed" }
+  | { type: "terminal"; terminal: TerminalInfo }
+  | { type: "terminal_gone"; id: string }
   | { type: "pong" };
 
 export type Answer = { decision: "allow" | "always" | "deny"; message?: string; answers?: Record<string, string> };

@@ -1,20 +1,24 @@
 // xterm, as this page uses it.
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { FitAddon } from "@xterm/addon-fit";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
 import { isWebLink } from "../link";
 import { copy } from "../parts/clipboard";
+import { askHer } from "../parts/dialog";
 import { toast } from "../parts/toast";
 import { device } from "../storage";
+import { settings } from "../workspace";
 import { controlled, deed } from "./keys";
 import { loginLink } from "./login";
-import { shownTitle } from "./shells";
 import { styleSpansByObject, withAdoptedStyles } from "./styles";
 import type { Screen as Drawn } from "./wire";
 
 const NARROW_PX = 600;
+const SIZES = { small: 12.5, medium: 14, large: 17 } as const;
+const SMALLER_PX = 1.5;
+const fontSize = () => SIZES[settings.value.text_size] - (innerWidth < NARROW_PX ? SMALLER_PX : 0);
 const SCROLLBACK = 10_000;
 const LINES_READ = 60;
 const QUIET_MS = 150;
@@ -44,13 +48,19 @@ const COLOURS = {
   brightWhite: "#ffffff",
 };
 
+const MANY_LINES = {
+  title: "Paste several lines?",
+  text: "The program in the terminal runs each line as soon as it comes.",
+  action: "Paste",
+};
+
 styleSpansByObject();
 
 export interface ScreenEvents {
   typed(text: string): void;
   typedBytes(bytes: Uint8Array): void;
   fits(cols: number, rows: number): void;
-  titled(title: string): void;
+  rang(): void;
   /** Where a link leads that the pointer is on. */
   pointsAt(address: string): void;
   loginLink(address: string | null): void;
@@ -63,6 +73,7 @@ export class Screen implements Drawn {
   private readonly terminal: Terminal;
   private readonly fit = new FitAddon();
   private readonly watch: ResizeObserver;
+  private readonly stopSizing: () => void;
   private reading: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -71,7 +82,7 @@ export class Screen implements Drawn {
   ) {
     this.terminal = new Terminal({
       fontFamily: FONT,
-      fontSize: innerWidth < NARROW_PX ? 12.5 : 14,
+      fontSize: fontSize(),
       lineHeight: 1.2,
       scrollback: SCROLLBACK,
       cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
@@ -86,6 +97,11 @@ export class Screen implements Drawn {
     this.listen();
     this.watch = new ResizeObserver(() => this.measure());
     this.watch.observe(box);
+    box.addEventListener("paste", this.pasted, { capture: true });
+    this.stopSizing = effect(() => {
+      this.terminal.options.fontSize = fontSize();
+      this.measure();
+    });
     this.measure();
   }
 
@@ -109,8 +125,12 @@ export class Screen implements Drawn {
     this.terminal.focus();
   }
 
-  paste(text: string): void {
+  /** Where the program would run each line as it comes, she is asked first. */
+  async paste(text: string): Promise<void> {
+    const runs = !this.terminal.modes.bracketedPasteMode && /[\r\n]./.test(text);
+    if (runs && (await askHer(MANY_LINES)) === null) return;
     this.terminal.paste(text);
+    this.focus();
   }
 
   /** A key of the bar: arrows differ while a program has the whole screen. */
@@ -128,8 +148,16 @@ export class Screen implements Drawn {
   dispose(): void {
     clearTimeout(this.reading);
     this.watch.disconnect();
+    this.stopSizing();
     this.terminal.dispose();
   }
+
+  private readonly pasted = (event: ClipboardEvent) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    event.preventDefault();
+    event.stopPropagation();
+    if (text) void this.paste(text);
+  };
 
   private listen(): void {
     this.terminal.onData((text) => {
@@ -138,7 +166,7 @@ export class Screen implements Drawn {
       this.events.typed(keys);
     });
     this.terminal.onBinary((text) => this.events.typedBytes(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
-    this.terminal.onTitleChange((title) => this.events.titled(shownTitle(title)));
+    this.terminal.onBell(() => this.events.rang());
     this.terminal.onWriteParsed(() => {
       clearTimeout(this.reading);
       this.reading = setTimeout(() => this.events.loginLink(loginLink(this.lastLines())), QUIET_MS);

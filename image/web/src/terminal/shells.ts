@@ -2,13 +2,20 @@
 
 import { signal } from "@preact/signals";
 import { ask, attempt } from "../http";
+import { live } from "../live";
 import type { TerminalInfo } from "../protocol";
 import { tab } from "../storage";
 
 export const shells = signal<readonly TerminalInfo[]>([]);
 export const shown = signal<string | null>(null);
-/** What programs call themselves now; the list knows only what they were called when it was asked for. */
-export const titles = signal<Readonly<Record<string, string>>>({});
+
+// Another device opens, renames and closes shells too, and programs change their titles.
+live.on("terminal", ({ terminal }) => {
+  const at = shells.value.findIndex((one) => one.id === terminal.id);
+  if (at >= 0) shells.value = shells.value.map((one) => (one.id === terminal.id ? terminal : one));
+  else if (terminal.running) shells.value = [...shells.value, terminal];
+});
+live.on("terminal_gone", ({ id }) => forget(id));
 
 export function show(id: string): void {
   tab.set("terminal", id);
@@ -29,13 +36,23 @@ export async function findShell(): Promise<void> {
 export async function newShell(): Promise<void> {
   const made = await attempt(ask<TerminalInfo>("POST", "/api/terminals", { cols: 80, rows: 24 }));
   if (!made) return;
-  shells.value = [...shells.value, made];
+  if (!shells.value.some((one) => one.id === made.id)) shells.value = [...shells.value, made];
   show(made.id);
 }
 
 /** Hangs it up and shows its neighbour; `replace` starts a new one where none is left. */
 export async function endShell(id: string): Promise<void> {
   await ask("DELETE", `/api/terminals/${id}`).catch(() => undefined);
+  forget(id);
+}
+
+/** An empty name leaves it to the programs that run in it. */
+export async function renameShell(id: string, title: string): Promise<void> {
+  const named = await attempt(ask<TerminalInfo>("PATCH", `/api/terminals/${id}`, { title }));
+  if (named) shells.value = shells.value.map((one) => (one.id === id ? named : one));
+}
+
+function forget(id: string): void {
   const at = shells.value.findIndex((one) => one.id === id);
   shells.value = shells.value.filter((one) => one.id !== id);
   if (shown.value !== id) return;
@@ -44,9 +61,7 @@ export async function endShell(id: string): Promise<void> {
   if (next) show(next.id);
 }
 
-export function titleOf({ id, title }: TerminalInfo): string {
-  return titles.value[id] || title || "Shell";
-}
+export const titleOf = ({ title }: TerminalInfo): string => shownTitle(title) || "Shell";
 
 const LONGEST_TITLE = 60;
 

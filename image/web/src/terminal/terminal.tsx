@@ -16,9 +16,10 @@ import { auth, isSignedIn, isSignedOut } from "../workspace";
 import { BAR } from "./keys";
 import { closeTerminal, focusOpener, terminalOpen } from "./open";
 import { Screen } from "./screen";
-import { endShell, findShell, newShell, shells, show, shown, titleOf, titles } from "./shells";
+import { endShell, findShell, newShell, renameShell, shells, show, shown, titleOf } from "./shells";
 import { Wire } from "./wire";
 
+const BELL_MS = 2500;
 const LEAVE = "Ctrl + Shift + .";
 
 export default function TerminalWindow() {
@@ -74,7 +75,14 @@ function Tabs() {
         const isShown = shell.id === shown.value;
         return (
           <div key={shell.id} class={`tab ${isShown ? "picked" : ""}`}>
-            <button type="button" aria-pressed={isShown} onClick={() => show(shell.id)}>
+            <button
+              type="button"
+              aria-pressed={isShown}
+              title={`${title} (double click to rename)`}
+              onClick={() => show(shell.id)}
+              onDblClick={() => void askName(shell.id, title)}
+              onKeyDown={(event) => event.key === "F2" && void askName(shell.id, title)}
+            >
               <Icon name="terminal" />
               <span dir="auto">{title}</span>
             </button>
@@ -96,6 +104,17 @@ function Tabs() {
       </button>
     </div>
   );
+}
+
+async function askName(id: string, now: string): Promise<void> {
+  const name = await askHer({
+    title: "Rename this shell",
+    text: "Without a name it is called as the program in it says.",
+    action: "Rename",
+    field: "Name",
+    value: now,
+  });
+  if (name !== null) await renameShell(id, name.trim());
 }
 
 async function confirmEnd(id: string): Promise<void> {
@@ -124,8 +143,9 @@ function Shell({ id, held, foundLink }: { id: string; held: Held; foundLink: (li
       typed: (text) => wire?.type(text),
       typedBytes: (bytes) => wire?.typeBytes(bytes),
       fits: (cols, rows) => wire?.resize(cols, rows),
-      titled: (title) => {
-        titles.value = { ...titles.value, [id]: title };
+      rang: () => {
+        hint.value = "A program rang the bell.";
+        setTimeout(() => (hint.value = ""), BELL_MS);
       },
       pointsAt: (address) => {
         hint.value = address;
@@ -332,6 +352,6 @@ async function paste(held: Held): Promise<void> {
       action: "Send",
       field: "Text",
     }));
-  if (words) held.value?.paste(words);
+  if (words) await held.value?.paste(words);
   held.value?.focus();
 }
