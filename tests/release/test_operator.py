@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_a_killed_platform_adopts_what_runs(operator: Operator) -> None:
 def test_down_keeps_all_data_and_up_finds_it_again(operator: Operator) -> None:
     """`down` stops the machines; after the next `up` what was in them is there, and who was in is."""
     operator.runs("up")
-    with operator.signs_in(OLDEST) as browser:
+    with closing(operator.signs_in(OLDEST)) as browser:
         assert browser.put("/api/settings", json={"display_name": "Lily"}).status_code == 200
         operator.runs("down")
         operator.runs("platform", status=1)
@@ -100,14 +101,14 @@ def test_down_keeps_all_data_and_up_finds_it_again(operator: Operator) -> None:
 def test_a_new_key_signs_everybody_out(operator: Operator) -> None:
     """`rotate-key` makes a link that opens, after which neither the old one nor who came by it is let in."""
     operator.runs("up")
-    with operator.signs_in(OLDEST) as before:
+    with closing(operator.signs_in(OLDEST)) as before:
         old = operator.reads("link", "--name", OLDEST)["link"]
         new = operator.reads("rotate-key", "--name", OLDEST, "--yes")["link"]
         assert operator.reads("link", "--name", OLDEST)["link"] == new != old
         assert before.get("/api/boot").status_code == 401
         key = old.partition("#key=")[2]
         assert before.post("/api/login", json={"key": key}).status_code == 401
-    with operator.signs_in(OLDEST) as after:
+    with closing(operator.signs_in(OLDEST)) as after:
         assert after.get("/api/boot").json()["user"]["email"] == OLDEST
 
 
