@@ -66,7 +66,7 @@ class _Writer:
     def __init__(self) -> None:
         self._sink = _Sink()
         self._packed = gzip.GzipFile("", "wb", 1, self._sink, 0)
-        self._tar = tarfile.open(
+        self._tar = tarfile.open(  # noqa: SIM115 - closed in __exit__
             fileobj=self._packed,
             mode="w|",
             format=tarfile.PAX_FORMAT,

@@ -1,7 +1,7 @@
-"""An archive on its way in: unpacked aside and checked to its end, then put in place without replacing anything.
+"""An archive on its way in: unpacked aside, checked to its end, then put in place; nothing is replaced.
 
-While it is checked nothing of hers is touched. Putting it in place moves one thing after the other; cut off anywhere,
-it goes on from there: what has been moved is no longer aside.
+While it is checked nothing of hers is touched. Putting it in place moves one thing after the other; cut off
+anywhere, it goes on from there: what has been moved is no longer aside.
 """
 
 import contextlib
@@ -42,7 +42,6 @@ SHOWN = 100
 PIECE = 1 << 20
 LEFT_FREE = 64 << 20
 LOOK_EVERY = 16 << 20
-BEFORE = b".before-import"
 FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -279,6 +278,8 @@ class _Unpacking:
         try:
             with gzip.open(archive) as unpacked, self._open(unpacked) as tar:
                 self._read(tar)
+                while unpacked.read(PIECE):  # to the checksum at the very end
+                    pass
         except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, UnicodeError) as error:
             raise BadArchive("It is damaged, or only a part of an archive.") from error
         return self._now

@@ -54,7 +54,7 @@ class Data:
 
     async def _get_import(self, _request: Request) -> Response:
         now = await run_in_threadpool(self._intake().now)
-        return JSONResponse({**now.json(), "state": "checking" if self._state == "checking" else now.state})
+        return JSONResponse({**now.json(), "state": self._state or now.state})
 
     async def _check(self, request: Request) -> Response:
         from webapp.data.archive import BadArchive  # noqa: PLC0415

@@ -56,13 +56,13 @@ def fill(config: Config) -> None:
 
 def manifest(top: Path) -> dict[str, Any]:
     """Every name below, with kind, mode, date and content; of pipes nothing."""
-    found = {}
+    found: dict[str, Any] = {}
     for folder, folders, files in os.walk(os.fsencode(top)):
         for name in folders + files:
-            path = Path(os.fsdecode(os.path.join(folder, name)))
+            path = Path(os.fsdecode(folder + b"/" + name))
             status = path.lstat()
             if path.is_symlink():
-                found[str(path.relative_to(top))] = ("link", os.readlink(path))
+                found[str(path.relative_to(top))] = ("link", str(path.readlink()))
             elif path.is_dir():
                 found[str(path.relative_to(top))] = (oct(status.st_mode), status.st_mtime_ns)
             elif path.is_file():
@@ -244,7 +244,7 @@ def test_an_import_that_was_killed_anywhere_goes_on_from_there(
         for name in ("rename", "mkdir", "utime", "unlink", "link", "open"):
             real = getattr(os, name)
 
-            def dying(*arguments: Any, real: Any = real, **more: Any) -> Any:
+            def dying(*arguments: Any, real: Any = real, calls: Any = calls, **more: Any) -> Any:
                 if next(calls, None) is None:
                     raise KeyboardInterrupt  # like a kill: nothing that comes after it is done
                 return real(*arguments, **more)
