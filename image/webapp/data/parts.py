@@ -23,7 +23,7 @@ CLAUDES = (
     "todos",
 )
 # What the server keeps for her. Never the rest: who may come in is this workspace's own affair.
-SERVERS = ("chat", "settings.json")
+SERVERS = ("attachments", "chat", "settings.json")
 # What programs make anew by themselves.
 NOT_FROM_HOME = frozenset({b".cache", b".npm"})
 NOT_FROM_CLAUDE = frozenset({b"debug", b"shell-snapshots", b"statsig", b"cache"})
