@@ -18,6 +18,7 @@ from webapp.awake import Awake
 from webapp.boot import boot_of, boot_routes
 from webapp.chat import Chat
 from webapp.config import Config
+from webapp.data.routes import Data
 from webapp.files.routes import Files
 from webapp.gate import Gate
 from webapp.guard import Guard
@@ -47,6 +48,7 @@ class Server:
         self.awake = Awake(config.url, self.chat.busy)
         self.chat.stirred = self.awake.stir
         self.files = Files(config, environment, self.live.publish)
+        self.data = Data(config, self.files, self.live.publish, self._data_arrived)
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = Assets(config.static)
         self._hosts = config.hosts
@@ -79,6 +81,7 @@ class Server:
             *self.chat.routes(),
             *self.awake.routes(),
             *self.files.routes(),
+            *self.data.routes(),
             *self.live.routes(self._boot, self.chat, self.files.watching, self._somebody_came.set),
             *self._assets.routes(),
         ]
@@ -113,6 +116,9 @@ class Server:
 
     def _settings_changed(self, settings: Settings) -> None:
         self.live.publish({"type": "settings", "settings": settings.json()})
+
+    def _data_arrived(self) -> None:
+        self.settings.read_again()
 
     def _auth_changed(self, auth: Auth) -> None:
         self.live.publish({"type": "auth", "auth": auth.json()})

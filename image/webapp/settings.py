@@ -71,6 +71,11 @@ class SettingsFile:
             self._stored = read_object(self._path)
         return _settings(self._stored)
 
+    def read_again(self) -> None:
+        """The file has been brought in from elsewhere."""
+        self._stored = None
+        self._changed(self.current)
+
     async def change(self, patch: dict[str, Any]) -> Settings:
         """The settings with this part changed, on disk before it is true.
 

@@ -58,29 +58,29 @@ class Files:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            _route("GET", "/api/files", self._list),
-            _route("POST", "/api/files", self._make),
-            _route("DELETE", "/api/files", self._delete),
-            _route("GET", "/api/files/entry", self._entry),
-            _route("POST", "/api/files/move", self._move),
-            _route("POST", "/api/files/copy", self._copy),
-            _route("GET", "/api/files/text", self._read_text),
-            _route("PUT", "/api/files/text", self._write_text, TEXT_BODY),
-            _route("GET", "/api/files/table", self._table),
-            _route("GET", "/api/files/view", self._view),
-            _route("GET", "/api/files/page", self._page),
-            _route("GET", "/api/files/download", self._download),
-            _route("GET", "/api/files/zip", self._zip),
-            _route("GET", "/api/files/search", self._find),
-            _route("GET", "/api/files/complete", self._complete),
-            _route("GET", "/api/trash", self._list_trash),
-            _route("DELETE", "/api/trash", self._empty_trash),
-            _route("POST", "/api/trash/{id}/restore", self._restore),
-            _route("DELETE", "/api/trash/{id}", self._drop_trashed),
-            _route("POST", "/api/uploads", self._begin_upload),
-            _route("GET", "/api/uploads/{id}", self._get_upload),
-            _route("PUT", "/api/uploads/{id}", self._receive, NO_LIMIT),
-            _route("DELETE", "/api/uploads/{id}", self._drop_upload),
+            answering("GET", "/api/files", self._list),
+            answering("POST", "/api/files", self._make),
+            answering("DELETE", "/api/files", self._delete),
+            answering("GET", "/api/files/entry", self._entry),
+            answering("POST", "/api/files/move", self._move),
+            answering("POST", "/api/files/copy", self._copy),
+            answering("GET", "/api/files/text", self._read_text),
+            answering("PUT", "/api/files/text", self._write_text, TEXT_BODY),
+            answering("GET", "/api/files/table", self._table),
+            answering("GET", "/api/files/view", self._view),
+            answering("GET", "/api/files/page", self._page),
+            answering("GET", "/api/files/download", self._download),
+            answering("GET", "/api/files/zip", self._zip),
+            answering("GET", "/api/files/search", self._find),
+            answering("GET", "/api/files/complete", self._complete),
+            answering("GET", "/api/trash", self._list_trash),
+            answering("DELETE", "/api/trash", self._empty_trash),
+            answering("POST", "/api/trash/{id}/restore", self._restore),
+            answering("DELETE", "/api/trash/{id}", self._drop_trashed),
+            answering("POST", "/api/uploads", self._begin_upload),
+            answering("GET", "/api/uploads/{id}", self._get_upload),
+            answering("PUT", "/api/uploads/{id}", self._receive, NO_LIMIT),
+            answering("DELETE", "/api/uploads/{id}", self._drop_upload),
         ]
 
     # --- folders and files ---
@@ -265,7 +265,9 @@ class Files:
         return Response(status_code=204)
 
 
-def _route(method: str, path: str, handler: Handler, largest_body: int | None = None) -> Route:
+def answering(method: str, path: str, handler: Handler, largest_body: int | None = None) -> Route:
+    """A route whose answer to a system's "no" is one that the page understands."""
+
     async def handle(request: Request) -> Response:
         try:
             return await handler(request)

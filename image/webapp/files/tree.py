@@ -41,17 +41,23 @@ class _Level:
             self.ahead = sorted((os.fsencode(item.name) for item in scan), reverse=True)
 
 
-def tree(top: int, unreadable: Callable[[Names], None]) -> Iterator[Found]:
+def _all(_names: Names) -> bool:
+    return True
+
+
+def tree(
+    top: int, unreadable: Callable[[Names], None], wanted: Callable[[Names], bool] = _all
+) -> Iterator[Found]:
     """Folders before what is in them, in order of names; `unreadable` hears of what cannot be opened."""
     levels: list[_Level] = []
     try:
         _descend(levels, (), top, unreadable)
         while levels:
             level = levels[-1]
-            if level.ahead:
-                yield from _next(levels, (*level.names, level.ahead.pop()), unreadable)
-            else:
+            if not level.ahead:
                 os.close(levels.pop().opened)
+            elif wanted(names := (*level.names, level.ahead.pop())):
+                yield from _next(levels, names, unreadable)
     finally:
         for level in levels:
             os.close(level.opened)
