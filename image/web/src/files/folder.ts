@@ -92,7 +92,12 @@ export function follow(): () => void {
   });
   return () => {
     again();
-    watched = null;
+    looks++;
+    batch(() => {
+      folder.value = watched = null;
+      opened.value = null;
+      entries.value = [];
+    });
     live.send({ type: "watch", paths: [] });
   };
 }

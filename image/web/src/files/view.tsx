@@ -46,7 +46,7 @@ function Folder({ openTrash }: { openTrash: () => void }) {
     event.preventDefault();
     depth.current = 0;
     setOver(false);
-    uploadTo(folder.value ?? "", await dropped(event.dataTransfer));
+    if (folder.value !== null) uploadTo(folder.value, await dropped(event.dataTransfer));
   };
   return (
     <section
@@ -101,52 +101,58 @@ function Content() {
 }
 
 function Bar({ openTrash }: { openTrash: () => void }) {
-  const files = useRef<HTMLInputElement>(null);
   return (
     <header class="files-bar">
       <Trail />
-      <div class="files-tools">
-        <SearchField />
-        <button
-          type="button"
-          class="mini"
-          aria-label="New folder"
-          title="New folder"
-          onClick={() => void create("folder")}
-        >
-          <Icon name="folder" />
-        </button>
-        <button type="button" class="mini" aria-label="New file" title="New file" onClick={() => void create("file")}>
-          <Icon name="plus" />
-        </button>
-        <button type="button" class="mini" aria-label="Upload" title="Upload" onClick={() => files.current?.click()}>
-          <Icon name="upload" />
-        </button>
-        <a
-          class="button mini"
-          href={`/api/files/zip?${new URLSearchParams({ path: folder.value ?? "" })}`}
-          download
-          aria-label="Download this folder"
-          title="Download this folder"
-        >
-          <Icon name="download" />
-        </a>
-        <button type="button" class="mini" aria-label="Trash" title="Trash" onClick={openTrash}>
-          <Icon name="bin" />
-        </button>
-        <input
-          ref={files}
-          type="file"
-          multiple
-          hidden
-          onChange={(event) => {
-            const chosen = [...(event.currentTarget.files ?? [])].map((file) => ({ file, name: file.name }));
-            event.currentTarget.value = "";
-            uploadTo(folder.value ?? "", chosen);
-          }}
-        />
-      </div>
+      {folder.value !== null && <Tools openTrash={openTrash} here={folder.value} />}
     </header>
+  );
+}
+
+function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
+  const files = useRef<HTMLInputElement>(null);
+  return (
+    <div class="files-tools">
+      <SearchField />
+      <button
+        type="button"
+        class="mini"
+        aria-label="New folder"
+        title="New folder"
+        onClick={() => void create("folder")}
+      >
+        <Icon name="folder" />
+      </button>
+      <button type="button" class="mini" aria-label="New file" title="New file" onClick={() => void create("file")}>
+        <Icon name="plus" />
+      </button>
+      <button type="button" class="mini" aria-label="Upload" title="Upload" onClick={() => files.current?.click()}>
+        <Icon name="upload" />
+      </button>
+      <a
+        class="button mini"
+        href={`/api/files/zip?${new URLSearchParams({ path: here })}`}
+        download
+        aria-label="Download this folder"
+        title="Download this folder"
+      >
+        <Icon name="download" />
+      </a>
+      <button type="button" class="mini" aria-label="Trash" title="Trash" onClick={openTrash}>
+        <Icon name="bin" />
+      </button>
+      <input
+        ref={files}
+        type="file"
+        multiple
+        hidden
+        onChange={(event) => {
+          const chosen = [...(event.currentTarget.files ?? [])].map((file) => ({ file, name: file.name }));
+          event.currentTarget.value = "";
+          uploadTo(here, chosen);
+        }}
+      />
+    </div>
   );
 }
 
