@@ -101,16 +101,26 @@ class Host:
         body = container.body(machine, volume, network, self.site)
         name = container.container_name(machine)
         try:
-            await self.engine.create(name, body)
+            await self._create(name, body)
         except DockerError as error:
             if error.status != 409:
                 raise
             await self.engine.remove(name)
-            await self.engine.create(name, body)
+            await self._create(name, body)
         await _together(self._present(network), self._furnish(machine, volume))
         await self._start(name, network)
         seen = await self.look(machine)
         return seen.place or Place(machine.private_ip)
+
+    async def _create(self, name: str, body: dict[str, Any]) -> None:
+        """Seen to its end even when nobody wants it any more: only what is there can be cleared away."""
+        creating = asyncio.ensure_future(self.engine.create(name, body))
+        try:
+            await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            with contextlib.suppress(DockerError, TimeoutError):
+                await creating
+            raise
 
     async def _start(self, name: str, network: Network) -> None:
         try:
