@@ -382,7 +382,7 @@ class Ledger:
     def _remember(self, id: str, what: str, detail: str) -> None:  # noqa: A002
         self._database.execute(
             "INSERT INTO history (at, who, workspace, what, detail) VALUES (?, ?, ?, ?, ?)",
-            (_now(), _who(), id, what, detail),
+            (_now(), who(), id, what, detail),
         )
 
     def _select(self, where: str, *values: str) -> list[Workspace]:
@@ -477,7 +477,8 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _who() -> str:
+def who() -> str:
+    """Who does it: what history says of the person at the keyboard."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

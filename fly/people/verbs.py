@@ -1,19 +1,246 @@
 """What an operator types about the people whose workspaces these are."""
 
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from email.utils import parseaddr
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
-from fly.console import say, verb
-from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk
+from fly.access.verbs import LOGIN_HELP
+from fly.access.welcome import LINK
+from fly.console import say, step, verb
+from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.errors import LedgerError, PlanError
-from fly.people.letters import NAMES, preview
+from fly.money.accounts import Accounts
+from fly.money.bill import dollars
+from fly.people.checklist import ITEMS, PAID, SIGNED_IN, TERMS, WELCOMED, Checklist, Onboarding
+from fly.people.letters import NAMES, WELCOME, preview
+from fly.people.onboard import Onboarder, Order, batch, read_orders
 from fly.people.outbox import FAILED, PENDING, SENT, UNKNOWN, Mail, Outbox
 from fly.people.post import Post
+from fly.provision import draft, page_probe
+
+# --- onboarding and goodbye -----------------------------------------------------------------------
+
+
+@contextmanager
+def onboarder_of(here: Desk) -> Iterator[Onboarder]:
+    """The onboarder of a desk."""
+    settings = here.settings
+    with (
+        Accounts(settings.ledger) as accounts,
+        Checklist(settings.ledger) as checklist,
+        Outbox(settings.ledger) as box,
+    ):
+        yield Onboarder(
+            client=here.client,
+            ledger=here.ledger,
+            accounts=accounts,
+            checklist=checklist,
+            outbox=box,
+            post=Post(settings, here.client, here.ledger, box),
+            draft=lambda order: draft(
+                here.platform,
+                order.person,
+                image=image_reference(settings, here.platform),
+                region=settings.region,
+                login=order.login,
+            ),
+            probe=page_probe(here.platform),
+        )
+
+
+@verb(
+    help={
+        "name": "the person's name, in any script",
+        "email": "her e-mail address",
+        "plan": "fixed (a fee each month, the default) or hourly (a fee each hour of use)",
+        "fee": "in dollars; without it the terms stay open",
+        "login": f"{LOGIN_HELP} (default: {LINK})",
+        "csv": "many at once: a file with the columns name, email, plan, fee, login",
+        "test_user": "rehearse it with an address of your own; the workspace is removed afterwards",
+        "dry_run": "show what would be done; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def onboard(
+    context: Context,
+    name: str = "",
+    email: str = "",
+    plan: str = "",
+    fee: str = "",
+    login: str = "",
+    csv: str = "",
+    test_user: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Takes a new user in: workspace, terms, welcome mail, checklist; goes on where a killed run ended"""
+    with desk(platform) as here, onboarder_of(here) as onboarder:
+        if csv:
+            _onboard_all(onboarder, read_orders(Path(csv)), dry_run=dry_run, as_json=json)
+            return
+        known = _under_way(onboarder, name) if name and not email else None
+        name = (known.name if known else name) or ("Rehearsal" if test_user else "")
+        email = (
+            known.email if known else email or (parseaddr(here.settings.mail_from)[1] if test_user else "")
+        )
+        console.require(name=name, email=email)
+        order = replace(Order.parse(name, email, plan, fee, login), is_rehearsal=test_user)
+        if dry_run:
+            _show_orders(onboarder, [order])
+            return
+        with step(f"Onboarding {order.person.name}") as report:
+            working = replace(onboarder, report=report)
+            one = working.rehearse(order) if test_user else working.run(order)
+        why = _why_open(onboarder, one)
+    console.print_json(one.to_json()) if json else show_checklist(one, why)
+    if test_user:
+        say("It was a rehearsal: its workspace is removed.")
+
+
+def _under_way(onboarder: Onboarder, wanted: str) -> Onboarding | None:
+    """The onboarding that a name alone means."""
+    found = [
+        one
+        for one in onboarder.checklist.under_way(onboarder.ledger, onboarder.platform.key)
+        if wanted.casefold() in (one.name.casefold(), one.email.casefold()) and not one.is_rehearsal
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _show_orders(onboarder: Onboarder, orders: Sequence[Order]) -> None:
+    for order in orders:
+        person = order.person
+        present = onboarder.ledger.of_email(person.email, onboarder.platform.key)
+        what = f"keep {present[0].app} of" if present else "make a workspace for"
+        fee = "no terms" if order.fee_cents is None else f"{order.kind}, ${dollars(order.fee_cents)}"
+        say(f"Would {what} {person.name} <{person.email}>, {fee}, sign in by {order.login}")
+    say("Nothing was changed.")
+
+
+def _onboard_all(onboarder: Onboarder, orders: list[Order], *, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        _show_orders(onboarder, orders)
+        return
+    with step(f"Onboarding {len(orders)} users") as report:
+        found = batch(replace(onboarder, report=report), orders)
+    if as_json:
+        console.print_json(
+            [
+                (one.to_json() if one else {"name": order.person.name, "email": order.person.email})
+                | {"trouble": trouble}
+                for order, one, trouble in found
+            ]
+        )
+    else:
+        console.listing(
+            ("Name", "E-mail", "Done", "Still open", "Trouble"),
+            [
+                (
+                    order.person.name,
+                    order.person.email,
+                    f"{len(one.ticks)} of {len(ITEMS)}" if one else "",
+                    ", ".join(one.open_items) if one else "",
+                    trouble,
+                )
+                for order, one, trouble in found
+            ],
+            "Nobody is in that file.",
+        )
+    if any(trouble for _, _, trouble in found):
+        raise Exit("Not everybody was taken in.\n  Try: the same command again; it goes on", code=1)
+
+
+def _why_open(onboarder: Onboarder, one: Onboarding) -> dict[str, str]:
+    """What there is to say of items that are not ticked."""
+    why = {
+        TERMS: f"invoke terms --name {one.email} --fee …",
+        SIGNED_IN: f"when she says so: invoke checklist --name {one.email} --tick login",
+        PAID: f"invoke paid --name {one.email} --amount …",
+        WELCOMED: f"invoke mail --template welcome --name {one.email} --send, with JARVIS_SMTP_URL set",
+    }
+    mails = [mail for mail in onboarder.outbox.mails(one.workspace) if mail.template == WELCOME]
+    if one.workspace and mails:
+        why[WELCOMED] = f"{mails[-1].state}: {mails[-1].reason or 'see'} (invoke outbox)"
+    return why
+
+
+def show_checklist(one: Onboarding, why: Mapping[str, str]) -> None:
+    """The list, as a person reads it."""
+    ticked = {item: f"✓ {tick.at[:16].replace('T', ' ')}  {tick.detail}" for item, tick in one.ticks.items()}
+    rows = [(words, ticked.get(item, f"– {why.get(item, '')}")) for item, words in ITEMS.items()]
+    console.box(f"{one.name} <{one.email}>", rows)
+
+
+@verb(
+    help={
+        "name": f"{NAME_HELP} (default: everybody who is not through)",
+        "tick": f"an item that you have seen done: {', '.join(ITEMS)}",
+        "note": "with --tick: what there is to say of it",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def checklist(
+    context: Context, name: str = "", tick: str = "", note: str = "", json: bool = False, platform: str = ""
+) -> None:
+    """Shows what is done and what is open for each new user; ticks what only you can see"""
+    if tick:
+        console.require(name=name)
+    with desk(platform) as here, onboarder_of(here) as onboarder:
+        if name:
+            row = here.ledger.find(name, here.platform.key)
+            if tick:
+                onboarder.checklist.tick(onboarder.checklist.of(row).number, tick, note)
+            found = [onboarder.seen(row)]
+        else:
+            standing = onboarder.checklist.under_way(here.ledger, here.platform.key)
+            seen = [onboarder.seen(here.ledger.get(o.workspace)) if o.workspace else o for o in standing]
+            found = [one for one in seen if one.open_items]
+        reasons = [_why_open(onboarder, one) for one in found]
+    if json:
+        console.print_json([one.to_json() for one in found])
+        return
+    for one, why in zip(found, reasons, strict=True):
+        show_checklist(one, why)
+    if not found:
+        say("Nothing is open.")
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "yes": "do not ask",
+        "dry_run": "show what would go; change nothing",
+        "platform": PLATFORM_HELP,
+    }
+)
+def offboard(
+    context: Context, name: str = "", yes: bool = False, dry_run: bool = False, platform: str = ""
+) -> None:
+    """Says goodbye to a user: her workspace is removed, her terms end, a mail tells her (asks twice)"""
+    console.require(name=name)
+    with desk(platform) as here, onboarder_of(here) as onboarder:
+        row = here.ledger.find(name, here.platform.key)
+        say("Nothing here keeps a copy of her files: she takes them along under Settings → Data.")
+        if dry_run:
+            say(f"Would remove {row.app} of {row.name} <{row.email}> with all files, and say goodbye to her.")
+            return
+        console.confirm(f"Say goodbye to {row.name} <{row.email}>, and remove {row.app}?", yes=yes)
+        console.confirm("All her files are gone for good then. Has she taken along what she wants?", yes=yes)
+        with step(f"Goodbye to {row.name}") as report:
+            mail = replace(onboarder, report=report).offboard(row)
+    _tell(mail) if mail else say("No mail was sent: JARVIS_SMTP_URL is not set.")
+    say(f"What is still to be paid: invoke bill --name {row.app}")
+
 
 # --- mail -----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import ssl
+from asyncio.base_events import Server
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,8 +91,9 @@ def mail_server(folder: Path, *, tls: bool = False) -> Iterator[MailServer]:
 
 class _AtAFreePort(Controller):
     def _trigger_server(self) -> None:
+        assert isinstance(self.server, Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
 def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:

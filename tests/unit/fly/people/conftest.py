@@ -2,11 +2,15 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from fly.money.accounts import Accounts
+from fly.people.checklist import Checklist
+from fly.people.onboard import Onboarder
 from fly.people.outbox import Outbox
 from fly.people.post import Post
 from fly.settings import Secret, Settings
@@ -26,6 +30,21 @@ class Office:
     @property
     def post(self) -> Post:
         return Post(self.settings, self.world.client, self.world.ledger, self.outbox)
+
+    @contextmanager
+    def onboarder(self) -> Iterator[Onboarder]:
+        ledger = self.world.ledger
+        with Accounts(ledger.path) as accounts, Checklist(ledger.path) as checklist:
+            yield Onboarder(
+                client=self.world.client,
+                ledger=ledger,
+                accounts=accounts,
+                checklist=checklist,
+                outbox=self.outbox,
+                post=self.post,
+                draft=lambda order: self.world.draft(order.person, login=order.login),
+                probe=self.world.fly.page,
+            )
 
     def without_mail(self) -> "Office":
         return replace(self, settings=replace(self.settings, smtp_url=Secret("")))
