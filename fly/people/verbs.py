@@ -1,5 +1,6 @@
 """What an operator types about the people whose workspaces these are."""
 
+import os
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,16 +15,22 @@ from fly import console
 from fly.access.verbs import LOGIN_HELP
 from fly.access.welcome import LINK
 from fly.console import say, step, verb
-from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
+from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import LedgerError, PlanError
+from fly.ledger import MIGRATIONS, Ledger, Workspace
 from fly.money.accounts import Accounts
 from fly.money.bill import dollars
+from fly.people import copies
 from fly.people.checklist import ITEMS, PAID, SIGNED_IN, TERMS, WELCOMED, Checklist, Onboarding
-from fly.people.letters import NAMES, WELCOME, preview
+from fly.people.letters import NAMES, PAYMENT, WELCOME, preview
+from fly.people.notes import Notes
 from fly.people.onboard import Onboarder, Order, batch, read_orders
 from fly.people.outbox import FAILED, PENDING, SENT, UNKNOWN, Mail, Outbox
 from fly.people.post import Post
+from fly.people.roll import Entry, read_entries, roll, take_in, write
+from fly.plan import Person
 from fly.provision import draft, page_probe
+from fly.settings import Settings
 
 # --- onboarding and goodbye -----------------------------------------------------------------------
 
@@ -280,8 +287,10 @@ def mail_(
     facts = facts_given(fact)
     with desk(platform) as here, post_of(here) as (post, _outbox):
         row = here.ledger.find(name, here.platform.key)
+        if template == PAYMENT and "amount" not in facts:
+            facts["amount"] = _owed(here, row)
         if not send:
-            _show_letter(here, post, row.id, template, facts)
+            _show_letter(here, post, row, template, facts)
             return
         _ = post.mailbox
         sent = post.send(post.put(row, template, facts))
@@ -373,3 +382,169 @@ def _show_mails(found: Sequence[Mail], *, as_json: bool) -> None:
         ],
         "No mail yet: invoke mail --template welcome --name … --send",
     )
+
+
+# --- the ledger -----------------------------------------------------------------------------------
+
+
+def write_roll(here: Desk, rows: Sequence[Workspace], files: Sequence[Path]) -> None:
+    """Everybody with terms, payments and notes, in files."""
+    with Accounts(here.settings.ledger) as accounts, Notes(here.settings.ledger) as notes:
+        lines = roll(rows, accounts, notes)
+    for file in files:
+        write(file, lines)
+        say(f"{len(lines)} workspaces are in {file}, which only you can read.")
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "text": "what to remember (without it: what was noted)",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def note(context: Context, name: str = "", text: str = "", json: bool = False, platform: str = "") -> None:
+    """Notes something about a user, or shows what was noted."""
+    console.require(name=name)
+    with desk(platform) as here, Notes(here.settings.ledger) as notes:
+        row = here.ledger.find(name, here.platform.key)
+        if text:
+            notes.add(row.id, text)
+        found = notes.of(row.id)
+    if json:
+        console.print_json([vars(one) for one in found])
+        return
+    lines = [(one.at[:16].replace("T", " "), one.who, one.text) for one in found]
+    console.listing(("When", "Who", "Note"), lines, "Nothing was noted.")
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "new_name": "what she is called from now on",
+        "new_email": "where she is reached from now on",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def edit(
+    context: Context,
+    name: str = "",
+    new_name: str = "",
+    new_email: str = "",
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Changes a user's name or e-mail in the ledger; her workspace and its address stay"""
+    console.require(name=name)
+    if not (new_name or new_email):
+        console.require(new_name=new_name, new_email=new_email)
+    with desk(platform) as here:
+        row = here.ledger.find(name, here.platform.key)
+        row = here.ledger.edit(row.id, Person(new_name or row.name, new_email or row.email))
+        history = here.ledger.history(row.id)
+    if json:
+        console.print_json(row.to_json())
+        return
+    say(f"{row.app} is the workspace of {row.name} <{row.email}>. {history[-1].detail}")
+    say("Where she signs in with a password, her name there stays as it was, until: invoke rotate-key")
+
+
+@verb(
+    name="users-import",
+    positional=["file"],
+    help={
+        "file": "a CSV: name, email and any of plan, fee, since, paid, paid_on, notes",
+        "dry_run": "show what would be noted; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    },
+)
+def users_import(
+    context: Context, file: str = "", dry_run: bool = False, json: bool = False, platform: str = ""
+) -> None:
+    """Takes terms, payments and notes from the table that you kept so far"""
+    console.require(file=file)
+    with (
+        desk(platform) as here,
+        Accounts(here.settings.ledger) as accounts,
+        Notes(here.settings.ledger) as notes,
+    ):
+        entries = read_entries(Path(file), here.ledger.workspaces(here.platform.key))
+        done = [(one, take_in(one, accounts, notes, dry_run=dry_run)) for one in entries]
+    told = [(one.order.person.name, one.order.person.email, _taken_in(one, what)) for one, what in done]
+    if json:
+        console.print_json([dict(zip(("name", "email", "outcome"), line, strict=True)) for line in told])
+    else:
+        console.listing(
+            ("Name", "E-mail", "Would be noted" if dry_run else "Noted"), told, "Nobody is in it."
+        )
+    if dry_run:
+        say("Nothing was changed.")
+
+
+def _taken_in(entry: Entry, what: Sequence[str]) -> str:
+    if entry.row is None:
+        return "nothing: no workspace yet (invoke onboard --csv, with the same file)"
+    return ", ".join(what) or "nothing new"
+
+
+@verb(name="ledger-backup", help={"list": "only list what copies there are", "json": JSON_HELP})
+def ledger_backup(context: Context, list: bool = False, json: bool = False) -> None:
+    """Copies the ledger now; every first verb of a day does so too, and 30 are kept"""
+    path = Settings.read(os.environ, ROOT).ledger
+    if not path.exists():
+        raise Exit(f"There is no ledger yet ({path}).", code=1)
+    if not list:
+        say(f"Copied to {copies.copy(path, copies.BY_HAND)}")
+    found = copies.copies(path)
+    if json:
+        console.print_json([str(one) for one in found])
+        return
+    lines = [(one.name, f"{one.stat().st_size // 1024} kB") for one in found]
+    console.listing(("Copy", "Size"), lines, "No copies yet.")
+
+
+@verb(
+    name="ledger-restore",
+    help={
+        "file": "a copy: its path, or its name in `invoke ledger-backup --list` (default: the newest)",
+        "yes": "do not ask",
+        "dry_run": "only check the copy; change nothing",
+    },
+)
+def ledger_restore(context: Context, file: str = "", yes: bool = False, dry_run: bool = False) -> None:
+    """Puts a checked copy in the ledger's place; the ledger as it was is kept beside the copies"""
+    path = Settings.read(os.environ, ROOT).ledger
+    chosen = _chosen_copy(path, file)
+    count = copies.examine(chosen, len(MIGRATIONS))
+    say(f"{chosen} is whole: {count} workspaces, those that are gone included.")
+    if dry_run:
+        say("Nothing was changed.")
+        return
+    console.confirm(f"Put it in the place of {path}?", yes=yes)
+    _refuse_while_worked_on(path)
+    copies.restore(path, chosen, len(MIGRATIONS))
+    say("Restored. What happened since that copy, `invoke repair` finds out from the platform.")
+
+
+def _chosen_copy(ledger: Path, file: str) -> Path:
+    if file:
+        named = copies.folder_of(ledger) / file
+        return named if named.is_file() else Path(file)
+    if not (found := copies.copies(ledger)):
+        raise Exit("There is no copy to restore.\n  Try: --file with the path of one", code=1)
+    return found[-1]
+
+
+def _refuse_while_worked_on(path: Path) -> None:
+    """A ledger that can not be read keeps nobody from restoring it."""
+    try:
+        with Ledger(path) as ledger:
+            busy = [row.app for row in ledger.workspaces() if row.is_worked_on]
+    except LedgerError as error:
+        say(f"As it is, it can not be read: {error}")
+        return
+    if busy:
+        raise Exit(f"{busy[0]} is being worked on at this moment.\n  Try: wait for it: invoke users", code=1)
