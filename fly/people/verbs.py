@@ -5,6 +5,7 @@ import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from email.utils import parseaddr
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, imag
 from fly.errors import LedgerError, PlanError
 from fly.ledger import MIGRATIONS, Ledger, Workspace
 from fly.money.accounts import Accounts
-from fly.money.bill import dollars
+from fly.money.bill import Month, bills, dollars
+from fly.money.verbs import accounts_of
 from fly.people import copies
 from fly.people.checklist import ITEMS, PAID, SIGNED_IN, TERMS, WELCOMED, Checklist, Onboarding
 from fly.people.letters import NAMES, PAYMENT, WELCOME, preview
@@ -107,7 +109,7 @@ def onboard(
         with step(f"Onboarding {order.person.name}") as report:
             working = replace(onboarder, report=report)
             one = working.rehearse(order) if test_user else working.run(order)
-        why = _why_open(onboarder, one)
+        why = {} if test_user else _why_open(onboarder, one)
     console.print_json(one.to_json()) if json else show_checklist(one, why)
     if test_user:
         say("It was a rehearsal: its workspace is removed.")
@@ -310,8 +312,18 @@ def facts_given(given: Sequence[str]) -> dict[str, str]:
     return {name: text for name, _, text in pairs}
 
 
-def _show_letter(here: Desk, post: Post, id: str, template: str, facts: dict[str, str]) -> None:
-    row = here.ledger.get(id)
+def _owed(here: Desk, row: Workspace) -> str:
+    """What she owes today, in dollars.
+
+    *Errors*: PlanError: nothing.
+    """
+    [bill] = [one for one in bills(accounts_of(here), Month.of(datetime.now(UTC))) if one.workspace == row.id]
+    if bill.owed_cents <= 0:
+        raise PlanError(f"{row.name} owes nothing.", hint="--fact amount=20.00 says another amount")
+    return dollars(bill.owed_cents)
+
+
+def _show_letter(here: Desk, post: Post, row: Workspace, template: str, facts: dict[str, str]) -> None:
     letter = post.letter(row, template, facts)
     path = preview(letter, here.settings.home / "previews", f"{template}-{row.app}")
     say(f"To {row.name} <{row.email}>: {letter.subject}. Nothing was sent.")
@@ -462,10 +474,9 @@ def edit(
     },
 )
 def users_import(
-    context: Context, file: str = "", dry_run: bool = False, json: bool = False, platform: str = ""
+    context: Context, file: str, dry_run: bool = False, json: bool = False, platform: str = ""
 ) -> None:
     """Takes terms, payments and notes from the table that you kept so far"""
-    console.require(file=file)
     with (
         desk(platform) as here,
         Accounts(here.settings.ledger) as accounts,
@@ -526,7 +537,8 @@ def ledger_restore(context: Context, file: str = "", yes: bool = False, dry_run:
     console.confirm(f"Put it in the place of {path}?", yes=yes)
     _refuse_while_worked_on(path)
     copies.restore(path, chosen, len(MIGRATIONS))
-    say("Restored. What happened since that copy, `invoke repair` finds out from the platform.")
+    say("Restored. `invoke repair` finds out from the platform what was made and removed since that copy.")
+    say("Payments, notes and mails since then are not in it: a mail that went out since may be sent again.")
 
 
 def _chosen_copy(ledger: Path, file: str) -> Path:
