@@ -9,6 +9,7 @@ from invoke.context import Context
 
 import fly.access.verbs
 import fly.money.verbs
+import fly.people.verbs
 import fly.verbs
 import image.release.verbs
 import image.verbs
@@ -35,6 +36,7 @@ VERBS = (
     fly.verbs,
     fly.money.verbs,
     fly.access.verbs,
+    fly.people.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,

@@ -11,8 +11,9 @@ from docker.errors import ImageNotFound
 
 from fly.client import Client
 from fly.console import say
-from fly.errors import PlanError, SettingsError
+from fly.errors import LedgerError, PlanError, SettingsError
 from fly.ledger import Ledger
+from fly.people import copies
 from fly.settings import Platform, Settings, choose_platform
 from image.build import TAG
 from image.engine import find_engine
@@ -42,8 +43,17 @@ def desk(flag: str = "") -> Iterator[Desk]:
     settings = Settings.read(os.environ, ROOT)
     platform = choose_platform(settings, flag or None)
     say(platform.label)
+    _copy_ledger(settings)
     with Ledger(settings.ledger) as ledger, Client(platform) as client:
         yield Desk(settings, platform, client, ledger)
+
+
+def _copy_ledger(settings: Settings) -> None:
+    """Once a day. What is wanted is done also where there is no room for a copy."""
+    try:
+        copies.copy_daily(settings.ledger)
+    except LedgerError as error:
+        say(f"There is no copy of the ledger of today: {error}")
 
 
 def image_reference(settings: Settings, platform: Platform) -> str:

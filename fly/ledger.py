@@ -22,7 +22,8 @@ from typing import Any, Self
 from fly.access.welcome import Welcome
 from fly.errors import AlreadyThere, LedgerError
 from fly.owner import Owner
-from fly.plan import Plan, network_of
+from fly.people import copies
+from fly.plan import Person, Plan, network_of
 from fly.settings import Secret
 
 ELSEWHERE_DEAD_AFTER = timedelta(minutes=10)
@@ -260,6 +261,24 @@ class Ledger:
         """Writes an id down the moment it exists."""
         return self._change(id, "noted", facts)
 
+    def edit(self, id: str, person: Person) -> Workspace:  # noqa: A002
+        """The row with this person's name and e-mail; history has the old ones.
+
+        *Errors*: AlreadyThere: the e-mail has another workspace. LedgerError: another process works on it.
+        """
+        with self._transaction():
+            row = self.get(id)
+            if row.is_worked_on:
+                raise _worked_on(row)
+            others = [one for one in self.of_email(person.email, row.platform) if one.id != id]
+            if others and row.email.casefold() != person.email.casefold():
+                raise _already_there(others[0])
+            changes = {"name": (row.name, person.name), "email": (row.email, person.email)}
+            told = [f"{name}: {old} → {new}" for name, (old, new) in changes.items() if old != new]
+            if told:
+                self._update(id, "edited", {name: new for name, (_, new) in changes.items()}, "; ".join(told))
+        return self.get(id)
+
     def finish(self, id: str) -> Workspace:  # noqa: A002
         return self._change(id, "ready", {"state": READY, "left_behind": "", "owner": ""})
 
@@ -342,6 +361,8 @@ class Ledger:
                     f"The ledger {self.path} was written by a newer my-jarvis (version {version}).",
                     hint="use that one, or set JARVIS_HOME to another folder",
                 )
+            if 0 < version < len(MIGRATIONS):
+                copies.copy(self.path, f"schema-{version}")
             for script in MIGRATIONS[version:]:
                 for statement in _statements(script):
                     self._database.execute(statement)
@@ -382,7 +403,7 @@ class Ledger:
     def _remember(self, id: str, what: str, detail: str) -> None:  # noqa: A002
         self._database.execute(
             "INSERT INTO history (at, who, workspace, what, detail) VALUES (?, ?, ?, ?, ?)",
-            (_now(), _who(), id, what, detail),
+            (_now(), who(), id, what, detail),
         )
 
     def _select(self, where: str, *values: str) -> list[Workspace]:
@@ -477,7 +498,8 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _who() -> str:
+def who() -> str:
+    """Who does it: what history says of the person at the keyboard."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -27,6 +27,8 @@ VARIABLES: Mapping[str, str] = {
     "JARVIS_DOOR_CERTIFICATE": "a certificate (PEM) for the embedded pages: they are then served over https",
     "JARVIS_DOOR_KEY": "its private key (PEM)",
     "JARVIS_USER": "whom `invoke up` makes the first workspace for (default `Lilach <lilach@example.com>`)",
+    "JARVIS_SMTP_URL": "where mail is handed in: `smtps://USER:PASSWORD@HOST:465` or `smtp+starttls://…`",
+    "JARVIS_MAIL_FROM": "whom mail to users comes from, such as `My Jarvis <jarvis@example.com>`",
 }
 FLY_API_URL = "https://api.machines.dev"
 FLY_LOGS_URL = "https://api.fly.io"
@@ -115,6 +117,8 @@ class Settings:
     door_key: Path | None = None
     user_name: str = "Lilach"
     user_email: str = "lilach@example.com"
+    smtp_url: Secret = NO_SECRET
+    mail_from: str = ""
 
     @classmethod
     def read(cls, environ: Mapping[str, str], root: Path) -> "Settings":
@@ -142,11 +146,18 @@ class Settings:
             door_key=_file("JARVIS_DOOR_KEY", given["JARVIS_DOOR_KEY"]),
             user_name=user_name,
             user_email=user_email,
+            smtp_url=Secret(given["JARVIS_SMTP_URL"]),
+            mail_from=given["JARVIS_MAIL_FROM"],
         )
 
     @property
     def ledger(self) -> Path:
         return self.home / "ledger.sqlite"
+
+    @property
+    def templates(self) -> Path:
+        """The operator's own letters to users."""
+        return self.home / "templates"
 
     @property
     def releases(self) -> Path:

@@ -1,6 +1,7 @@
 """What an operator types about workspaces."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
@@ -14,6 +15,7 @@ from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.ledger import Workspace
 from fly.model import Activity, Stray
+from fly.people.verbs import write_roll
 from fly.plan import Person, Plan
 from fly.provision import destroy as destroy_workspace
 from fly.provision import draft, fly_toml
@@ -195,11 +197,29 @@ def _show_findings(findings: list[Finding]) -> None:
 # --- looking --------------------------------------------------------------------------------------
 
 
-@verb(help={"everything": "also workspaces that are gone", "json": JSON_HELP, "platform": PLATFORM_HELP})
-def users(context: Context, everything: bool = False, json: bool = False, platform: str = "") -> None:
+@verb(
+    help={
+        "everything": "also workspaces that are gone",
+        "csv": "write them to this file, with terms, payments and notes",
+        "xlsx": "the same, as a spreadsheet",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def users(
+    context: Context,
+    everything: bool = False,
+    csv: str = "",
+    xlsx: str = "",
+    json: bool = False,
+    platform: str = "",
+) -> None:
     """Lists who has which workspace, from the ledger."""
     with desk(platform) as here:
         rows = here.ledger.workspaces(here.platform.key, everything=everything)
+        if written := [Path(file) for file in (csv, xlsx) if file]:
+            write_roll(here, rows, written)
+            return
     if json:
         console.print_json([row.to_json() for row in rows])
         return

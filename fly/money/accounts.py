@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Self
 
@@ -151,6 +152,20 @@ class Accounts:
                 f"The ledger {self._path} refuses: {error}",
                 hint="look at the disk's space and the folder's rights",
             ) from error
+
+
+def cents_of(text: str) -> int:
+    """Dollars as a person writes them, in cents.
+
+    *Errors*: PlanError.
+    """
+    try:
+        amount = Decimal(text) * 100
+    except InvalidOperation as error:
+        raise PlanError(f"{text!r} is not an amount.", hint="in dollars, such as 20 or 12.50") from error
+    if not amount.is_finite() or amount != int(amount):
+        raise PlanError(f"{text!r} is not a whole number of cents.", hint="in dollars, such as 20 or 12.50")
+    return int(amount)
 
 
 def _now() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from invoke.context import Context
@@ -12,7 +12,7 @@ from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk
 from fly.errors import PlanError
 from fly.ledger import DESTROYED, FAILED, Workspace
-from fly.money.accounts import FIXED, Accounts, Payment, Terms
+from fly.money.accounts import FIXED, Accounts, Payment, Terms, cents_of
 from fly.money.bill import Account, Bill, Month, bills, dollars
 from fly.money.cost import cents
 from fly.money.estimate import Estimate, Habit, estimate
@@ -114,7 +114,7 @@ def terms(
     with desk(platform) as here, Accounts(here.settings.ledger) as accounts:
         workspace = here.ledger.find(name, here.platform.key)
         from_day = _day(since) if since else _born(workspace).date()
-        accounts.agree(Terms(workspace.id, from_day, plan, _cents(fee)))
+        accounts.agree(Terms(workspace.id, from_day, plan, cents_of(fee)))
     say(
         f"{workspace.name} pays ${fee} {'a month' if plan == FIXED else 'an hour of use'} from {from_day} on."
     )
@@ -145,7 +145,7 @@ def paid(
     with desk(platform) as here, Accounts(here.settings.ledger) as accounts:
         workspace = here.ledger.find(name, here.platform.key)
         mark = reference or f"{workspace.id} {day} {amount}"
-        is_new = accounts.pay(Payment(workspace.id, day, _cents(amount), how, mark))
+        is_new = accounts.pay(Payment(workspace.id, day, cents_of(amount), how, mark))
     say(
         f"{workspace.name} paid ${amount} on {day}." if is_new else f"That payment is noted already ({mark})."
     )
@@ -227,13 +227,3 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise PlanError(f"{text!r} is not a day.", hint="such as 2026-11-23") from error
-
-
-def _cents(text: str) -> int:
-    try:
-        amount = Decimal(text) * 100
-    except InvalidOperation as error:
-        raise PlanError(f"{text!r} is not an amount.", hint="in dollars, such as 20 or 12.50") from error
-    if not amount.is_finite() or amount != int(amount):
-        raise PlanError(f"{text!r} is not a whole number of cents.", hint="in dollars, such as 20 or 12.50")
-    return int(amount)

@@ -59,10 +59,14 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         "JARVIS_DOOR_CERTIFICATE": str(certificate),
         "JARVIS_DOOR_KEY": str(key),
         "JARVIS_USER": "Dan <dan@example.com>",
+        "JARVIS_SMTP_URL": "smtps://dan:hush@mail.test",
+        "JARVIS_MAIL_FROM": "Dan <dan@example.com>",
     }
     assert set(given) == set(VARIABLES)
     settings = Settings.read(given, ROOT)
     assert settings.token == Secret(TOKEN)
+    assert settings.smtp_url == Secret("smtps://dan:hush@mail.test")
+    assert settings.mail_from == "Dan <dan@example.com>"
     assert (settings.org, settings.api_url, settings.logs_url) == (
         "acme",
         "http://flaps.test",

@@ -1,0 +1,68 @@
+"""Mail to users, from the choice of a letter to its fate: what verbs and the checklist use."""
+
+from collections.abc import Mapping
+from email.message import EmailMessage
+
+from fly.access import keys
+from fly.access.welcome import Welcome
+from fly.client import Client
+from fly.ledger import Ledger, Workspace
+from fly.people.letters import WELCOME, Letter, Letters, facts_of, message, version_of
+from fly.people.outbox import Mail, Outbox
+from fly.people.smtp import Mailbox
+from fly.settings import Settings
+
+
+class Post:
+    """Writes letters to the users of a ledger, and sends them through its outbox."""
+
+    def __init__(self, settings: Settings, client: Client, ledger: Ledger, outbox: Outbox) -> None:
+        self._settings = settings
+        self._client = client
+        self._ledger = ledger
+        self._outbox = outbox
+        self._letters = Letters(settings.templates)
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether there is a mail server to hand mail to."""
+        return bool(self._settings.smtp_url)
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """*Errors*: SettingsError."""
+        return Mailbox.parse(self._settings.smtp_url, self._settings.mail_from)
+
+    def letter(self, row: Workspace, template: str, facts: Mapping[str, str]) -> Letter:
+        """*Errors*: PlanError; LedgerError, a welcome without a key to put in."""
+        return self._letters.write(template, self._facts(row, template, facts))
+
+    def put(self, row: Workspace, template: str, facts: Mapping[str, str]) -> Mail:
+        """The mail in the outbox; the same one, where the same was asked for before.
+
+        *Errors*: PlanError, before anything is put there.
+        """
+        self.letter(row, template, facts)
+        version = version_of(row, self._welcome(row, template), facts)
+        return self._outbox.put(row.id, template, version, facts, row.email)
+
+    def send(self, mail: Mail, *, again: bool = False) -> Mail:
+        """The mail, tried once.
+
+        *Errors*: SettingsError, PlanError: it is left as it is.
+        """
+        return self._outbox.send(mail, self.mailbox, self._written, again=again)
+
+    def _written(self, mail: Mail, message_id: str) -> EmailMessage:
+        row = self._ledger.get(mail.workspace)
+        letter = self.letter(row, mail.template, mail.facts)
+        return message(
+            letter, sender=self._settings.mail_from, to=mail.to, name=row.name, message_id=message_id
+        )
+
+    def _facts(self, row: Workspace, template: str, facts: Mapping[str, str]) -> dict[str, str]:
+        return facts_of(row, self._settings.mail_from, self._welcome(row, template)) | dict(facts)
+
+    def _welcome(self, row: Workspace, template: str) -> Welcome | None:
+        """Only a welcome tells how to sign in."""
+        return keys.current(self._client, self._ledger, row) if template == WELCOME else None
