@@ -410,7 +410,7 @@ class Ledger:
         names = ", ".join(field.name for field in fields(Workspace))
         with self._explained():
             rows = self._database.execute(
-                f"SELECT {names} FROM workspaces WHERE {where} ORDER BY created_at, id",  # noqa: S608
+                f"SELECT {names} FROM workspaces WHERE {where} ORDER BY created_at, rowid",  # noqa: S608
                 values,
             )
             return [Workspace(*row) for row in rows]
