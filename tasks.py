@@ -186,7 +186,8 @@ ns = Collection(up, down)
 def docs(context: Context) -> None:
     """Writes the parts of the documents that come from the code."""
     written.README.write_text(written.readme(ns, VARIABLES), encoding="utf-8")
-    say("README.md is up to date.")
+    written.COMMANDS.write_text(written.command_reference(ns), encoding="utf-8")
+    say("README.md and docs/commands.md are up to date.")
 
 
 ns.add_task(docs)

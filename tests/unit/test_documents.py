@@ -10,15 +10,46 @@ from fly.settings import VARIABLES
 from tasks import ns
 
 ROOT = Path(__file__).resolve().parents[2]
-ARGUMENTS = {name: ns[name].get_arguments() for name in ns.task_names}
-"""Asked for once: Invoke gives an option its help only the first time."""
+ARGUMENTS = {name: written.arguments(ns[name]) for name in ns.task_names}
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+GUIDES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("runbook", "security", "troubleshooting")),
+]
+"""Pages for operators: the other variables, of the server inside the image, are the design's business."""
+PARAMETERS = {
+    name: {str(one.name).replace("_", "-") for one in options} for name, options in ARGUMENTS.items()
+}
 
 
 def test_the_readmes_tables_are_what_the_code_says() -> None:
     said = written.README.read_text(encoding="utf-8")
     assert said == written.readme(ns, VARIABLES), "run: invoke docs"
+
+
+def test_the_command_reference_is_what_the_code_says() -> None:
+    said = written.COMMANDS.read_text(encoding="utf-8")
+    assert said == written.command_reference(ns), "run: invoke docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_that_a_page_names_exists(page: Path) -> None:
+    code = re.findall(r"`(?:\./bin/)?invoke ([a-z.-]+)([^`\n]*)`", page.read_text(encoding="utf-8"))
+    code += re.findall(r"^\./bin/invoke ([a-z.-]+)([^#\n]*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    unknown = [
+        f"invoke {verb} {option}"
+        for verb, rest in code
+        for option in re.findall(r"--([a-z-]+)", rest)
+        if verb in PARAMETERS and option not in PARAMETERS[verb] | {"help"}
+    ]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_every_variable_that_a_guide_names_exists(page: Path) -> None:
+    named = set(re.findall(r"\b(?:JARVIS|FLY)_[A-Z_]+\b", page.read_text(encoding="utf-8")))
+    assert named - set(VARIABLES) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
