@@ -1,6 +1,8 @@
 """The parts of the documents that are written from the code, so that they cannot lie."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.parser import Argument
 from invoke.tasks import Task
+
+from fly.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -37,6 +41,22 @@ def command_reference(collection: Collection) -> str:
     """The text of docs/commands.md: every command with its options and what each means."""
     head = "# Commands\n\nWritten by `invoke docs` from the code. `invoke VERB --help` says the same.\n"
     return "\n".join([head, *(_chapter(name, task) for name, task in _tasks(collection))])
+
+
+def build_site(folder: Path) -> None:
+    """The documents as a site in `folder`. A link that leads nowhere is an error.
+
+    *Errors*: SettingsError, before anything is touched; or with what the generator complains about.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "sitemap.xml").exists():
+        raise SettingsError(f"{folder} holds something else than a site.", hint="name a new folder")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SettingsError(
+            f"The site could not be built:\n{done.stderr.strip()[-2000:]}",
+            hint="mend the document; or uv pip install mkdocs-material",
+        )
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from docs import written
+from fly.errors import SettingsError
 from fly.settings import VARIABLES
 from tasks import ns
 
@@ -91,3 +92,19 @@ def test_every_task_says_what_it_does_and_what_its_options_mean() -> None:
     ]
     assert silent == []
     assert [name for name in ns.task_names if not (ns[name].__doc__ or "").strip()] == []
+
+
+def test_the_site_is_built_without_a_broken_link_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    written.build_site(tmp_path / "site")
+    built = sorted((tmp_path / "site").glob("*.html"))
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} <= {page.stem for page in built}
+    loaded = r"<(?:script|img|iframe)[^>]*\ssrc=\"?(?:https?:)?//"
+    loaded += r"|<link[^>]*rel=\"?(?:stylesheet|preconnect|icon)[^>]*href=\"?(?:https?:)?//"
+    assert [page.name for page in built if re.search(loaded, page.read_text(encoding="utf-8"))] == []
+
+
+def test_a_folder_that_holds_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(SettingsError, match="something else"):
+        written.build_site(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
