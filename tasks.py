@@ -189,6 +189,7 @@ def docs(context: Context, site: str = "") -> None:
     written.COMMANDS.write_text(written.command_reference(ns), encoding="utf-8")
     say("README.md and docs/commands.md are up to date.")
     if site:
+        tests.verbs.install_test_packages()
         with step("Site"):
             written.build_site(Path(site).absolute())
 

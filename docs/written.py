@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from invoke.collection import Collection
-from invoke.parser import Argument
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from fly.errors import SettingsError
@@ -43,19 +43,20 @@ def command_reference(collection: Collection) -> str:
     return "\n".join([head, *(_chapter(name, task) for name, task in _tasks(collection))])
 
 
-def build_site(folder: Path) -> None:
-    """The documents as a site in `folder`. A link that leads nowhere is an error.
+def build_site(folder: Path, root: Path = ROOT) -> None:
+    """The documents of `root` as a site in `folder`. A link that leads nowhere is an error.
 
     *Errors*: SettingsError, before anything is touched; or with what the generator complains about.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "sitemap.xml").exists():
         raise SettingsError(f"{folder} holds something else than a site.", hint="name a new folder")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # Not --quiet: what is not logged, strict does not count.
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SettingsError(
             f"The site could not be built:\n{done.stderr.strip()[-2000:]}",
-            hint="mend the document; or uv pip install mkdocs-material",
+            hint="mend the document, and run this again",
         )
 
 

@@ -1,6 +1,7 @@
 """A page that lies is a defect: what documents say is read against what is there."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,12 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(tmp_path: Path) -
     with pytest.raises(SettingsError, match="something else"):
         written.build_site(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_site_with_a_broken_link_is_not_built(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs" / "security.md").open("a", encoding="utf-8") as page:
+        page.write("\n[gone](nowhere.md)\n")
+    with pytest.raises(SettingsError, match=r"nowhere\.md"):
+        written.build_site(tmp_path / "site", tmp_path)
