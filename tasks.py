@@ -182,11 +182,16 @@ def _close_ledger(settings: Settings) -> None:
 ns = Collection(up, down)
 
 
-@verb()
-def docs(context: Context) -> None:
+@verb(help={"site": "also build the documents as a site, into this folder"})
+def docs(context: Context, site: str = "") -> None:
     """Writes the parts of the documents that come from the code."""
     written.README.write_text(written.readme(ns, VARIABLES), encoding="utf-8")
-    say("README.md is up to date.")
+    written.COMMANDS.write_text(written.command_reference(ns), encoding="utf-8")
+    say("README.md and docs/commands.md are up to date.")
+    if site:
+        tests.verbs.install_test_packages()
+        with step("Site"):
+            written.build_site(Path(site).absolute())
 
 
 ns.add_task(docs)

@@ -1,14 +1,21 @@
 """The parts of the documents that are written from the code, so that they cannot lie."""
 
 import re
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from invoke.collection import Collection
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
+
+from fly.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "commands.md"
 
 
 def readme(collection: Collection, environment: Mapping[str, str]) -> str:
@@ -30,6 +37,48 @@ def environment_table(environment: Mapping[str, str]) -> str:
     return "\n".join(["| variable | meaning |", "| --- | --- |", *rows])
 
 
+def command_reference(collection: Collection) -> str:
+    """The text of docs/commands.md: every command with its options and what each means."""
+    head = "# Commands\n\nWritten by `invoke docs` from the code. `invoke VERB --help` says the same.\n"
+    return "\n".join([head, *(_chapter(name, task) for name, task in _tasks(collection))])
+
+
+def build_site(folder: Path, root: Path = ROOT) -> None:
+    """The documents of `root` as a site in `folder`. A link that leads nowhere is an error.
+
+    *Errors*: SettingsError, before anything is touched; or with what the generator complains about.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "sitemap.xml").exists():
+        raise SettingsError(f"{folder} holds something else than a site.", hint="name a new folder")
+    # Not --quiet: what is not logged, strict does not count.
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SettingsError(
+            f"The site could not be built:\n{done.stderr.strip()[-2000:]}",
+            hint="mend the document, and run this again",
+        )
+
+
+@cache
+def arguments(task: Task) -> Sequence[Argument]:  # type: ignore[type-arg]
+    """A task's options. Asked for once: Invoke gives an option its help only the first time."""
+    return task.get_arguments()
+
+
+def _chapter(name: str, task: Task) -> str:  # type: ignore[type-arg]
+    rows = [
+        f"| `--{str(one.name).replace('_', '-')}` | {one.help or ''} | {_default(one.default)} |"
+        for one in arguments(task)
+    ]
+    table = ["", "| option | meaning | default |", "| --- | --- | --- |", *rows] if rows else []
+    return "\n".join([f"## invoke {name}", "", f"{_summary(task)}.", *table, ""])
+
+
+def _default(value: object) -> str:
+    return "" if value in (None, "", False) else f"`{value}`"
+
+
 def _tasks(collection: Collection) -> Iterator[tuple[str, Task]]:  # type: ignore[type-arg]
     """By the shortest name: a collection's default task has that of its collection too."""
     names = (min((name, *aliases), key=len) for name, aliases in collection.task_names.items())
@@ -38,8 +87,7 @@ def _tasks(collection: Collection) -> Iterator[tuple[str, Task]]:  # type: ignor
 
 
 def _options(task: Task) -> str:  # type: ignore[type-arg]
-    arguments = task.get_arguments()
-    return " ".join(f"`--{str(argument.name).replace('_', '-')}`" for argument in arguments) or "–"
+    return " ".join(f"`--{str(argument.name).replace('_', '-')}`" for argument in arguments(task)) or "–"
 
 
 def _summary(task: Task) -> str:  # type: ignore[type-arg]
