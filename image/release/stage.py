@@ -27,6 +27,7 @@ class Stage:
     left_out: tuple[str, ...] = ()
     jobs: int = 0
     timeout_s: int = 120
+    options: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
         """What pytest is told."""
@@ -35,6 +36,7 @@ class Stage:
             *(f"--deselect={one}" for one in self.left_out),
             *(["--numprocesses", str(self.jobs), "--dist", "worksteal"] if self.jobs else ["-p", "no:xdist"]),
             f"--timeout={self.timeout_s}",
+            *self.options,
         ]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+from docker.errors import ImageNotFound
 
 from fly.errors import UntestedImage
 from image.release.budget import Breach, breaches, figure_name, value_of
@@ -67,12 +68,13 @@ class Step:
 Watch = Callable[[Step], None]
 
 
-def stages(jobs: int) -> tuple[Stage, ...]:
-    """Quick, all, measured; together every test of the image once."""
+def stages(jobs: int, previous: str = "") -> tuple[Stage, ...]:
+    """Quick, all, measured; together every test of the image once. Upgrades begin at the `previous` image."""
     tiers = tuple(f"tests/{tier}" for tier in TIERS)
+    options = (f"--previous={previous}",) if previous else ()
     return (
         Stage("smoke", SMOKE, timeout_s=SMOKE_LIMIT_S),
-        Stage("promises", tiers, left_out=(*SMOKE, *MEASURES, *OF_THE_CHECKOUT), jobs=jobs),
+        Stage("promises", tiers, left_out=(*SMOKE, *MEASURES, *OF_THE_CHECKOUT), jobs=jobs, options=options),
         Stage("measures", MEASURES, left_out=SMOKE),
     )
 
@@ -102,7 +104,8 @@ def verify(
     run = _Run(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
-    whole = run.through(stages(min(MOST_JOBS, os.cpu_count() or 2)), keep_going=keep_going)
+    jobs = min(MOST_JOBS, os.cpu_count() or 2)
+    whole = run.through(stages(jobs, _previous(client, records, content)), keep_going=keep_going)
     if whole:
         for name, value in inspect(client, content.id).items():
             records.keep(number, name, value)
@@ -112,6 +115,17 @@ def verify(
     why = _why(run, whole, suite)
     records.conclude(number, passed=not why, seconds=round(time.monotonic() - began, 1), why=why)
     return records.verification(number)
+
+
+def _previous(client: docker.DockerClient, records: Records, content: Content) -> str:
+    """The image that was released last, where the engine still has it."""
+    last = records.release_before(content.id)
+    if last is None:
+        return ""
+    try:
+        return str(client.images.get(last.image).id)
+    except ImageNotFound:
+        return ""
 
 
 def describe_environment(client: docker.DockerClient) -> dict[str, Any]:

@@ -120,3 +120,9 @@ def test_every_promise_has_its_group() -> None:
 
 def test_the_folder_of_a_run_is_named_alike_on_both_sides() -> None:
     assert OUTPUT_VARIABLE in (ROOT / "tests/support/evidence.py").read_text(encoding="utf-8")
+
+
+def test_upgrades_begin_at_the_image_that_was_released_last() -> None:
+    given = [stage.name for stage in stages(2, "sha256:old") if "--previous=sha256:old" in stage.arguments()]
+    assert given == ["promises"]
+    assert not any("--previous" in word for stage in stages(2) for word in stage.arguments())
