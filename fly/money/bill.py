@@ -14,9 +14,8 @@ from typing import Any
 from fly.errors import PlanError
 from fly.money.accounts import FIXED, Payment, Terms
 from fly.money.cost import Line, by_component, by_workspace, lines
+from fly.money.prices import HOUR_S
 from fly.money.usage import COMPUTE, Span, within
-
-HOUR_S = 3600
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def read_layers(client: docker.DockerClient, image: str) -> dict[str, dict[str, 
     """By each layer's digest the folder that holds all of it, and its largest files; read as a stream."""
     found: Any = client.images.get(image)
     layers = {}
-    with tarfile.open(fileobj=_Stream(found.save(chunk_size=1 << 20)), mode="r|") as saved:
+    with tarfile.open(fileobj=Stream(found.save(chunk_size=1 << 20)), mode="r|") as saved:
         for member in saved:
             stream = saved.extractfile(member) if member.isfile() and member.size >= SMALLEST_LAYER else None
             if stream is None:
@@ -137,7 +137,7 @@ def _folder(sizes: Mapping[str, int]) -> str:
     return commonpath(heavy) if heavy else "/"
 
 
-class _Stream(io.RawIOBase):
+class Stream(io.RawIOBase):
     """The chunks of an answer as a file."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import IO, Any
 
 import docker
+
+from image.release.inspection import Stream
 
 SECRET = re.compile(
     rb"^-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -43,7 +45,7 @@ def _all_entries(client: docker.DockerClient, image: str) -> Iterator[tuple[str,
     """Layer, entry and (of small files) content; read from the engine's stream, never on disk."""
     found: Any = client.images.get(image)
     layers = 0
-    with tarfile.open(fileobj=_Stream(found.save(chunk_size=1 << 20)), mode="r|") as saved:
+    with tarfile.open(fileobj=Stream(found.save(chunk_size=1 << 20)), mode="r|") as saved:
         for member in saved:
             if (stream := _layer(saved, member)) is None:
                 continue
@@ -66,20 +68,3 @@ def _layer(saved: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
 def _content(layer: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
     stream = layer.extractfile(entry) if entry.isfile() and entry.size <= LARGEST_TEXT else None
     return stream.read() if stream else b""
-
-
-class _Stream(io.RawIOBase):
-    """The chunks of an answer as a file."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and (chunk := next(self._chunks, b"")):
-            self._rest += chunk
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ask, Refusal } from "../http";
 import { Icon } from "../parts/icon";
+import { pathOf } from "../place";
 import { open } from "./actions";
 import { type Match, parentOf } from "./entry";
 import { iconOf } from "./list";
@@ -80,7 +81,7 @@ export function Found() {
           <li key={match.path} class="entry">
             <a
               class="entry-name"
-              href={`/files#/${match.path.split("/").map(encodeURIComponent).join("/")}`}
+              href={pathOf({ page: "files", path: match.path })}
               onClick={(event) => {
                 event.preventDefault();
                 query.value = "";

@@ -2,9 +2,9 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../parts/icon";
-import { place } from "../place";
+import { pathOf, place } from "../place";
 import { create, open } from "./actions";
-import { joined, parentOf, trail } from "./entry";
+import { parentOf, trail } from "./entry";
 import "./files.css";
 import { entries, fault, folder, follow, opened, show } from "./folder";
 import { dropTarget, List } from "./list";
@@ -180,7 +180,7 @@ function Step({ name, path, isLast }: { name: string; path: string; isLast: bool
     <li {...dropTarget(path)}>
       {path && <Icon name="chevron" />}
       <a
-        href={`/files#/${joined("", path)}`}
+        href={pathOf({ page: "files", path })}
         aria-current={isLast ? "page" : undefined}
         onClick={(event) => {
           event.preventDefault();
