@@ -308,14 +308,15 @@ class Terminal:
             return self.name
         if self.is_running and self._said_title and self._said_by == self._foreground():
             return self._said_title
-        try:
-            name = (
-                Path(f"/proc/{self._foreground()}/comm").read_text(encoding="utf-8", errors="replace").strip()
-            )
-        except OSError:
-            name = ""
-        title = shown(name)
+        title = shown(_program(self._foreground())) if self.is_running and self._has_keyboard() else ""
         return title if title and title != "setsid" else "bash"  # the shell is just being started
+
+    def _has_keyboard(self) -> bool:
+        """Whether the shell has taken its terminal: until then its process may still bear our own name."""
+        try:
+            return os.tcgetpgrp(self._fd) > 0
+        except OSError:
+            return False
 
     def _foreground(self) -> int:
         """The process group that has the keyboard."""
@@ -350,6 +351,14 @@ def _start_shell(
     finally:
         os.close(theirs)
     return ours, process
+
+
+def _program(pid: int) -> str:
+    """What it runs, as the kernel calls it; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _set_size(fd: int, cols: int, rows: int) -> None:
