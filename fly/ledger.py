@@ -9,35 +9,29 @@ import json
 import os
 import secrets
 import socket
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from fly.access.welcome import Welcome
 from fly.errors import AlreadyThere, LedgerError
 from fly.owner import Owner
 from fly.people import copies
 from fly.plan import Person, Plan, network_of
+from fly.record import Record, append_only, stamp
 from fly.settings import Secret
 
 ELSEWHERE_DEAD_AFTER = timedelta(minutes=10)
 """A process that we cannot see, on another host, is believed dead when it has noted nothing for this long."""
-
-BUSY_S = 20
-"""How long to wait for another process that is writing."""
 
 PROVISIONING, READY, DESTROYING = "provisioning", "ready", "destroying"
 DESTROYED, FAILED, LEFT_BEHIND = "destroyed", "failed", "left_behind"
 LIVE = (PROVISIONING, READY, DESTROYING, LEFT_BEHIND)
 """States in which something may exist on the platform."""
 
-MIGRATIONS = (
+SCHEMA = (
     """
     CREATE TABLE workspaces (
         id TEXT PRIMARY KEY,
@@ -67,11 +61,8 @@ MIGRATIONS = (
         what TEXT NOT NULL,
         detail TEXT NOT NULL
     ) STRICT;
-    CREATE TRIGGER history_is_not_rewritten BEFORE UPDATE ON history
-        BEGIN SELECT RAISE(ABORT, 'history is only added to'); END;
-    CREATE TRIGGER history_is_not_erased BEFORE DELETE ON history
-        BEGIN SELECT RAISE(ABORT, 'history is only added to'); END;
-    """,
+    """
+    + append_only("history"),
     """
     CREATE TABLE keys (
         workspace TEXT NOT NULL REFERENCES workspaces (id),
@@ -84,7 +75,7 @@ MIGRATIONS = (
     ) STRICT;
     """,
 )
-"""What makes each version of the schema from the one before; `user_version` counts them."""
+"""What makes each version from the one before."""
 
 
 @dataclass(frozen=True)
@@ -145,35 +136,14 @@ class Entry:
     detail: str
 
 
-class Ledger:
-    """The record at `path`, made if it is not there, readable by its owner alone.
+class Ledger(Record):
+    """The ledger at `path`.
 
-    *Errors*: LedgerError: unreadable, written by a newer version, locked for too long, disk full.
+    *Errors*: LedgerError.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            path.chmod(0o600)
-            self._database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-        try:
-            self._prepare()
-        except BaseException:
-            self._database.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._database.close()
+    CALLED = "The ledger"
+    MIGRATIONS = SCHEMA
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -224,7 +194,7 @@ class Ledger:
 
         *Errors*: AlreadyThere: the e-mail has one, and `again` was not said. Of two who ask at once one wins.
         """
-        now = _now()
+        now = stamp()
         row = Workspace(
             id=plan.id,
             name=plan.name,
@@ -336,7 +306,7 @@ class Ledger:
 
     def _keep_key(self, id: str, welcome: Welcome) -> None:  # noqa: A002
         if welcome.login:
-            values = (id, welcome.hash, welcome.login, welcome.user, welcome.secret.reveal(), _now())
+            values = (id, welcome.hash, welcome.login, welcome.user, welcome.secret.reveal(), stamp())
             self._database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def _change(self, id: str, what: str, facts: Mapping[str, str], why: str = "") -> Workspace:  # noqa: A002
@@ -348,37 +318,8 @@ class Ledger:
 
     # --- SQL --------------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        with self._explained():
-            self._use_wal()
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute("PRAGMA foreign_keys = ON")
-            self._database.execute("PRAGMA secure_delete = ON")  # a key that is forgotten is overwritten
-        with self._transaction():
-            version: int = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise LedgerError(
-                    f"The ledger {self.path} was written by a newer my-jarvis (version {version}).",
-                    hint="use that one, or set JARVIS_HOME to another folder",
-                )
-            if 0 < version < len(MIGRATIONS):
-                copies.copy(self.path, f"schema-{version}")
-            for script in MIGRATIONS[version:]:
-                for statement in _statements(script):
-                    self._database.execute(statement)
-            self._database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-    def _use_wal(self) -> None:
-        """Readers and the writer do not wait for each other then; SQLite does not wait to change to this."""
-        for _ in range(BUSY_S * 20):
-            try:
-                self._database.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-            time.sleep(0.05)
-        self._database.execute("PRAGMA journal_mode = WAL")
+    def _keep(self, version: int) -> None:
+        copies.copy(self.path, f"schema-{version}")
 
     def _insert(self, row: Workspace, what: str, detail: str) -> None:
         names = [field.name for field in fields(Workspace)]
@@ -388,7 +329,7 @@ class Ledger:
         self._remember(row.id, what, detail)
 
     def _update(self, id: str, what: str, facts: Mapping[str, str], why: str) -> None:  # noqa: A002
-        changed = {**facts, "updated_at": _now()}
+        changed = {**facts, "updated_at": stamp()}
         assert set(changed) <= {field.name for field in fields(Workspace)}
         assignments = ", ".join(f"{name} = ?" for name in changed)
         done = self._database.execute(
@@ -403,7 +344,7 @@ class Ledger:
     def _remember(self, id: str, what: str, detail: str) -> None:  # noqa: A002
         self._database.execute(
             "INSERT INTO history (at, who, workspace, what, detail) VALUES (?, ?, ?, ?, ?)",
-            (_now(), who(), id, what, detail),
+            (stamp(), who(), id, what, detail),
         )
 
     def _select(self, where: str, *values: str) -> list[Workspace]:
@@ -420,30 +361,6 @@ class Ledger:
         if not rows:
             raise LedgerError(f"There is no workspace {' '.join(values)} in the ledger.")
         return rows[0]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, and one writer at a time from its first read on."""
-        with self._explained():
-            self._database.execute("BEGIN IMMEDIATE")
-        try:
-            with self._explained():
-                yield
-                self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise LedgerError(
-                f"The ledger {self.path} refuses: {error}",
-                hint="look at the disk's space and the folder's rights; JARVIS_HOME moves it",
-            ) from error
 
 
 def new_id() -> str:
@@ -488,16 +405,6 @@ def _worked_on(row: Workspace) -> LedgerError:
     )
 
 
-def _statements(script: str) -> Iterator[str]:
-    """One by one: `executescript` would end the transaction that they belong to."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
 def who() -> str:
     """Who does it: what history says of the person at the keyboard."""
     try:
@@ -507,12 +414,8 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def as_workspace(row: Mapping[str, Any]) -> Workspace:
     """A workspace with what is known; the rest is empty."""
-    now = _now()
+    now = stamp()
     empty = {field.name: "" for field in fields(Workspace)} | {"created_at": now, "updated_at": now}
     return Workspace(**empty | {name: str(value) for name, value in row.items()})

@@ -4,16 +4,12 @@ Money is in whole cents. Terms hold from a day on until the next ones. Nothing i
 payment that was noted by mistake is taken back by one with the opposite sign.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Self
 
-from fly.errors import LedgerError, PlanError
+from fly.errors import PlanError
+from fly.record import Record, append_only, stamp
 
 FIXED, HOURLY = "fixed", "hourly"
 SCHEMA = """
@@ -34,13 +30,8 @@ CREATE TABLE IF NOT EXISTS payments (
     how TEXT NOT NULL,
     noted_at TEXT NOT NULL
 ) STRICT;
-CREATE TRIGGER IF NOT EXISTS terms_are_not_rewritten BEFORE UPDATE ON terms
-    BEGIN SELECT RAISE(ABORT, 'terms are only added to'); END;
-CREATE TRIGGER IF NOT EXISTS payments_are_not_rewritten BEFORE UPDATE ON payments
-    BEGIN SELECT RAISE(ABORT, 'payments are only added to'); END;
-CREATE TRIGGER IF NOT EXISTS payments_are_not_erased BEFORE DELETE ON payments
-    BEGIN SELECT RAISE(ABORT, 'payments are only added to'); END;
 """
+SCHEMA += append_only("terms") + append_only("payments")
 
 
 @dataclass(frozen=True)
@@ -62,23 +53,14 @@ class Payment:
     reference: str
 
 
-class Accounts:
-    """Terms and payments, in the ledger at `path`.
+class Accounts(Record):
+    """Terms and payments, in the ledger at a path.
 
-    *Errors*: LedgerError, when it can not be read or written.
+    *Errors*: LedgerError.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with self._explained():
-            self._database = sqlite3.connect(path, timeout=20, isolation_level=None)
-            self._database.executescript(SCHEMA)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
+    CALLED = "The ledger"
+    TABLES = SCHEMA
 
     def agree(self, terms: Terms) -> None:
         """New terms, from a day on.
@@ -89,7 +71,7 @@ class Accounts:
             raise PlanError(f"There is no plan {terms.kind!r}.", hint="fixed (a month) or hourly")
         if terms.fee_cents < 0:
             raise PlanError("A fee can not be negative.", hint="--fee 20, in dollars")
-        row = (terms.workspace, terms.since.isoformat(), terms.kind, terms.fee_cents, _now())
+        row = (terms.workspace, terms.since.isoformat(), terms.kind, terms.fee_cents, stamp())
         with self._explained():
             self._database.execute(
                 "INSERT INTO terms (workspace, since, kind, fee_cents, noted_at) VALUES (?, ?, ?, ?, ?)", row
@@ -97,11 +79,10 @@ class Accounts:
 
     def terms(self, workspace: str) -> list[Terms]:
         """In the order in which they hold; of two from the same day the later agreed one."""
-        with self._explained():
-            rows = self._database.execute(
-                "SELECT since, kind, fee_cents FROM terms WHERE workspace = ? ORDER BY since, number",
-                (workspace,),
-            ).fetchall()
+        rows = self._rows(
+            "SELECT since, kind, fee_cents FROM terms WHERE workspace = ? ORDER BY since, number",
+            workspace,
+        )
         latest = {
             since: Terms(workspace, date.fromisoformat(since), kind, cents) for since, kind, cents in rows
         }
@@ -124,7 +105,7 @@ class Accounts:
                     payment.paid_on.isoformat(),
                     payment.cents,
                     payment.how,
-                    _now(),
+                    stamp(),
                 ),
             )
         if done.rowcount == 0 and payment not in self.payments(payment.workspace):
@@ -136,22 +117,11 @@ class Accounts:
 
     def payments(self, workspace: str) -> list[Payment]:
         """In the order in which they were noted."""
-        with self._explained():
-            rows = self._database.execute(
-                "SELECT paid_on, cents, how, reference FROM payments WHERE workspace = ? ORDER BY number",
-                (workspace,),
-            ).fetchall()
+        rows = self._rows(
+            "SELECT paid_on, cents, how, reference FROM payments WHERE workspace = ? ORDER BY number",
+            workspace,
+        )
         return [Payment(workspace, date.fromisoformat(day), cents, how, ref) for day, cents, how, ref in rows]
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise LedgerError(
-                f"The ledger {self._path} refuses: {error}",
-                hint="look at the disk's space and the folder's rights",
-            ) from error
 
 
 def cents_of(text: str) -> int:
@@ -166,7 +136,3 @@ def cents_of(text: str) -> int:
     if not amount.is_finite() or amount != int(amount):
         raise PlanError(f"{text!r} is not a whole number of cents.", hint="in dollars, such as 20 or 12.50")
     return int(amount)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -5,19 +5,16 @@ to write them down in time. The same state read twice is one row.
 """
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Self
 
 from fly.client import Client
-from fly.errors import LedgerError, NotFound
+from fly.errors import NotFound
 from fly.ledger import READY, Ledger, Workspace
 from fly.model import Machine, Volume
 from fly.money.readings import Change, Reading, Seen
+from fly.record import Record
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS readings (
@@ -37,59 +34,45 @@ CREATE TABLE IF NOT EXISTS events (
 """
 
 
-class Meter:
-    """The record at `path`, made if it is not there.
+class Meter(Record):
+    """The readings at a path.
 
-    *Errors*: LedgerError, when it can not be read or written.
+    *Errors*: LedgerError.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._database = sqlite3.connect(path, timeout=20, isolation_level=None)
-            path.chmod(0o600)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.executescript(SCHEMA)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
+    CALLED = "The meter's record"
+    MIGRATIONS = (SCHEMA,)
 
     def note(self, workspace: str, seen: Seen, at: datetime, changes: Iterable[Change] = ()) -> None:
         """Writes down what is seen now; the latest reading grows longer where nothing has changed since."""
         text = json.dumps(asdict(seen), sort_keys=True)
-        with self._explained(), closing(self._database.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            latest = cursor.execute(
+        with self._transaction():
+            latest = self._rows(
                 "SELECT first_at, seen FROM readings WHERE workspace = ? ORDER BY first_at DESC LIMIT 1",
-                (workspace,),
-            ).fetchone()
-            if latest and latest[1] == text:
-                cursor.execute(
+                workspace,
+            )
+            if latest and latest[0][1] == text:
+                self._execute(
                     "UPDATE readings SET last_at = max(last_at, ?) WHERE workspace = ? AND first_at = ?",
-                    (_text(at), workspace, latest[0]),
+                    *(_text(at), workspace, latest[0][0]),
                 )
             else:
-                cursor.execute(
+                self._execute(
                     "INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?)",
-                    (workspace, _text(at), _text(at), text),
+                    *(workspace, _text(at), _text(at), text),
                 )
-            cursor.executemany(
-                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?)",
-                [(one.workspace, one.machine, _milliseconds(one.at), one.status) for one in changes],
-            )
-            cursor.execute("COMMIT")
+            for one in changes:
+                self._execute(
+                    "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?)",
+                    *(one.workspace, one.machine, _milliseconds(one.at), one.status),
+                )
 
     def readings(self, workspace: str) -> list[Reading]:
         """Oldest first."""
-        with self._explained():
-            rows = self._database.execute(
-                "SELECT first_at, last_at, seen FROM readings WHERE workspace = ? ORDER BY first_at",
-                (workspace,),
-            ).fetchall()
+        rows = self._rows(
+            "SELECT first_at, last_at, seen FROM readings WHERE workspace = ? ORDER BY first_at",
+            workspace,
+        )
         return [
             Reading(workspace, _time(first), _time(last), Seen(**json.loads(seen)))
             for first, last, seen in rows
@@ -97,22 +80,11 @@ class Meter:
 
     def changes(self, workspace: str) -> list[Change]:
         """Oldest first."""
-        with self._explained():
-            rows = self._database.execute(
-                "SELECT machine, at_ms, status FROM events WHERE workspace = ? ORDER BY at_ms, rowid",
-                (workspace,),
-            ).fetchall()
+        rows = self._rows(
+            "SELECT machine, at_ms, status FROM events WHERE workspace = ? ORDER BY at_ms, rowid",
+            workspace,
+        )
         return [Change(workspace, machine, _moment(at_ms), status) for machine, at_ms, status in rows]
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise LedgerError(
-                f"The meter's record {self._path} refuses: {error}",
-                hint="look at the disk's space and rights",
-            ) from error
 
 
 def read_all(client: Client, ledger: Ledger, meter: Meter, at: datetime) -> list[Workspace]:

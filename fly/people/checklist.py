@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fly.errors import LedgerError
 from fly.ledger import DESTROYED, FAILED, Ledger, Workspace, who
-from fly.people.book import Book, stamp
+from fly.record import Record, stamp
 
 PROVISIONED, ANSWERS, TERMS, WELCOMED, SIGNED_IN, PAID = (
     "provisioned",
@@ -62,10 +62,11 @@ class Onboarding:
         return self.ticks[item].at if item in self.ticks else None
 
 
-class Checklist(Book):
+class Checklist(Record):
     """The onboardings of a ledger. A tick stays."""
 
-    SCHEMA = """
+    CALLED = "The ledger"
+    TABLES = """
     CREATE TABLE IF NOT EXISTS onboardings (
         number INTEGER PRIMARY KEY,
         platform TEXT NOT NULL,

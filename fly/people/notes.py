@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fly.errors import PlanError
 from fly.ledger import who
-from fly.people.book import Book, stamp
+from fly.record import Record, append_only, stamp
 
 LONGEST = 4000
 
@@ -16,10 +16,11 @@ class Note:
     text: str
 
 
-class Notes(Book):
+class Notes(Record):
     """The notes of a ledger."""
 
-    SCHEMA = """
+    CALLED = "The ledger"
+    TABLES = """
     CREATE TABLE IF NOT EXISTS notes (
         number INTEGER PRIMARY KEY,
         workspace TEXT NOT NULL,
@@ -27,11 +28,7 @@ class Notes(Book):
         who TEXT NOT NULL,
         text TEXT NOT NULL
     ) STRICT;
-    CREATE TRIGGER IF NOT EXISTS notes_are_not_rewritten BEFORE UPDATE ON notes
-        BEGIN SELECT RAISE(ABORT, 'notes are only added to'); END;
-    CREATE TRIGGER IF NOT EXISTS notes_are_not_erased BEFORE DELETE ON notes
-        BEGIN SELECT RAISE(ABORT, 'notes are only added to'); END;
-    """
+    """ + append_only("notes")
 
     def add(self, workspace: str, text: str) -> None:
         """*Errors*: PlanError: empty, or too long."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from fly.ledger import ELSEWHERE_DEAD_AFTER
 from fly.owner import Owner
-from fly.people.book import Book, stamp
 from fly.people.smtp import Later, Mailbox, Never, Unknown
+from fly.record import Record, stamp
 
 PENDING, SENDING, SENT, FAILED, UNKNOWN = "pending", "sending", "sent", "failed", "unknown"
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=6)
@@ -45,10 +45,11 @@ class Mail:
         return dict(vars(self))
 
 
-class Outbox(Book):
+class Outbox(Record):
     """The mails of the ledger at a path."""
 
-    SCHEMA = """
+    CALLED = "The ledger"
+    TABLES = """
     CREATE TABLE IF NOT EXISTS outbox (
         key TEXT PRIMARY KEY,
         workspace TEXT NOT NULL,

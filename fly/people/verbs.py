@@ -18,7 +18,7 @@ from fly.access.welcome import LINK
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import LedgerError, PlanError
-from fly.ledger import MIGRATIONS, Ledger, Workspace
+from fly.ledger import Ledger, Workspace
 from fly.money.accounts import Accounts
 from fly.money.bill import Month, bills, dollars
 from fly.money.verbs import accounts_of
@@ -529,14 +529,14 @@ def ledger_restore(context: Context, file: str = "", yes: bool = False, dry_run:
     """Puts a checked copy in the ledger's place; the ledger as it was is kept beside the copies"""
     path = Settings.read(os.environ, ROOT).ledger
     chosen = _chosen_copy(path, file)
-    count = copies.examine(chosen, len(MIGRATIONS))
+    count = copies.examine(chosen, len(Ledger.MIGRATIONS))
     say(f"{chosen} is whole: {count} workspaces, those that are gone included.")
     if dry_run:
         say("Nothing was changed.")
         return
     console.confirm(f"Put it in the place of {path}?", yes=yes)
     _refuse_while_worked_on(path)
-    copies.restore(path, chosen, len(MIGRATIONS))
+    copies.restore(path, chosen, len(Ledger.MIGRATIONS))
     say("Restored. `invoke repair` finds out from the platform what was made and removed since that copy.")
     say("Payments, notes and mails since then are not in it: a mail that went out since may be sent again.")
 

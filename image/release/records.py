@@ -5,22 +5,16 @@ without a verdict, and that counts as not passed.
 """
 
 import json
-import os
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from fly.errors import UntestedImage
 from fly.owner import Owner
+from fly.record import Record, append_only, stamp
 from image.release.content import Content, short
 from image.release.suite import Suite
 
-BUSY_S = 20
 PASSED = "passed"
 LATEST = "latest"
 
@@ -45,14 +39,9 @@ TABLES = {
         digest TEXT NOT NULL, why TEXT NOT NULL""",
 }
 SCHEMA = "".join(
-    f"CREATE TABLE IF NOT EXISTS {name} ({columns}) STRICT;"
-    f"CREATE TRIGGER IF NOT EXISTS {name}_are_not_rewritten BEFORE UPDATE ON {name}"
-    " BEGIN SELECT RAISE(ABORT, 'records are only added to'); END;"
-    f"CREATE TRIGGER IF NOT EXISTS {name}_are_not_erased BEFORE DELETE ON {name}"
-    " BEGIN SELECT RAISE(ABORT, 'records are only added to'); END;"
+    f"CREATE TABLE IF NOT EXISTS {name} ({columns}) STRICT;\n{append_only(name)}"
     for name, columns in TABLES.items()
 )
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -134,42 +123,30 @@ class Promotion:
     why: str
 
 
-class Records:
-    """The record at `path`, made if it is not there.
+class Records(Record):
+    """The record at a path.
 
-    *Errors*: UntestedImage if it cannot be read or written: what cannot be looked up has not passed.
+    *Errors*: UntestedImage: what cannot be looked up has not passed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self._database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-        try:
-            self._prepare()
-        except BaseException:
-            self._database.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._database.close()
+    CALLED = "The record of releases"
+    HINT = "is the disk full, is the file yours? Without it nothing counts as tested"
+    REFUSAL = UntestedImage
+    MIGRATIONS = (SCHEMA,)
 
     # --- verifying --------------------------------------------------------------------------------
 
     def begin(self, content: Content, suite: Suite, environment: Mapping[str, Any]) -> int:
         """The number of a verification that has begun; it passes only by `conclude`."""
         self._add(
-            "INSERT OR IGNORE INTO images VALUES (?, ?, ?)", content.id, _now(), json.dumps(content.to_json())
+            "INSERT OR IGNORE INTO images VALUES (?, ?, ?)",
+            content.id,
+            stamp(),
+            json.dumps(content.to_json()),
         )
         return self._add(
             "INSERT INTO verifications VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
-            *(content.id, content.ref, suite.sha256, suite.commit, _now()),
+            *(content.id, content.ref, suite.sha256, suite.commit, stamp()),
             *(json.dumps(environment), str(Owner.me())),
         )
 
@@ -196,7 +173,7 @@ class Records:
     def conclude(self, verification: int, *, passed: bool, seconds: float, why: str) -> None:
         """The verdict, once and for good."""
         self._add(
-            "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", verification, _now(), int(passed), seconds, why
+            "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", verification, stamp(), int(passed), seconds, why
         )
 
     # --- releasing --------------------------------------------------------------------------------
@@ -207,7 +184,7 @@ class Records:
         """Notes that the registry has it. Where `latest` was among the tags, that is a promotion too."""
         number = self._add(
             "INSERT INTO pushes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
-            *(_now(), proof.image, proof.number, repository, digest, json.dumps(list(tags)), uploaded),
+            *(stamp(), proof.image, proof.number, repository, digest, json.dumps(list(tags)), uploaded),
         )
         if LATEST in tags:
             self.promoted(repository, digest, "pushed")
@@ -215,7 +192,7 @@ class Records:
 
     def promoted(self, repository: str, digest: str, why: str) -> None:
         """Notes that `latest` of the repository is this digest from now on."""
-        self._add("INSERT INTO promotions VALUES (NULL, ?, ?, ?, ?)", _now(), repository, digest, why)
+        self._add("INSERT INTO promotions VALUES (NULL, ?, ?, ?, ?)", stamp(), repository, digest, why)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -279,37 +256,9 @@ class Records:
 
     # --- the database -----------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        with self._explained():
-            self._database.execute("PRAGMA foreign_keys = ON")
-            self._database.execute("PRAGMA synchronous = FULL")
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise UntestedImage(
-                    f"{self.path} was written by a newer my-jarvis.", hint="git pull, then run this again"
-                )
-            if version < VERSION:
-                self._database.executescript(
-                    f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-                )
-
     def _add(self, statement: str, *values: object) -> int:
         with self._explained():
             return int(self._database.execute(statement, values).lastrowid or 0)
-
-    def _rows(self, statement: str, *values: object) -> list[Any]:
-        with self._explained():
-            return self._database.execute(statement, values).fetchall()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise UntestedImage(
-                f"The record of releases, {self.path}, cannot be used: {error}",
-                hint="is the disk full, is the file yours? Without it nothing counts as tested",
-            ) from error
 
 
 def missing_proof(records: Records, image: str, suite: Suite) -> list[str]:
@@ -365,7 +314,3 @@ def _verification(row: Any) -> Verification:
         seconds=seconds or 0.0,
         why=why or "",
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

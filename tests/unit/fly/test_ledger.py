@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from fly import ledger as ledger_module
 from fly.errors import AlreadyThere, LedgerError
 from fly.ledger import (
     DESTROYED,
@@ -111,8 +110,8 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(
     path = folder / "ledger.sqlite"
     with Ledger(path) as old:
         row = old.begin(plan())
-    later = (*ledger_module.MIGRATIONS, "ALTER TABLE workspaces ADD COLUMN notes TEXT NOT NULL DEFAULT '';")
-    monkeypatch.setattr(ledger_module, "MIGRATIONS", later)
+    later = (*Ledger.MIGRATIONS, "ALTER TABLE workspaces ADD COLUMN notes TEXT NOT NULL DEFAULT '';")
+    monkeypatch.setattr(Ledger, "MIGRATIONS", later)
     with Ledger(path) as new:
         assert new.get(row.id) == row
     with sqlite3.connect(path) as database:
@@ -127,7 +126,7 @@ def test_an_update_of_the_schema_that_fails_changes_nothing(
     path = folder / "ledger.sqlite"
     Ledger(path).close()
     bad = "ALTER TABLE workspaces ADD COLUMN notes TEXT; ALTER TABLE nothing ADD COLUMN x TEXT;"
-    monkeypatch.setattr(ledger_module, "MIGRATIONS", (*ledger_module.MIGRATIONS, bad))
+    monkeypatch.setattr(Ledger, "MIGRATIONS", (*Ledger.MIGRATIONS, bad))
     with pytest.raises(LedgerError):
         Ledger(path)
     monkeypatch.undo()

@@ -132,7 +132,7 @@ def test_latest_is_what_was_promoted_last(records: Records) -> None:
 
 def test_a_record_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
     (tmp_path / "releases.sqlite").write_text("not a database, and longer than one would think " * 20)
-    with pytest.raises(UntestedImage, match="cannot be used"):
+    with pytest.raises(UntestedImage, match="refuses: file is not a database"):
         Records(tmp_path / "releases.sqlite")
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from fly.errors import LedgerError
-from fly.ledger import MIGRATIONS, Ledger
+from fly.ledger import Ledger
 from fly.people import copies
 from fly.plan import Person
 from tests.support.world import World
 
-NEWEST = len(MIGRATIONS)
+NEWEST = len(Ledger.MIGRATIONS)
 
 
 def test_a_copy_has_all_that_is_committed_and_is_for_its_owner_alone(world: World) -> None:
@@ -35,7 +35,7 @@ def test_there_is_one_a_day_and_thirty_are_kept(world: World) -> None:
 def test_a_ledger_is_copied_before_its_schema_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / "ledger.sqlite"
     with monkeypatch.context() as patch:
-        patch.setattr("fly.ledger.MIGRATIONS", MIGRATIONS[:1])
+        patch.setattr("fly.ledger.Ledger.MIGRATIONS", Ledger.MIGRATIONS[:1])
         Ledger(path).close()
     assert copies.copies(path) == []
     Ledger(path).close()
@@ -51,7 +51,7 @@ def test_a_schema_is_not_changed_where_no_copy_can_be_made(
 ) -> None:
     path = folder / "ledger.sqlite"
     with monkeypatch.context() as patch:
-        patch.setattr("fly.ledger.MIGRATIONS", MIGRATIONS[:1])
+        patch.setattr("fly.ledger.Ledger.MIGRATIONS", Ledger.MIGRATIONS[:1])
         Ledger(path).close()
     copies.folder_of(path).write_text("in the way", encoding="utf-8")
     with pytest.raises(LedgerError):
@@ -77,7 +77,7 @@ def test_an_older_copy_is_brought_up_to_date_when_it_is_opened(
 ) -> None:
     path = folder / "ledger.sqlite"
     with monkeypatch.context() as patch:
-        patch.setattr("fly.ledger.MIGRATIONS", MIGRATIONS[:1])
+        patch.setattr("fly.ledger.Ledger.MIGRATIONS", Ledger.MIGRATIONS[:1])
         Ledger(path).close()
     copied = copies.copy(path, "old")
     Ledger(path).close()

@@ -11,10 +11,10 @@ import pytest
 from fly.errors import JarvisError, LedgerError, PlanError, SettingsError
 from fly.ledger import DESTROYED
 from fly.money.accounts import Payment
-from fly.people.book import Book
 from fly.people.checklist import ANSWERS, ITEMS, PAID, PROVISIONED, SIGNED_IN, TERMS, WELCOMED, Onboarding
 from fly.people.onboard import Order, batch, read_orders
 from fly.people.outbox import PENDING, SENT, UNKNOWN
+from fly.record import Record
 from fly.settings import Secret
 from tests.unit.fly.people.conftest import Office
 
@@ -66,9 +66,9 @@ class Death:
         self.count = 0
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        whole = Book._execute
+        whole = Record._execute
 
-        def execute(book: Book, statement: str, *values: object) -> int:
+        def execute(book: Record, statement: str, *values: object) -> int:
             number, self.count = self.count, self.count + 1
             if (number, self._moment) == (self._left, "before"):
                 self.has_come = True
@@ -79,7 +79,7 @@ class Death:
                 raise Killed
             return done
 
-        patch.setattr(Book, "_execute", execute)
+        patch.setattr(Record, "_execute", execute)
 
 
 def bury(office: Office) -> None:
