@@ -165,6 +165,11 @@ class Settings:
         return self.home / "releases.sqlite"
 
     @property
+    def watch(self) -> Path:
+        """What was measured of workspaces."""
+        return self.home / "watch.sqlite"
+
+    @property
     def platform_dir(self) -> Path:
         """The embedded platform's own state."""
         return self.home / "platform"

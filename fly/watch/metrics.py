@@ -1,0 +1,39 @@
+"""What is measured: every metric's name, unit and meaning. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MEAN, SUM, LAST, ALL = "mean", "sum", "last", "all"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One thing that is measured, of a workspace unless it says otherwise."""
+
+    name: str
+    unit: str
+    meaning: str
+    fold: str = MEAN
+    """What an old hour of samples becomes: their `mean`, `sum` or `last`; `all` of them stay."""
+
+
+_ALL = (
+    Metric("awake", "0 or 1", "whether the machine runs"),
+    Metric("cpu_ratio", "CPUs", "how many it keeps busy: 0.5 is half of one; only while it is awake"),
+    Metric("memory_bytes", "bytes", "memory in use; only while it is awake"),
+    Metric("memory_limit_bytes", "bytes", "memory that the machine has", LAST),
+    Metric("disk_used_bytes", "bytes", "what the files on the volume take up", LAST),
+    Metric("disk_size_bytes", "bytes", "the size of the volume", LAST),
+    Metric("egress_bytes", "bytes", "what left for the internet since the sample before; add them up", SUM),
+    Metric("connections", "connections", "how many are open to the page", MEAN),
+    Metric("probe_ok", "0 or 1", "whether the page answered a look from outside; the mean is the uptime"),
+    Metric("probe_ms", "milliseconds", "how long it took to answer that look"),
+    Metric("wake_ms", "milliseconds", "how long a sleeping machine took to answer a request", ALL),
+    Metric("provision_ms", "milliseconds", "from the first request until the new page answered", ALL),
+    Metric("login_ok", "0 or 1", "whether an attempt to sign in succeeded", ALL),
+    Metric("claude_ready", "0 or 1", "whether the workspace is logged in at Anthropic", LAST),
+    Metric("image_is_newest", "0 or 1", "whether it runs the image that new workspaces get", LAST),
+    Metric("backup_age_s", "seconds", "how old the newest backup is", LAST),
+)  # fmt: skip
+
+METRICS: Mapping[str, Metric] = {one.name: one for one in _ALL}
