@@ -214,6 +214,13 @@ class Client:
     def restart(self, app: str, machine_id: str, *, nonce: str = "") -> None:
         self._send("POST", _machine(app, machine_id, "restart"), nonce=nonce)
 
+    def cordon(self, app: str, machine_id: str, *, nonce: str = "") -> None:
+        """Nobody is let in to it, and nobody wakes it, until `uncordon`."""
+        self._send("POST", _machine(app, machine_id, "cordon"), nonce=nonce)
+
+    def uncordon(self, app: str, machine_id: str, *, nonce: str = "") -> None:
+        self._send("POST", _machine(app, machine_id, "uncordon"), nonce=nonce)
+
     def exec(self, app: str, machine_id: str, command: Sequence[str], *, timeout_s: int = 30) -> Exec:
         """Runs a command inside; read `exit_code`, a failed command is no error here."""
         body = {"command": list(command), "timeout": timeout_s}

@@ -172,6 +172,8 @@ class Machine:
     config: Json = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     checks: tuple[Check, ...] = ()
+    is_cordoned: bool = False
+    """Whether the platform lets nobody in to it."""
 
     @classmethod
     def from_json(cls, data: Any) -> "Machine":
@@ -191,6 +193,7 @@ class Machine:
             config=_part(found, "config") or _part(found, "incomplete_config"),
             events=tuple(map(Event.from_json, _list(found, "events"))),
             checks=tuple(map(Check.from_json, _list(found, "checks"))),
+            is_cordoned=found.get("cordoned") is True,
         )
 
     @property
