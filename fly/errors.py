@@ -158,7 +158,7 @@ class ProvisionError(JarvisError):
 class ChangeError(JarvisError):
     """A workspace could not be changed.
 
-    `outcome` says how it was left: untouched, returned, restored, or the step from which the next run goes on.
+    `outcome` says how it was left: untouched, returned, restored, or the step where the next run goes on.
     """
 
     def __init__(self, message: str, *, outcome: str, hint: str = "") -> None:

@@ -93,7 +93,7 @@ def missing_of_copy(before: Contents, copy: Contents) -> list[str]:
 
 
 def damage(copy: Contents, after: Contents, *, ours: bool = False) -> list[str]:
-    """What of hers is not any more as in the copy, in sentences; `ours`: also what the server keeps of its own.
+    """What of hers is not as in the copy any more, in sentences; `ours`: also what the server keeps.
 
     Nobody but the server was let in between the two.
     """

@@ -1,8 +1,10 @@
-"""Runs inside a machine, by that machine's own Python, and knows nothing of us: what is on /data, who answers.
+"""Runs inside a machine, by its own Python, and knows nothing of us: what is on /data, who answers.
 
 python -c <this file> list /data 268435456      everything that is there, packed: see `contents.py`
 python -c <this file> serve http://127.0.0.1:3000     how the server answers, past everybody outside
 """
+
+# ruff: noqa: PTH115, PTH118, PTH123 - paths are text: what is no UTF-8 comes through, and there are many
 
 import base64
 import hashlib
@@ -20,7 +22,7 @@ SKIPPED = "lost+found"
 
 
 def listing(root: str, hash_bytes: int) -> dict[str, Any]:
-    """Every path below `root` as [kind, size, time, hash]; small files first are hashed, up to `hash_bytes`."""
+    """Every path below `root` as [kind, size, time, hash]; the smallest are hashed, up to `hash_bytes`."""
     began = int(time.time())
     found: dict[str, list[Any]] = {}
     files: list[tuple[int, str, int]] = []

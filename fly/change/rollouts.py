@@ -3,17 +3,18 @@
 A leg is written before its first request and at each step from which there is another way back.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from fly.ledger import Workspace, who
 from fly.record import Record, stamp
 
-WAITING, COPYING, CHANGING, OPENING = "waiting", "copying", "changing", "opening"
+PLANNED, WAITING, COPYING = "planned", "waiting", "copying"
+CHANGING, OPENING = "changing", "opening"
 RETURNING, RESTORING = "returning", "restoring"
 DONE, UNTOUCHED, RETURNED, RESTORED = "done", "untouched", "returned", "restored"
 ENDED = (DONE, UNTOUCHED, RETURNED, RESTORED)
+CUT_OFF = (WAITING, COPYING, CHANGING, OPENING, RETURNING, RESTORING)
 
 UPGRADE, ROLLBACK = "upgrade", "rollback"
 UNDER_WAY, STOPPED, OVER = "under way", "stopped", "over"
@@ -23,9 +24,9 @@ UNDER_WAY, STOPPED, OVER = "under way", "stopped", "over"
 class Leg:
     """One workspace's part of a rollout.
 
-    *Shape* of `step`: `waiting` until nothing of hers runs, `copying` a snapshot and proving it, `changing` to
-    the new image with nobody let in, `opening` it again; `returning` to the old image, `restoring` the snapshot.
-    It ends `done`, `untouched` (on the old image, which it never left), `returned` or `restored`.
+    *Shape* of `step`: `planned`, `waiting` until nothing of hers runs, `copying` a snapshot and proving it,
+    `changing` to the new image with nobody let in, `opening` it again; `returning` to the old image, `restoring`
+    the snapshot. It ends `done`, `untouched` (on the old image, which it never left), `returned` or `restored`.
     """
 
     number: int
@@ -50,7 +51,8 @@ class Leg:
 
     @property
     def is_unfinished(self) -> bool:
-        return bool(self.began_at) and self.step not in ENDED
+        """Whether it has begun and not ended: it is under way, or was cut off."""
+        return self.step in CUT_OFF
 
     def to_json(self) -> dict[str, Any]:
         shown = (
@@ -136,18 +138,32 @@ class Rollouts(Record):
     def add(
         self, rollout: Rollout, row: Workspace, from_image: str, to_image: str, *, is_canary: bool
     ) -> Leg:
-        """A leg that begins now."""
+        """A leg that is planned."""
         images = (from_image, to_image)
         ids = (row.machine_id, row.volume_id)
-        values = (rollout.number, row.id, int(is_canary), *images, *ids, WAITING, stamp())
+        values = (rollout.number, row.id, int(is_canary), *images, *ids, PLANNED)
         with self._transaction():
             self._database.execute(
                 "INSERT INTO legs (rollout, workspace, is_canary, from_image, to_image,"
-                " machine, volume, step, began_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " machine, volume, step) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
             number: int = self._database.execute("SELECT last_insert_rowid()").fetchone()[0]
         return self.leg(number)
+
+    def again(self, leg: Leg) -> Leg:
+        """The same leg once more, planned."""
+        names = "rollout, workspace, is_canary, from_image, to_image, machine, volume"
+        with self._transaction():
+            self._database.execute(
+                f"INSERT INTO legs ({names}, step) SELECT {names}, ? FROM legs WHERE number = ?",  # noqa: S608
+                (PLANNED, leg.number),
+            )
+            number: int = self._database.execute("SELECT last_insert_rowid()").fetchone()[0]
+        return self.leg(number)
+
+    def start(self, leg: Leg, row: Workspace) -> Leg:
+        return self.note(leg, step=WAITING, machine=row.machine_id, volume=row.volume_id, began_at=stamp())
 
     def note(self, leg: Leg, **facts: str) -> Leg:
         """The leg with these facts; one that ends has an end, and needs the list of the copy no more."""
@@ -169,11 +185,10 @@ class Rollouts(Record):
         """Oldest first."""
         return self._legs("workspace = ?", workspace)
 
-    def unfinished(self, workspaces: Sequence[str]) -> list[Leg]:
-        """Those that were cut off, or are under way."""
-        return [
-            one for one in self._legs("ended_at = ''") if one.workspace in workspaces and one.is_unfinished
-        ]
+    def unfinished(self, platform: str) -> list[Leg]:
+        """Those of a platform that were cut off, or are under way."""
+        legs = self._legs("rollout IN (SELECT number FROM rollouts WHERE platform = ?)", platform)
+        return [one for one in legs if one.is_unfinished]
 
     def _legs(self, where: str, *values: object) -> list[Leg]:
         names = ", ".join(field.name for field in fields(Leg))

@@ -8,7 +8,8 @@
 
 Her server is stopped in order before the snapshot is taken, and from then on nobody is let in until the new
 image has shown that it serves and that nothing of hers is lost. So a snapshot that has to be restored is
-never older than the last thing that she did. Whatever kills us, the row of the leg says where to go on, or back.
+never older than the last thing that she did. Whatever kills us, the row of the leg says where to go on, or
+back.
 """
 
 from collections.abc import Callable, Iterator
@@ -88,6 +89,7 @@ class Upgrading:
         *Errors*: ChangeError, saying how the workspace was left.
         """
         with self._claimed(leg.workspace) as row, one_interrupt() as undoing:
+            leg = self.rollouts.start(leg, row)
             try:
                 return self._there(leg, row)
             except BaseException as error:
