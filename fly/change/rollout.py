@@ -1,4 +1,4 @@
-"""Several workspaces to other images, one after another: canaries first, no further than the first failure."""
+"""Several workspaces to other images, one by one: canaries first, no further than the first failure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -25,8 +25,9 @@ class Leg:
     """One workspace's part of a rollout.
 
     *Shape* of `step`: `planned`, `waiting` until nothing of hers runs, `copying` a snapshot and proving it,
-    `changing` to the new image with nobody let in, `opening` it again; `returning` to the old image, `restoring`
-    the snapshot. It ends `done`, `untouched` (on the old image, which it never left), `returned` or `restored`.
+    `changing` to the new image with nobody let in, `opening` it again; `returning` to the old image,
+    `restoring` the snapshot. It ends `done`, `untouched` (it never left the old image), `returned` or
+    `restored`.
     """
 
     number: int

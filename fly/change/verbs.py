@@ -44,7 +44,7 @@ PATIENCE_HELP = "how many seconds a page may take to answer"
 def upgrade(
     context: Context,
     name: str = "",
-    all: bool = False,  # noqa: A002
+    all: bool = False,
     canary: int = 1,
     to: str = "",
     deadline: int = 30,
@@ -55,7 +55,7 @@ def upgrade(
     json: bool = False,
     platform: str = "",
 ) -> None:
-    """Takes workspaces to another tested image, with a proven copy of each; without --name or --all goes on"""
+    """Takes workspaces to another tested image, with a proven copy of each; alone it goes on"""
     patience_of_it = _patience(deadline, patience)
     if canary < 0:
         raise Exit("--canary is 0 or more.", code=2)
@@ -87,7 +87,7 @@ def upgrade(
 def rollback(
     context: Context,
     name: str = "",
-    all: bool = False,  # noqa: A002
+    all: bool = False,
     deadline: int = 5,
     patience: int = 120,
     yes: bool = False,
@@ -217,7 +217,7 @@ def _target(here: Desk, to: str) -> str:
 # --- whom ------------------------------------------------------------------------------------------
 
 
-def _one_or_all(name: str, *, all: bool) -> None:  # noqa: A002
+def _one_or_all(name: str, *, all: bool) -> None:
     if bool(name) == all:
         raise Exit("Say whom: --name NAME, or --all.", code=2)
 
