@@ -37,6 +37,20 @@ class App:
 
 
 @dataclass(frozen=True)
+class AppSecret:
+    """A variable of an app whose value nobody is shown; `digest` tells one value from another."""
+
+    name: str
+    digest: str = ""
+    updated_at: str = ""
+
+    @classmethod
+    def from_json(cls, data: Any) -> "AppSecret":
+        found = _object(data, "a secret")
+        return cls(_needed(found, "name", "a secret"), _text(found, "digest"), _text(found, "updated_at"))
+
+
+@dataclass(frozen=True)
 class Ip:
     """A public or private address of an app."""
 

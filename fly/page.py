@@ -41,9 +41,7 @@ def trouble_at(
     return "" if page.status_code in SHOWN else f"the page itself: {page.status_code} {page.reason_phrase}"
 
 
-def is_busy(
-    url: str, door_url: str = "", certificate: Path | None = None, *, timeout_s: float = 20
-) -> bool:
+def is_busy(url: str, door_url: str = "", certificate: Path | None = None, *, timeout_s: float = 20) -> bool:
     """Whether the server at `url` says that something runs which should not be cut off.
 
     To be asked of a machine that is awake: any other would be woken. One that does not answer does nothing.

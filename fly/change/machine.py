@@ -99,7 +99,7 @@ class HeldMachine:
             return
         if self.look().state == was:
             return
-        self.report("it slept before: it sleeps again")
+        self.report("putting it to sleep")
         if was == "stopped":
             self.stop()
             return

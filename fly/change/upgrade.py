@@ -12,12 +12,12 @@ never older than the last thing that she did. Whatever kills us, the row of the 
 back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 from fly.change.contents import Contents, damage
+from fly.change.eyes import Eyes, Patience, wait_until_idle
 from fly.change.machine import HeldMachine, held
 from fly.change.proof import delete_volume, made, prove, remove_machine, remove_trials, take_snapshot
 from fly.change.rollouts import (
@@ -39,35 +39,8 @@ from fly.errors import ApiError, ChangeError, JarvisError, NotFound, NotInTime, 
 from fly.interrupt import one_interrupt
 from fly.ledger import READY, Ledger, Workspace
 from fly.model import Machine, Volume
-from fly.page import is_busy
 from fly.plan import VOLUME_NAME
-from fly.provision import PAGE_S, STARTED_S, Probe, Report, page_probe, wait_for_page
-from fly.settings import Platform
-
-LOOK_S = 5.0
-"""How long between two looks whether something of hers still runs."""
-
-
-@dataclass(frozen=True)
-class Eyes:
-    """How a workspace is seen from outside: what is wrong with its page, and whether something runs in it."""
-
-    page: Probe
-    busy: Callable[[str], bool]
-
-    @classmethod
-    def of(cls, platform: Platform) -> "Eyes":
-        where = {"door_url": platform.door_url, "certificate": platform.door_certificate}
-        return cls(page_probe(platform), partial(is_busy, **where))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long is waited: for what runs to end, for a page to answer, and after that for it to stay well."""
-
-    idle_s: float = 1800.0
-    page_s: float = PAGE_S
-    well_s: float = 10.0
+from fly.provision import STARTED_S, Report, wait_for_page
 
 
 @dataclass(frozen=True)
@@ -122,21 +95,12 @@ class Upgrading:
     def _there(self, leg: Leg, row: Workspace) -> Leg:
         until = self.client.clock() + self.patience.idle_s
         while True:
-            self._wait_until_idle(row, until)
+            wait_until_idle(self.client, row, self.eyes, until, self.report)
             with held(self.client, row, "upgrade", self.report) as machine:
                 leg = self._copied(leg, row, machine, until)
                 if leg.step == CHANGING:
                     return self._changed(leg, row, machine)
             self.report("something has begun to run in it: waiting again")
-
-    def _wait_until_idle(self, row: Workspace, until: float) -> None:
-        """A machine that sleeps is not asked: the question would wake it."""
-        while self._state(row) == "started" and self.eyes.busy(row.url):
-            if self.client.clock() >= until:
-                self.report("something still runs in it, and the deadline has come: it is cut off")
-                return
-            self.report("something runs in it: waiting until it ends")
-            self.client.sleep(min(LOOK_S, max(0.1, until - self.client.clock())))
 
     def _copied(self, leg: Leg, row: Workspace, machine: HeldMachine, until: float) -> Leg:
         """With a proven copy; still `copying`, where something has begun to run in it meanwhile."""
@@ -345,9 +309,6 @@ class Upgrading:
 
     def _image(self, row: Workspace) -> str:
         return self.client.machine(row.app, row.machine_id).image
-
-    def _state(self, row: Workspace) -> str:
-        return self.client.machine(row.app, row.machine_id).state
 
 
 _TOLD = {

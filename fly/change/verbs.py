@@ -1,25 +1,38 @@
 """What an operator types to change workspaces that exist."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
+from fly.change.eyes import Eyes, Patience
 from fly.change.images import choose, shown
+from fly.change.power import RESTART, SUSPEND, WAKE, Power
+from fly.change.resize import resize as resize_workspace
+from fly.change.resize import size_of, wanted_size
 from fly.change.rollout import Rolling, Stop, image_before, plan
 from fly.change.rollouts import DONE, ROLLBACK, UPGRADE, Leg, Rollout, Rollouts
-from fly.change.upgrade import Eyes, Patience, Upgrading
+from fly.change.upgrade import Upgrading
+from fly.change.variables import checked, set_variables
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
-from fly.ledger import Workspace
+from fly.errors import JarvisError, PlanError
+from fly.ledger import READY, Workspace
+from fly.model import AppSecret
 from fly.people.letters import MAINTENANCE
 from fly.people.verbs import post_of
+from fly.provision import PAGE_S
+from fly.settings import Secret
+from fly.status import statuses
 from image.release.records import Records
 
 ALL_HELP = "everybody"
 DEADLINE_HELP = "how many minutes to wait for what runs in a workspace, before it is cut off"
+PATIENCE_S = int(PAGE_S)
 PATIENCE_HELP = "how many seconds a page may take to answer"
 
 
@@ -48,7 +61,7 @@ def upgrade(
     canary: int = 1,
     to: str = "",
     deadline: int = 30,
-    patience: int = 120,
+    patience: int = PATIENCE_S,
     tell: str = "",
     yes: bool = False,
     dry_run: bool = False,
@@ -89,7 +102,7 @@ def rollback(
     name: str = "",
     all: bool = False,
     deadline: int = 5,
-    patience: int = 120,
+    patience: int = PATIENCE_S,
     yes: bool = False,
     dry_run: bool = False,
     json: bool = False,
@@ -212,6 +225,221 @@ def _target(here: Desk, to: str) -> str:
     """*Errors*: UntestedImage."""
     with Records(here.settings.releases) as records:
         return choose(records, here.platform, to or image_reference(here.settings, here.platform))
+
+
+# --- asleep, awake, anew --------------------------------------------------------------------------
+
+WHOM = {
+    "name": NAME_HELP,
+    "all": ALL_HELP,
+    "deadline": DEADLINE_HELP,
+    "yes": "do not ask",
+    "dry_run": "show what would be done; change nothing",
+    "json": JSON_HELP,
+    "platform": PLATFORM_HELP,
+}
+
+
+@verb(help=WHOM)
+def suspend(
+    context: Context,
+    name: str = "",
+    all: bool = False,
+    deadline: int = 30,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Puts workspaces to sleep, once nothing runs in them; the next visit wakes them"""
+    _do(SUSPEND, name, all=all, deadline=deadline, yes=yes, dry_run=dry_run, as_json=json, platform=platform)
+
+
+@verb(help={key: WHOM[key] for key in ("name", "all", "dry_run", "json", "platform")})
+def wake(
+    context: Context,
+    name: str = "",
+    all: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Wakes workspaces, and waits until their pages answer"""
+    _do(WAKE, name, all=all, deadline=0, yes=True, dry_run=dry_run, as_json=json, platform=platform)
+
+
+@verb(help=WHOM)
+def restart(
+    context: Context,
+    name: str = "",
+    all: bool = False,
+    deadline: int = 30,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Starts workspaces anew, once nothing runs in them; one that sleeps starts anew at its next visit"""
+    _do(RESTART, name, all=all, deadline=deadline, yes=yes, dry_run=dry_run, as_json=json, platform=platform)
+
+
+def _do(
+    what: str, name: str, *, all: bool, deadline: int, yes: bool, dry_run: bool, as_json: bool, platform: str
+) -> None:
+    _one_or_all(name, all=all)
+    patience = _patience(deadline, PATIENCE_S)
+    with desk(platform) as here:
+        found = [one for one in statuses(here.client, _chosen(here, name)) if one.workspace.state == READY]
+        if dry_run:
+            _show_outcomes([(one.workspace, one.state, "") for one in found], as_json=as_json)
+            say("Nothing was changed.")
+            return
+        if all:
+            console.confirm(f"{what.capitalize()} {len(found)} workspaces?", yes=yes)
+        outcomes = [(one.workspace, *_tried(here, what, one.workspace, patience)) for one in found]
+    _show_outcomes(outcomes, as_json=as_json)
+    if any(why for _, _, why in outcomes):
+        raise Exit(f"Not every workspace did.\n  Try: invoke {what} again", code=1)
+
+
+def _tried(here: Desk, what: str, row: Workspace, patience: Patience) -> tuple[str, str]:
+    """The state that it reached, or why it did not. One that resists does not stop the rest."""
+    try:
+        with step(f"{what.capitalize()} {row.app}") as report:
+            return power_of(here, patience, report).do(what, row), ""
+    except JarvisError as error:
+        return "", str(error)
+
+
+def _show_outcomes(outcomes: Sequence[tuple[Workspace, str, str]], *, as_json: bool) -> None:
+    if as_json:
+        shown = [
+            {"name": row.name, "app": row.app, "state": state, "why": why} for row, state, why in outcomes
+        ]
+        console.print_json(shown)
+        return
+    rows = [(row.name, row.app, state, why) for row, state, why in outcomes]
+    console.listing(("User", "App", "Machine", ""), rows, "Nobody yet.")
+
+
+def power_of(here: Desk, patience: Patience, report: Callable[[str], None]) -> Power:
+    return Power(here.client, here.ledger, Eyes.of(here.platform), patience, report)
+
+
+# --- size -----------------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "memory_mb": "the machine's memory, in steps of 256",
+        "cpus": "shared CPUs",
+        "size_gb": "the volume's size; it never becomes smaller",
+        "deadline": DEADLINE_HELP,
+        "yes": "do not ask",
+        "dry_run": "show what would be changed; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def resize(
+    context: Context,
+    name: str = "",
+    memory_mb: int = 0,
+    cpus: int = 0,
+    size_gb: int = 0,
+    deadline: int = 30,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Gives a workspace more or less memory and processors, or a larger volume"""
+    console.require(name=name)
+    if not (memory_mb or cpus or size_gb):
+        raise Exit("Say what: --memory-mb, --cpus or --size-gb.", code=2)
+    patience = _patience(deadline, PATIENCE_S)
+    with desk(platform) as here:
+        row = here.ledger.find(name, here.platform.key)
+        now = size_of(here.client, row)
+        wanted = wanted_size(now, memory_mb=memory_mb, cpus=cpus, size_gb=size_gb)
+        if dry_run:
+            say(f"Would change {row.app}: {now} → {wanted}. Nothing was changed.")
+            return
+        console.confirm(f"Change {row.app}: {now} → {wanted}?", yes=yes)
+        with step(f"{row.app} to {wanted}") as report:
+            reached = resize_workspace(power_of(here, patience, report), here.ledger, row, wanted)
+    console.print_json(reached.to_json()) if json else console.plain(str(reached))
+
+
+# --- variables of a user's own --------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "set": "set this variable; its value is asked for, or read from a pipe or --file",
+        "file": "with --set: read the value from this file",
+        "unset": "remove this variable",
+        "later": "let it take effect at the next restart for another reason",
+        "deadline": DEADLINE_HELP,
+        "dry_run": "show what would be changed; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def secrets(
+    context: Context,
+    name: str = "",
+    set: str = "",
+    file: str = "",
+    unset: str = "",
+    later: bool = False,
+    deadline: int = 30,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Lists, sets or removes variables of one user's own, such as ANTHROPIC_API_KEY"""
+    console.require(name=name)
+    if set and unset:
+        raise Exit("Choose one of --set and --unset.", code=2)
+    patience = _patience(deadline, PATIENCE_S)
+    changes = [checked(set, None)[0]] if set else [checked(unset, None)[0]] if unset else []
+    with desk(platform) as here:
+        row = here.ledger.find(name, here.platform.key)
+        if dry_run and changes:
+            say(f"Would {'set' if set else 'remove'} {changes[0]} of {row.app}. Nothing was changed.")
+            return
+        if changes:
+            values = dict([checked(changes[0], _read_value(set, file) if set else None)])
+            with step(f"{changes[0]} of {row.app}") as report:
+                set_variables(power_of(here, patience, report), here.ledger, row, values, later=later)
+        _show_variables(here.client.secrets(row.app), as_json=json)
+
+
+def _read_value(name: str, file: str) -> Secret:
+    """Never from the command line, which every process of this machine may read."""
+    if file:
+        try:
+            return Secret(Path(file).read_text(encoding="utf-8").rstrip("\r\n"))
+        except (OSError, UnicodeError) as error:
+            raise PlanError(f"{file} can not be read: {error}", hint="--file PATH") from None
+    if sys.stdin.isatty():
+        return Secret(console.stderr.input(f"{name}: ", password=True, markup=False))
+    return Secret(sys.stdin.read().rstrip("\r\n"))
+
+
+def _show_variables(found: Sequence[AppSecret], *, as_json: bool) -> None:
+    rows = sorted(found, key=lambda one: one.name)
+    if as_json:
+        console.print_json([vars(one) for one in rows])
+        return
+    console.listing(
+        ("Variable", "Digest", "Since"),
+        [(one.name, one.digest, one.updated_at[:16]) for one in rows],
+        "None.",
+    )
 
 
 # --- whom ------------------------------------------------------------------------------------------
