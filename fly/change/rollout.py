@@ -7,6 +7,7 @@ from typing import Any
 from fly.change.rollouts import (
     DONE,
     ENDED,
+    GONE,
     OVER,
     PLANNED,
     ROLLBACK,
@@ -20,7 +21,7 @@ from fly.change.rollouts import (
 from fly.change.upgrade import Upgrading
 from fly.client import Client
 from fly.errors import ChangeError, JarvisError, LedgerError
-from fly.ledger import READY, Ledger, Workspace
+from fly.ledger import LIVE, READY, Ledger, Workspace
 
 ASLEEP = ("stopped", "suspended")
 
@@ -112,7 +113,15 @@ class Rolling:
             row = self.ledger.get(leg.workspace)
             if row.is_worked_on:
                 raise LedgerError(f"{row.app} is being upgraded at this moment.", hint="wait for it")
-        return [self._resumed(leg) for leg in cut_off]
+        return [self._resumed(leg) for leg in cut_off if not self._is_over(leg)]
+
+    def _is_over(self, leg: Leg) -> bool:
+        """Whether its workspace has ceased to be since; then there is nothing left to do."""
+        if self.ledger.get(leg.workspace).state in LIVE:
+            return False
+        if leg.step not in ENDED:
+            self.rollouts.note(leg, step=GONE)
+        return True
 
     def _resumed(self, leg: Leg) -> Leg:
         row = self.ledger.get(leg.workspace)
@@ -135,11 +144,11 @@ class Rolling:
     def _to_go(self, rollout: Rollout) -> Iterator[Leg]:
         """Those that were not begun, after those that failed: they are tried again."""
         legs = self.rollouts.legs(rollout)
-        latest = {one.workspace: one for one in legs}
+        latest = {one.workspace: one for one in legs if not self._is_over(one)}
         for leg in latest.values():
             if leg.step in ENDED and leg.step != DONE:
                 yield self.rollouts.again(leg)
-        yield from (one for one in legs if one.step == PLANNED)
+        yield from (one for one in latest.values() if one.step == PLANNED)
 
     def _gone(self, leg: Leg) -> Leg:
         row = self.ledger.get(leg.workspace)

@@ -12,8 +12,8 @@ from fly.record import Record, stamp
 PLANNED, WAITING, COPYING = "planned", "waiting", "copying"
 CHANGING, OPENING = "changing", "opening"
 RETURNING, RESTORING = "returning", "restoring"
-DONE, UNTOUCHED, RETURNED, RESTORED = "done", "untouched", "returned", "restored"
-ENDED = (DONE, UNTOUCHED, RETURNED, RESTORED)
+DONE, UNTOUCHED, RETURNED, RESTORED, GONE = "done", "untouched", "returned", "restored", "gone"
+ENDED = (DONE, UNTOUCHED, RETURNED, RESTORED, GONE)
 CUT_OFF = (WAITING, COPYING, CHANGING, OPENING, RETURNING, RESTORING)
 
 UPGRADE, ROLLBACK = "upgrade", "rollback"
@@ -27,7 +27,7 @@ class Leg:
     *Shape* of `step`: `planned`, `waiting` until nothing of hers runs, `copying` a snapshot and proving it,
     `changing` to the new image with nobody let in, `opening` it again; `returning` to the old image,
     `restoring` the snapshot. It ends `done`, `untouched` (it never left the old image), `returned` or
-    `restored`.
+    `restored`; or the workspace is `gone`.
     """
 
     number: int
