@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 import fly.access.verbs
+import fly.change.verbs
 import fly.money.verbs
 import fly.people.verbs
 import fly.verbs
@@ -37,6 +38,7 @@ VERBS = (
     fly.money.verbs,
     fly.access.verbs,
     fly.people.verbs,
+    fly.change.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,

@@ -35,6 +35,7 @@ from fly.errors import (
 from fly.model import (
     Activity,
     App,
+    AppSecret,
     Event,
     Exec,
     Ip,
@@ -143,6 +144,17 @@ class Client:
         """Deletes it with all its machines and volumes; that ends in the background."""
         self._send("DELETE", _path("apps", app), params={"force": "true"})
 
+    # --- secrets ----------------------------------------------------------------------------------
+
+    def secrets(self, app: str) -> list[AppSecret]:
+        """Which there are; their values the platform keeps to itself."""
+        path = _path("apps", app, "secrets")
+        return self._get(path, lambda data: list(map(AppSecret.from_json, many(data, "secrets"))))
+
+    def set_secrets(self, app: str, values: Mapping[str, str | None]) -> None:
+        """Sets these, and removes those that are None; a machine learns of it when it is next updated."""
+        self._send("POST", _path("apps", app, "secrets"), {"values": dict(values)})
+
     # --- addresses --------------------------------------------------------------------------------
 
     def ips(self, app: str) -> list[Ip]:
@@ -166,10 +178,16 @@ class Client:
     def create_volume(self, app: str, request: Json) -> Volume:
         return self._post(_path("apps", app, "volumes"), Volume.from_json, request)
 
-    def extend_volume(self, app: str, volume_id: str, size_gb: int) -> Volume:
+    def extend_volume(self, app: str, volume_id: str, size_gb: int) -> tuple[Volume, bool]:
+        """The larger volume, and whether its machine sees that only after a restart."""
         path = _path("apps", app, "volumes", volume_id, "extend")
         answer = self._send("PUT", path, {"size_gb": size_gb})
-        return self._read("PUT", path, answer, lambda data: Volume.from_json(data["volume"]))
+        return self._read(
+            "PUT",
+            path,
+            answer,
+            lambda data: (Volume.from_json(data["volume"]), data.get("needs_restart") is True),
+        )
 
     def delete_volume(self, app: str, volume_id: str) -> None:
         self._send("DELETE", _path("apps", app, "volumes", volume_id))
@@ -213,6 +231,13 @@ class Client:
 
     def restart(self, app: str, machine_id: str, *, nonce: str = "") -> None:
         self._send("POST", _machine(app, machine_id, "restart"), nonce=nonce)
+
+    def cordon(self, app: str, machine_id: str, *, nonce: str = "") -> None:
+        """Nobody is let in to it, and nobody wakes it, until `uncordon`."""
+        self._send("POST", _machine(app, machine_id, "cordon"), nonce=nonce)
+
+    def uncordon(self, app: str, machine_id: str, *, nonce: str = "") -> None:
+        self._send("POST", _machine(app, machine_id, "uncordon"), nonce=nonce)
 
     def exec(self, app: str, machine_id: str, command: Sequence[str], *, timeout_s: int = 30) -> Exec:
         """Runs a command inside; read `exit_code`, a failed command is no error here."""

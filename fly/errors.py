@@ -14,7 +14,8 @@ JarvisError
 ├─ ApiError           an answer came and it was no: status, code, message, method, path, request_id
 │   └─ NotAllowed  NotFound  NameTaken  NoCapacity  TooMany  PlatformBroken
 ├─ NotInTime          what was waited for did not come: wanted, last seen, seconds waited
-└─ ProvisionError     a step failed: which, what was undone, what was left behind; cause chained
+├─ ProvisionError     a step failed: which, what was undone, what was left behind; cause chained
+└─ ChangeError        a workspace could not be changed: at which step, and how it was left; cause chained
 """
 
 # ruff: noqa: N818 - they are read after "raise" and "except", where NotFound says it all.
@@ -152,3 +153,14 @@ class ProvisionError(JarvisError):
         self.step = step
         self.undone = tuple(undone)
         self.left_behind = tuple(left_behind)
+
+
+class ChangeError(JarvisError):
+    """A workspace could not be changed.
+
+    `outcome` says how it was left: untouched, returned, restored, or the step where the next run goes on.
+    """
+
+    def __init__(self, message: str, *, outcome: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.outcome = outcome

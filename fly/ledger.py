@@ -231,6 +231,10 @@ class Ledger(Record):
         """Writes an id down the moment it exists."""
         return self._change(id, "noted", facts)
 
+    def change(self, id: str, what: str, why: str = "", **facts: str) -> Workspace:  # noqa: A002
+        """Writes down what was done to it, and what is different since."""
+        return self._change(id, what, facts, why)
+
     def edit(self, id: str, person: Person) -> Workspace:  # noqa: A002
         """The row with this person's name and e-mail; history has the old ones.
 

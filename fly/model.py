@@ -37,6 +37,20 @@ class App:
 
 
 @dataclass(frozen=True)
+class AppSecret:
+    """A variable of an app whose value nobody is shown; `digest` tells one value from another."""
+
+    name: str
+    digest: str = ""
+    updated_at: str = ""
+
+    @classmethod
+    def from_json(cls, data: Any) -> "AppSecret":
+        found = _object(data, "a secret")
+        return cls(_needed(found, "name", "a secret"), _text(found, "digest"), _text(found, "updated_at"))
+
+
+@dataclass(frozen=True)
 class Ip:
     """A public or private address of an app."""
 
@@ -172,6 +186,8 @@ class Machine:
     config: Json = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     checks: tuple[Check, ...] = ()
+    is_cordoned: bool = False
+    """Whether the platform lets nobody in to it."""
 
     @classmethod
     def from_json(cls, data: Any) -> "Machine":
@@ -191,6 +207,7 @@ class Machine:
             config=_part(found, "config") or _part(found, "incomplete_config"),
             events=tuple(map(Event.from_json, _list(found, "events"))),
             checks=tuple(map(Check.from_json, _list(found, "checks"))),
+            is_cordoned=found.get("cordoned") is True,
         )
 
     @property

@@ -9,6 +9,7 @@ import httpx
 from fly.plan import HEALTH_PATH
 
 SHOWN = (200, 401)
+BUSY_HEADER = "x-jarvis-busy"
 
 
 def trouble_at(
@@ -22,11 +23,7 @@ def trouble_at(
     """
     base = (door_url or url).rstrip("/")
     try:
-        asked = httpx.URL(url)
-        named: dict[str, Any] = {
-            "headers": {"host": asked.netloc.decode("ascii")},
-            "extensions": {"sni_hostname": asked.host},
-        }
+        named = _named(url)
         # A connection of its own for every probe: what is asked is what a stranger would see.
         with httpx.Client(
             verify=_trust(certificate),
@@ -42,6 +39,32 @@ def trouble_at(
     if not _is_healthy(answer):
         return "something else than the page answers there"
     return "" if page.status_code in SHOWN else f"the page itself: {page.status_code} {page.reason_phrase}"
+
+
+def is_busy(url: str, door_url: str = "", certificate: Path | None = None, *, timeout_s: float = 20) -> bool:
+    """Whether the server at `url` says that something runs which should not be cut off.
+
+    To be asked of a machine that is awake: any other would be woken. One that does not answer does nothing.
+    """
+    base = (door_url or url).rstrip("/")
+    try:
+        with httpx.Client(
+            verify=_trust(certificate),
+            trust_env=not door_url,
+            timeout=httpx.Timeout(timeout_s, connect=5),
+        ) as http:
+            return BUSY_HEADER in http.get(base + HEALTH_PATH, **_named(url)).headers
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        return False
+
+
+def _named(url: str) -> dict[str, Any]:
+    """Names the page that is asked for, wherever the connection goes."""
+    asked = httpx.URL(url)
+    return {
+        "headers": {"host": asked.netloc.decode("ascii")},
+        "extensions": {"sni_hostname": asked.host},
+    }
 
 
 def _trust(certificate: Path | None) -> ssl.SSLContext | bool:

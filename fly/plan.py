@@ -211,8 +211,8 @@ def make_plan(
         url=url_of(app),
         image=_checked_image(image),
         region=_checked_region(region),
-        size_gb=_checked_size(size_gb),
-        memory_mb=_checked_memory(memory_mb, cpus),
+        size_gb=checked_size(size_gb),
+        memory_mb=checked_memory(memory_mb, cpus),
         cpus=cpus,
         welcome=welcome,
     )
@@ -331,13 +331,13 @@ def _checked_region(region: str) -> str:
     return region
 
 
-def _checked_size(size_gb: int) -> int:
+def checked_size(size_gb: int) -> int:
     if not 1 <= size_gb <= SIZE_MAX_GB:
         raise PlanError(f"A volume cannot have {size_gb} GB.", hint=f"--size-gb 1 to {SIZE_MAX_GB}")
     return size_gb
 
 
-def _checked_memory(memory_mb: int, cpus: int) -> int:
+def checked_memory(memory_mb: int, cpus: int) -> int:
     if cpus not in CPUS:
         raise PlanError(f"A machine cannot have {cpus} CPUs.", hint=f"one of {', '.join(map(str, CPUS))}")
     least = MEMORY_STEP_MB * cpus

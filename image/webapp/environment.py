@@ -22,6 +22,9 @@ FROM_THE_OPERATOR = (
     "no_proxy",
 )
 
+HANDED_ON = "JARVIS_HANDED_ON"
+"""Names of variables of this user's own that the operator has set besides, with commas."""
+
 # The version of Claude Code is the image's, and it calls home for nothing but answers.
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -45,8 +48,14 @@ def environment(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
         "LOGNAME": user,
         "CLAUDE_CONFIG_DIR": str(config.claude_config),
         **QUIET,
-        **{name: environ[name] for name in FROM_THE_OPERATOR if environ.get(name)},
+        **{name: environ[name] for name in (*FROM_THE_OPERATOR, *_handed_on(environ)) if environ.get(name)},
     }
+
+
+def _handed_on(environ: Mapping[str, str]) -> list[str]:
+    """Never what is the server's own, whatever the list says."""
+    names = environ.get(HANDED_ON, "").split(",")
+    return [name for name in names if not name.startswith(("JARVIS_", "FLY_"))]
 
 
 def _user_name() -> str:

@@ -17,9 +17,12 @@ from typing import Any
 
 import httpx
 
+from fly.change.contents import Contents, Item
+
 TOKEN = "FlyV1 fm2_token-of-the-fake"
 ORG = "personal"
 STRANGERS_APP = "strangers-app"
+FOLDER = "/"
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -164,6 +167,10 @@ class FakeFly:
     def __init__(self) -> None:
         self.apps: dict[str, AppState] = {}
         self.volumes: dict[str, dict[str, Any]] = {}
+        self.contents: dict[str, dict[str, str]] = {}
+        """What is on each volume, or in each snapshot: text by path, `FOLDER` for folders."""
+        self.snapshots: dict[str, list[dict[str, Any]]] = {}
+        self.secrets: dict[str, dict[str, str]] = {}
         self.machines: dict[str, dict[str, Any]] = {}
         self.logs: dict[str, list[str]] = {}
         self.leases: dict[str, tuple[str, float]] = {}
@@ -174,6 +181,12 @@ class FakeFly:
         self.before: Callable[[int, Call], None] = lambda _number, _call: None
         self.after: Callable[[int, Call], None] = lambda _number, _call: None
         self.broken_pages: set[str] = set()
+        self.broken_images: set[str] = set()
+        """Images whose server does not answer."""
+        self.wrecking: dict[str, Callable[[dict[str, str]], object]] = {}
+        """What an image does to the volume on which it starts."""
+        self.busy_apps: list[str] = []
+        """Each look finds the first of them done."""
         self.page_body = b'{"status": "ok", "busy": false}'
         self.boots = True
         self.volume_region = ""
@@ -230,8 +243,27 @@ class FakeFly:
             self.let_boot(machine)
         ips = self.apps[app].ips if app in self.apps else []
         types = {"v6" if ":" in ip["ip"] else "v4" for ip in ips}
-        running = [one for one in self.of_app(self.machines, app) if one["state"] in ("started", "suspended")]
+        running = [one for one in self.of_app(self.machines, app) if self._lets_in(one)]
         return "" if running and types == {"v4", "v6"} else "connection refused"
+
+    def _lets_in(self, machine: dict[str, Any]) -> bool:
+        config = machine["config"]
+        awake = machine["state"] in ("started", "suspended")
+        return awake and not machine.get("cordoned") and "services" in config and self.serves(machine)
+
+    def serves(self, machine: dict[str, Any]) -> bool:
+        return machine["state"] != "created" and machine["config"]["image"] not in self.broken_images
+
+    def busy(self, url: str) -> bool:
+        """Whether something runs in an app: as often as it stands in `busy_apps`."""
+        app = httpx.URL(url).host.partition(".")[0]
+        if app not in self.busy_apps:
+            return False
+        self.busy_apps.remove(app)
+        return True
+
+    def on_volume_of(self, machine: dict[str, Any]) -> dict[str, str]:
+        return self.contents[machine["config"]["mounts"][0]["volume"]]
 
     # --- requests
 
@@ -281,11 +313,29 @@ class FakeFly:
             raise Refusal(404, "machine not found")
         return machine
 
+    def volume_called(self, names: dict[str, str]) -> dict[str, Any]:
+        self.app_called(names["app"])
+        volume = self.volumes.get(names["volume"])
+        if volume is None or volume["app"] != names["app"]:
+            raise Refusal(404, "volume not found")
+        return volume
+
     def let_boot(self, machine: dict[str, Any]) -> None:
         """Each look at a new machine finds it a little further."""
         machine["looks"] = machine.get("looks", 0) + 1
         if self.boots and machine["state"] == "created" and machine["looks"] > self.slow_boots:
             machine["state"] = "started"
+            if "services" in machine["config"]:
+                self._server_starts(machine)
+
+    def _server_starts(self, machine: dict[str, Any]) -> None:
+        there, image = self.on_volume_of(machine), machine["config"]["image"]
+        for part in ("app", "claude", "home", "workspace"):
+            there.setdefault(part, FOLDER)
+        if image in self.wrecking:
+            self.wrecking[image](there)
+        if image not in self.broken_images:
+            there["claude/.claude.json"] = f"started {self.new_number()} times"
 
     def lease_of(self, machine: str) -> str:
         """The nonce of the lease that holds now."""
@@ -392,12 +442,62 @@ def list_volumes(fly: FakeFly, _request: httpx.Request, names: dict[str, str]) -
 
 @route("GET", "/v1/apps/{app}/volumes/{volume}")
 def get_volume(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
-    return fly.volumes[names["volume"]]
+    return fly.volume_called(names)
+
+
+@route("DELETE", "/v1/apps/{app}/volumes/{volume}")
+def delete_volume(fly: FakeFly, _request: httpx.Request, names: dict[str, str]) -> Any:
+    volume = fly.volume_called(names)
+    if volume["attached_machine_id"]:
+        raise Refusal(412, f"volume is currently bound to machine: {volume['attached_machine_id']}")
+    del fly.volumes[volume["id"]]
+    return volume | {"state": "destroyed"}
+
+
+@route("PUT", "/v1/apps/{app}/volumes/{volume}/extend")
+def extend_volume(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    volume, size_gb = fly.volume_called(names), _body_of(request)["size_gb"]
+    if size_gb <= volume["size_gb"]:
+        raise Refusal(400, f"size_gb must be larger than {volume['size_gb']}")
+    volume["size_gb"] = size_gb
+    return {"volume": volume, "needs_restart": True}
 
 
 @route("GET", "/v1/apps/{app}/volumes/{volume}/snapshots")
 def list_snapshots(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
-    return []
+    """Each look finds what is under way complete at the next one."""
+    fly.volume_called(names)
+    found = fly.snapshots.get(names["volume"], [])
+    shown = [dict(one) for one in found]
+    for one in found:
+        one["status"] = "created"
+    return shown
+
+
+@route("POST", "/v1/apps/{app}/volumes/{volume}/snapshots")
+def take_snapshot(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    volume, number = fly.volume_called(names), fly.new_number()
+    taken_id = f"vs_{number:08d}"
+    taken = {"id": taken_id, "status": "creating", "size": 1, "created_at": f"{number:08d}"}
+    fly.snapshots.setdefault(volume["id"], []).append(taken)
+    fly.contents[taken_id] = dict(fly.contents[volume["id"]])
+    return {"Msg": {}}
+
+
+@route("GET", "/v1/apps/{app}/secrets")
+def list_secrets(fly: FakeFly, _request: httpx.Request, names: dict[str, str]) -> Any:
+    known = fly.secrets.get(fly.app_called(names["app"]).name, {})
+    return {"secrets": [{"name": name, "digest": str(len(value))} for name, value in known.items()]}
+
+
+@route("POST", "/v1/apps/{app}/secrets")
+def set_secrets(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    known = fly.secrets.setdefault(fly.app_called(names["app"]).name, {})
+    for name, value in _body_of(request)["values"].items():
+        known.pop(name, None)
+        if value is not None:
+            known[name] = value
+    return {"secrets": [], "version": 1}
 
 
 @route("POST", "/v1/apps/{app}/volumes")
@@ -405,7 +505,9 @@ def create_volume(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -
     fly.app_called(names["app"])
     id_ = f"vol_{fly.new_number():016d}"
     region = {"region": fly.volume_region} if fly.volume_region else {}
-    fly.volumes[id_] = _volume(id_, names["app"], _body_of(request) | region)
+    body = _body_of(request)
+    fly.contents[id_] = dict(fly.contents.get(body.get("snapshot_id", ""), {}))
+    fly.volumes[id_] = _volume(id_, names["app"], body | region)
     return fly.volumes[id_]
 
 
@@ -462,6 +564,72 @@ def release_lease(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -
     if fly.leases.pop(machine["id"], None) is None:
         raise Refusal(404, "lease not found")
     return {"status": "success", "data": {"ok": True}}
+
+
+@route("DELETE", "/v1/apps/{app}/machines/{machine}")
+def destroy_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    for volume in fly.volumes.values():
+        if volume["attached_machine_id"] == machine["id"]:
+            volume["attached_machine_id"] = None
+    del fly.machines[machine["id"]]
+    return {"ok": True}
+
+
+@route("POST", "/v1/apps/{app}/machines/{machine}/start")
+def start_machine(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    previous = machine["state"]
+    if previous == "suspended":
+        machine["state"] = "started"
+    elif previous == "stopped":
+        machine.update(state="created", looks=1)
+    return {"previous_state": previous}
+
+
+@route("POST", "/v1/apps/{app}/machines/{machine}/cordon")
+def cordon(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    machine["cordoned"] = True
+    return {"ok": True}
+
+
+@route("POST", "/v1/apps/{app}/machines/{machine}/uncordon")
+def uncordon(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    machine = fly.machine_called(names)
+    fly.guard(machine, request)
+    machine["cordoned"] = False
+    return {"ok": True}
+
+
+@route("POST", "/v1/apps/{app}/machines/{machine}/exec")
+def exec_(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
+    """What `fly/change/inside.py` would say there."""
+    machine = fly.machine_called(names)
+    fly.let_boot(machine)
+    if machine["state"] != "started":
+        raise Refusal(412, f"unable to exec in machine, not currently started: '{machine['state']}'")
+    verb = _body_of(request)["command"][3]
+    return {"exit_code": 0, "stdout": (_listed if verb == "list" else _served)(fly, machine)}
+
+
+def _listed(fly: FakeFly, machine: dict[str, Any]) -> str:
+    there = fly.on_volume_of(machine)
+    items = {
+        path: Item("d", 0, 0, "") if text == FOLDER else Item("f", len(text), 0, text)
+        for path, text in there.items()
+    }
+    return Contents(1, items).pack()
+
+
+def _served(fly: FakeFly, machine: dict[str, Any]) -> str:
+    well = fly.serves(machine) and "services" in machine["config"]
+    login = machine["config"].get("env", {}).get("JARVIS_LOGIN", "")
+    status = {"health": 200, "page": 401} if well else {"health": 0, "page": 0}
+    return json.dumps({"well": well, "login": login} | status)
 
 
 @route("POST", "/v1/apps/{app}/machines/{machine}/suspend")
