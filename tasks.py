@@ -11,6 +11,7 @@ import fly.access.verbs
 import fly.money.verbs
 import fly.people.verbs
 import fly.verbs
+import fly.watch.verbs
 import image.release.verbs
 import image.verbs
 import tests.broken.verbs
@@ -37,6 +38,7 @@ VERBS = (
     fly.money.verbs,
     fly.access.verbs,
     fly.people.verbs,
+    fly.watch.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,
