@@ -12,6 +12,7 @@ import fly.change.verbs
 import fly.money.verbs
 import fly.people.verbs
 import fly.verbs
+import fly.watch.verbs
 import image.release.verbs
 import image.verbs
 import tests.broken.verbs
@@ -39,6 +40,7 @@ VERBS = (
     fly.access.verbs,
     fly.people.verbs,
     fly.change.verbs,
+    fly.watch.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -44,10 +44,13 @@ from fly.model import (
     Machine,
     MachinePage,
     Region,
+    Series,
     Snapshot,
     Stray,
     Volume,
+    activities_from_json,
     many,
+    series_from_json,
     strays_from_json,
 )
 from fly.settings import Platform
@@ -390,6 +393,32 @@ class Client:
         params = {name: value for name, value in {"next_token": token, "instance": instance}.items() if value}
         url = f"{self.platform.logs_url}/api/v1/apps/{quote(app, safe='')}/logs"
         return self._get(url, LogPage.from_json, params)
+
+    def measured(self, query: str) -> list[Series]:
+        """What a query of Prometheus's answers now, for the whole organisation.
+
+        *Source*: Fly's documents, "Metrics on Fly.io", "Querying"
+        """
+        return self._get(self._prometheus("query"), series_from_json, {"query": query})
+
+    def measured_since(self, query: str, start: datetime, end: datetime, step: timedelta) -> list[Series]:
+        """The same for each step of a time: both ends are in it."""
+        params = {
+            "query": query,
+            "start": f"{start.timestamp():.3f}",
+            "end": f"{end.timestamp():.3f}",
+            "step": f"{step.total_seconds():.0f}",
+        }
+        return self._get(self._prometheus("query_range"), series_from_json, params)
+
+    def _prometheus(self, kind: str) -> str:
+        return f"{self.platform.logs_url}/prometheus/{quote(self.platform.org, safe='')}/api/v1/{kind}"
+
+    def activities(self) -> dict[str, Activity]:
+        """Why each machine is awake, or asleep, by its id; of none on Fly, which does not tell."""
+        if self.platform.kind == "fly":
+            return {}
+        return self._get("/_local/activity", activities_from_json)
 
     def activity(self, machine: str) -> Activity | None:
         """Why a machine is awake, or asleep; None on Fly, which does not tell."""

@@ -5,14 +5,15 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task, task
 from rich.box import ROUNDED
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -126,15 +127,32 @@ def box(title: str, rows: Sequence[tuple[str, str]], footer: Sequence[str] = ())
 
 def listing(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
     """A table, or the sentence that says why there is none."""
-    if not rows:
-        stdout.print(Text(empty))
-        return
+    stdout.print(table(columns, rows) if rows else Text(empty))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=ROUNDED, header_style="bold", border_style="dim")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    stdout.print(table)
+    return table
+
+
+def watch(frame: Callable[[], RenderableType], every_s: float) -> None:
+    """Shows a frame and, again and again, the next one in its place, until Ctrl-C."""
+    if not stdout.is_terminal:
+        raise Exit("There is no terminal to show this on.\n  Try: without --watch", code=2)
+    with suppress(KeyboardInterrupt), Live(frame(), console=stdout, screen=True, auto_refresh=False) as live:
+        while True:
+            live.refresh()
+            time.sleep(every_s)
+            live.update(frame())
+
+
+def width() -> int:
+    """How many characters a line of the terminal holds."""
+    return stdout.width
 
 
 def plain(text: str) -> None:

@@ -280,6 +280,11 @@ class Ledger(Record):
             self._update(id, "claimed", facts, state)
         return self.get(id)
 
+    def remark(self, id: str, what: str, detail: str = "") -> None:  # noqa: A002
+        """Puts into history what was done with a workspace and changes nothing of its row."""
+        with self._transaction():
+            self._remember(id, what, detail)
+
     def release(self, id: str) -> None:  # noqa: A002
         """Gives a claimed row back as it is."""
         self._change(id, "released", {"owner": ""})

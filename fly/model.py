@@ -302,17 +302,59 @@ class Activity:
     why: str
     connections: int = 0
     sleeps_in_s: float | None = None
+    last_used_s: float | None = None
+    """How long ago its page was last used; None where that is not known, or while it is asleep."""
 
     @classmethod
     def from_json(cls, data: Any) -> "Activity":
         found = _object(data, "what a machine is busy with")
-        sleeps_in_s = found.get("sleeps_in_s")
         return cls(
             is_awake=found.get("awake") is True,
             why=_needed(found, "why", "what a machine is busy with"),
             connections=_number(found, "open_connections"),
-            sleeps_in_s=float(sleeps_in_s) if isinstance(sleeps_in_s, int | float) else None,
+            sleeps_in_s=_seconds(found, "sleeps_in_s"),
+            last_used_s=_seconds(found, "last_activity_s"),
         )
+
+
+def activities_from_json(data: Any) -> dict[str, Activity]:
+    """*Shape*: `{"machines": {"<id>": {"awake": true, …}}}`"""
+    machines = _part(_object(data, "what machines are busy with"), "machines")
+    return {id_: Activity.from_json(one) for id_, one in machines.items()}
+
+
+@dataclass(frozen=True)
+class Series:
+    """A metric's values, oldest first, each with its time in seconds since 1970.
+
+    *Source*: Prometheus, "HTTP API", instant vectors and range vectors.
+    """
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Series":
+        found = _object(data, "a series")
+        given = found["values"] if "values" in found else [found["value"]]
+        return cls(
+            labels={name: str(text) for name, text in _part(found, "metric").items()},
+            points=tuple((float(at), float(value)) for at, value in given),
+        )
+
+    @property
+    def name(self) -> str:
+        """Empty for what was made of a metric, as a rate is."""
+        return self.labels.get("__name__", "")
+
+    @property
+    def newest(self) -> float:
+        return self.points[-1][1]
+
+
+def series_from_json(data: Any) -> list[Series]:
+    """*Shape*: `{"status": "success", "data": {"resultType": "vector", "result": […]}}`"""
+    return list(map(Series.from_json, many(_part(_object(data, "an answer"), "data"), "result")))
 
 
 @dataclass(frozen=True)
@@ -398,6 +440,11 @@ def _text(data: Json, key: str) -> str:
 def _number(data: Json, key: str) -> int:
     found = data.get(key)
     return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def _seconds(data: Json, key: str) -> float | None:
+    found = data.get(key)
+    return float(found) if isinstance(found, int | float) else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fly.access.welcome import LINK, PASSWORD, Welcome
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.ledger import Workspace
-from fly.model import Activity, Stray
+from fly.model import Stray
 from fly.people.verbs import write_roll
 from fly.plan import Person, Plan
 from fly.provision import destroy as destroy_workspace
@@ -22,8 +22,6 @@ from fly.provision import draft, fly_toml
 from fly.provision import provision as provision_workspace
 from fly.repair import ADOPT, LIST, REMOVE, Finding
 from fly.repair import repair as repair_all
-from fly.status import Status, statuses
-from fly.status import status as status_of
 
 # --- making and unmaking --------------------------------------------------------------------------
 
@@ -228,73 +226,6 @@ def users(
         [(row.name, row.email, row.url, row.state, row.created_at[:10]) for row in rows],
         "Nobody yet: invoke provision --name … --email …",
     )
-
-
-@verb(help={"name": NAME_HELP, "json": JSON_HELP, "platform": PLATFORM_HELP})
-def status(context: Context, name: str = "", json: bool = False, platform: str = "") -> None:
-    """Shows what the machines do at this moment: all of them, or one in detail."""
-    with desk(platform) as here:
-        if name:
-            found = [status_of(here.client, here.ledger.find(name, here.platform.key))]
-        else:
-            found = statuses(here.client, here.ledger.workspaces(here.platform.key))
-    if json:
-        shown = [one.to_json() for one in found]
-        console.print_json(shown[0] if name else shown)
-    elif name:
-        _show_status(found[0])
-    else:
-        console.listing(
-            ("Name", "Machine", "Ledger", "Region", "App"),
-            [
-                (s.workspace.name, s.state, s.workspace.state, s.workspace.region, s.workspace.app)
-                for s in found
-            ],
-            "Nobody yet: invoke provision --name … --email …",
-        )
-
-
-def _show_status(found: Status) -> None:
-    row, machine = found.workspace, found.machine
-    rows = [
-        ("User", f"{row.name} <{row.email}>"),
-        ("URL", row.url),
-        ("Ledger", row.state),
-        ("Machine", f"{row.machine_id} {found.state}".strip()),
-        ("Volume", row.volume_id),
-        ("Region", row.region),
-        ("Image", machine.image if machine else row.image),
-    ]
-    rows += [
-        (f"Check {check.name}", f"{check.status} {check.output[:60]}")
-        for check in (machine.checks if machine else ())
-    ]
-    rows += _activity_rows(found.activity) if found.activity else []
-    rows += [("Left behind", row.left_behind)] if row.left_behind else []
-    console.box(row.name, rows)
-
-
-def _activity_rows(activity: Activity) -> list[tuple[str, str]]:
-    if not activity.is_awake:
-        return [("Activity", activity.why)]
-    soon = activity.sleeps_in_s
-    sleeps = "when it is told to" if soon is None else f"in {soon:.0f} s, if nothing more happens"
-    return [("Awake because", activity.why), ("Sleeps", sleeps)]
-
-
-@verb(help={"name": NAME_HELP, "platform": PLATFORM_HELP})
-def logs(context: Context, name: str = "", platform: str = "") -> None:
-    """Prints what a workspace's server has logged."""
-    console.require(name=name)
-    with desk(platform) as here:
-        workspace = here.ledger.find(name, here.platform.key)
-        token = ""
-        while (page := here.client.logs(workspace.app, token=token)).lines:
-            for line in page.lines:
-                console.plain(f"{line.timestamp}  {line.message}")
-            if not page.token or page.token == token:
-                break
-            token = page.token
 
 
 @verb(

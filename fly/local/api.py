@@ -6,12 +6,15 @@
 import hmac
 import json
 import logging
+import math
 import shlex
 import signal as signals
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -32,6 +35,7 @@ from fly.local.likeness import OWN, Likeness
 from fly.local.logbook import page
 from fly.local.machines import Machines
 from fly.local.names import ulid
+from fly.local.promql import BadQuery, Series, instant, parse, ranged, seconds
 from fly.local.refusal import Refusal, invalid, missing, precondition
 from fly.local.state import App, Machine, State, Volume
 from fly.local.volumes import Volumes
@@ -60,6 +64,8 @@ class Platform:
     """What `GET /_local/platform` tells."""
     activity: Callable[[str], Mapping[str, Any]]
     """Why a machine is awake and when it will sleep: the door knows."""
+    measured: Callable[[], list[Series]] = list
+    """What is known of the machines' use."""
     likeness: Likeness = OWN
     faults: Faults = field(default_factory=Faults)
 
@@ -166,7 +172,13 @@ class Api:
             ("POST", "/_local/faults", self.add_fault),
             ("DELETE", "/_local/faults", self.clear_faults),
             ("DELETE", "/_local/faults/{id}", self.clear_faults),
+            ("GET", "/_local/activity", self.activities),
             ("GET", "/_local/machines/{id}/activity", self.activity),
+        ]
+        table += [
+            (method, f"/prometheus/{{org}}/api/v1/{kind}", answer)
+            for method in ("GET", "POST")
+            for kind, answer in (("query", self.query), ("query_range", self.query_range))
         ]
         return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
 
@@ -647,6 +659,37 @@ class Api:
         machine = self._machines.found(request.path_params["id"])
         return JSONResponse({"state": machine.state, **self._platform.activity(machine.id)})
 
+    async def activities(self, _request: Request) -> Response:
+        """Of every machine, by its id."""
+        machines = self._state.machines.values()
+        told = {one.id: {"state": one.state, **self._platform.activity(one.id)} for one in machines}
+        return JSONResponse({"machines": told})
+
+    # -- Prometheus
+
+    async def query(self, request: Request) -> Response:
+        asked = await _asked(request)
+        try:
+            at = _moment(asked.get("time"))
+            found = instant(parse(asked.get("query", "")), self._measured(request), at)
+        except BadQuery as error:
+            return _bad_data(error)
+        return _success({"resultType": "vector", "result": found})
+
+    async def query_range(self, request: Request) -> Response:
+        asked = await _asked(request)
+        try:
+            start, end = _moment(asked.get("start")), _moment(asked.get("end"))
+            step = seconds(asked.get("step", "300"))
+            found = ranged(parse(asked.get("query", "")), self._measured(request), start, end, step)
+        except BadQuery as error:
+            return _bad_data(error)
+        return _success({"resultType": "matrix", "result": found})
+
+    def _measured(self, request: Request) -> list[Series]:
+        mine = {app.name for app in self._apps.of(request.path_params["org"])}
+        return [one for one in self._platform.measured() if one.labels["app"] in mine]
+
     # -- what a request names
 
     def _app(self, request: Request) -> App:
@@ -708,6 +751,36 @@ async def _body(request: Request, shape: Any) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"unable to parse the body as JSON: {error}") from error
     return dict(shapes.clean({} if given is None else given, shape))
+
+
+async def _asked(request: Request) -> dict[str, str]:
+    """Prometheus takes its parameters in the address, or as a form in the body."""
+    body = (await request.body()).decode(errors="replace") if request.method == "POST" else ""
+    return dict(request.query_params) | dict(parse_qsl(body))
+
+
+def _moment(given: str | None) -> float:
+    """Seconds since 1970, or RFC 3339; now, where nothing is said.
+
+    *Errors*: BadQuery.
+    """
+    if not given:
+        return time.time()
+    try:
+        at = (
+            float(given)
+            if given[:5].replace(".", "").isdigit()
+            else datetime.fromisoformat(given).timestamp()
+        )
+    except ValueError as error:
+        raise BadQuery(f"{given!r} is no moment") from error
+    if not math.isfinite(at):
+        raise BadQuery(f"{given!r} is no moment")
+    return at
+
+
+def _bad_data(error: BadQuery) -> Response:
+    return JSONResponse({"status": "error", "errorType": "bad_data", "error": str(error)}, 400)
 
 
 def _flag(request: Request, name: str) -> bool:

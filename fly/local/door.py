@@ -115,6 +115,11 @@ class Door:
         last_s = None if route.seen.last_byte == -math.inf else now - route.seen.last_byte
         return _tell(True, judged.reason, len(route.seen.visits), last_s, sleeps_in_s)
 
+    def visits(self, machine_id: str) -> int:
+        """How many requests, streams and WebSockets it has open."""
+        route = self._routes.get(machine_id)
+        return len(route.seen.visits) if route else 0
+
     def metrics(self) -> dict[str, Any]:
         """Counts since the start, and of this moment."""
         tunnels = sum(isinstance(one, Tunnel) for one in self._present)

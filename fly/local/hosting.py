@@ -253,9 +253,13 @@ class Host:
         )
         return [dict(zip(seen["Titles"], row, strict=False)) for row in seen["Processes"]]
 
+    async def stats(self, machine: Machine) -> dict[str, Any]:
+        """What its container uses, in the engine's words."""
+        return dict(await self.engine.stats(container.container_name(machine)))
+
     async def memory(self, machine: Machine) -> tuple[int, int]:
         """What it uses and what it may. *Units*: bytes"""
-        memory = (await self.engine.stats(container.container_name(machine)))["memory_stats"]
+        memory = (await self.stats(machine))["memory_stats"]
         used = int(memory.get("usage", 0)) - int(memory.get("stats", {}).get("total_inactive_file", 0))
         return used, int(memory.get("limit", machine.config["guest"]["memory_mb"] << 20))
 
@@ -295,6 +299,15 @@ class Host:
         if volume.filled or volume.snapshot or not (in_reach and _make_file_system(found["Mountpoint"])):
             return volume
         return self._state.change(volume, filled=True)
+
+    async def used_bytes(self, volume: Volume) -> int | None:
+        """What is on it; None where it is out of reach, or holds nothing yet."""
+        found = await self.engine.volume(container.volume_name(volume))
+        if found is None:
+            return None
+        if self.site.direct and os.geteuid() == 0:
+            return await _weighed(found["Mountpoint"])
+        return await self.engine.volume_bytes(container.volume_name(volume))
 
     async def take_snapshot(self, volume: Volume, snapshot: Snapshot) -> tuple[int, str]:
         """Copies what is on the volume now; gives the size in bytes and a digest of the copy.
@@ -449,6 +462,25 @@ class Host:
     def _volume_of(self, machine: Machine) -> Volume | None:
         mount = machineconfig.mount(machine.config)
         return self._state.volumes.get(mount["volume"]) if mount else None
+
+
+async def _weighed(folder: str) -> int | None:
+    """What a folder takes up on its disk, found without haste."""
+    weighing = await asyncio.create_subprocess_exec(
+        *("nice", "-n", "19", "du", "--summarize", "--one-file-system", "--block-size=1", "--", folder),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        said, _ = await weighing.communicate()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            weighing.kill()
+        await weighing.wait()
+        raise
+    word = said.split(maxsplit=1)[0] if said.strip() else b""
+    return int(word) if word.isdigit() else None
 
 
 def _make_file_system(folder: str) -> bool:

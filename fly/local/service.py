@@ -23,6 +23,7 @@ from fly.local.apps import Apps
 from fly.local.container import Site
 from fly.local.docker import DockerError, Engine, addresses
 from fly.local.door import Door
+from fly.local.gauges import Gauges
 from fly.local.hosting import Host
 from fly.local.idle import Rule
 from fly.local.leases import Leases
@@ -82,7 +83,9 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         parts.apps.resume_deletions()
         watching = asyncio.create_task(_watch(parts.host.engine, parts.host.site, parts.machines))
         stack.push_async_callback(_cancel, watching)
-        served = api.build(_served(parts, door, about))
+        gauges = Gauges(parts.state, parts.host, door.visits)
+        stack.push_async_callback(_cancel, asyncio.create_task(gauges.watch()))
+        served = api.build(_served(parts, door, about, gauges))
         await stack.enter_async_context(_serving(served, listening))
         announcement = folder / "platform.json"
         stack.callback(announcement.unlink, missing_ok=True)
@@ -126,13 +129,14 @@ def _likeness(state: State, wanted: bool | None) -> Likeness:
     return LIKE_FLY if state.fact("like_fly", str(False)) == str(True) else OWN
 
 
-def _served(parts: Parts, door: Door, about: Mapping[str, Any]) -> api.Platform:
+def _served(parts: Parts, door: Door, about: Mapping[str, Any], gauges: Gauges) -> api.Platform:
     told = {key: value for key, value in about.items() if key != "token"}
     return api.Platform(
         **vars(parts),
         token=about["token"],
         about=lambda: told | {"door": door.metrics()},
         activity=door.activity,
+        measured=gauges.memory.series,
     )
 
 

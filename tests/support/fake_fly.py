@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from fly.change.contents import Contents, Item
+from fly.local import promql
 
 TOKEN = "FlyV1 fm2_token-of-the-fake"
 ORG = "personal"
@@ -173,6 +174,8 @@ class FakeFly:
         self.secrets: dict[str, dict[str, str]] = {}
         self.machines: dict[str, dict[str, Any]] = {}
         self.logs: dict[str, list[str]] = {}
+        self.measured: list[promql.Series] = []
+        """What its Prometheus knows."""
         self.leases: dict[str, tuple[str, float]] = {}
         """A nonce, and until when it holds."""
         self.clock: Callable[[], float] = time.monotonic
@@ -681,6 +684,25 @@ def list_org_machines(fly: FakeFly, request: httpx.Request, names: dict[str, str
     start = int(request.url.params.get("cursor", "0"))
     more = {"next_cursor": str(start + 2)} if start + 2 < len(machines) else {}
     return {"machines": machines[start : start + 2]} | more
+
+
+@route("GET", "/_local/activity")
+def activities(fly: FakeFly, request: httpx.Request, _names: dict[str, str]) -> Any:
+    return {"machines": {id_: activity(fly, request, {"machine": id_}) for id_ in fly.machines}}
+
+
+@route("GET", "/prometheus/{org}/api/v1/query")
+def query(fly: FakeFly, request: httpx.Request, _names: dict[str, str]) -> Any:
+    asked = promql.parse(request.url.params["query"])
+    latest = max((one.times[-1] for one in fly.measured), default=0.0)
+    return {"status": "success", "data": {"result": promql.instant(asked, fly.measured, latest)}}
+
+
+@route("GET", "/prometheus/{org}/api/v1/query_range")
+def query_range(fly: FakeFly, request: httpx.Request, _names: dict[str, str]) -> Any:
+    asked = promql.parse(request.url.params["query"])
+    start, end, step = (float(request.url.params[name]) for name in ("start", "end", "step"))
+    return {"status": "success", "data": {"result": promql.ranged(asked, fly.measured, start, end, step)}}
 
 
 @route("GET", "/api/v1/apps/{app}/logs")

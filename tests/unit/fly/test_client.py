@@ -151,7 +151,10 @@ VERBS: dict[str, tuple[Callable[[Client], Any], str, Any]] = {
     "release_lease": (lambda c: c.release_lease("a", "m", "n"), "DELETE /apps/a/machines/m/lease", {}),
     "regions": (lambda c: c.regions(), "GET /platform/regions", {"Regions": [{"code": "iad"}]}),
 }
-NOT_OF_THE_DOCUMENT = {"activity", "logs", "leased", "close", "is_like_fly", "strays", "remove_strays"}
+NOT_OF_THE_DOCUMENT = {
+    *("activity", "activities", "logs", "leased", "close", "is_like_fly", "strays", "remove_strays"),
+    *("measured", "measured_since"),
+}
 
 
 def shown(request: httpx.Request) -> str:

@@ -6,7 +6,7 @@ import httpx
 
 from fly.client import Client
 from fly.plan import Person
-from fly.status import status, statuses
+from fly.watch.status import status, statuses
 from tests.support.world import PLATFORM, World
 
 
@@ -33,13 +33,15 @@ def test_a_workspace_that_is_gone_needs_no_machine(world: World) -> None:
     assert status(world.client, closed).state == ""
 
 
-def test_many_are_told_with_one_list(world: World) -> None:
+def test_many_are_told_with_three_requests(world: World) -> None:
     rows = [world.provision(Person("U", f"u{number}@example.com")) for number in range(4)]
     world.fly.machines[rows[2].machine_id]["state"] = "suspended"
     world.fly.calls.clear()
     states = [found.state for found in statuses(world.client, rows)]
     assert states == ["started", "started", "suspended", "started"]
-    assert {call.route for call in world.fly.calls} == {"/v1/orgs/{org}/machines"}
+    asked = [call.route for call in world.fly.calls]
+    pages = 3  # of two machines each: the stranger's is among them
+    assert asked == ["/v1/orgs/{org}/machines"] * pages + ["/prometheus/{org}/api/v1/query"] * 2
 
 
 def test_nobody_costs_no_request(world: World) -> None:
