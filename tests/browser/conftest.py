@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.support.evidence import output
+from tests.support.evidence import HAS_FAILED, output
 
 if TYPE_CHECKING:
     from tests.support.containers import Workspace, Workspaces
@@ -105,8 +105,9 @@ def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callab
         return page
 
     yield open_page
+    is_worth_a_picture = request.node.stash.get(HAS_FAILED, bool(complaints))
     for number, context in enumerate(contexts):
-        for page in context.pages:
+        for page in context.pages if is_worth_a_picture else ():
             picture(page, f"{request.node.name}-end-{number}")
         context.close()
     assert complaints == []

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
+from typing import Any
 
 import docker
 import httpx
@@ -97,5 +98,7 @@ def _is_ahead(workspace: Workspace, hours: float) -> bool:
 
 
 def _refreshes(internet: Internet) -> int:
-    asked = [one.body for one in internet.anthropic.requests(TOKENS) if one.path == TOKENS]
-    return sum(body["grant_type"] == "refresh_token" for body in asked if body)
+    asked: list[dict[str, Any]] = [
+        one.body or {} for one in internet.anthropic.requests(TOKENS) if one.path == TOKENS
+    ]
+    return [body.get("grant_type") for body in asked].count("refresh_token")
