@@ -85,7 +85,7 @@ def _signed_in(workspace: Workspace) -> str:
 
 def _asked(workspace: Workspace, method: str, path: str, cookie: str) -> httpx.Response:
     headers = {"cookie": cookie, "origin": workspace.url}
-    body = {} if method == "POST" else None
+    body: dict[str, Any] | None = {} if method == "POST" else None
     return httpx.request(
         method, workspace.url + path, headers=headers, json=body, trust_env=False, timeout=20
     )
