@@ -26,7 +26,7 @@ PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
 """A machine that does much else at once lets Claude start in ten seconds instead of one."""
 OF_THIS_MACHINE = "net::ERR_NETWORK_CHANGED"
-"""What Chromium says of a request while a container comes or goes: each brings this machine another interface."""
+"""What Chromium says while a container comes or goes: each brings this machine another interface."""
 expect.set_options(timeout=PATIENCE_MS)
 
 
