@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import figures
-from tests.support.evidence import evidence_of, masked, output
+from tests.support.evidence import HAS_FAILED, evidence_of, masked, output
 
 if TYPE_CHECKING:
     import docker
@@ -68,6 +68,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """A failed test shows what every fixture of it can tell."""
     report: pytest.TestReport = yield
     if report.failed and report.when != "teardown":
+        item.stash[HAS_FAILED] = True
         for witness in getattr(item, "funcargs", {}).values():
             report.sections += [(title, masked(text)) for title, text in evidence_of(witness)]
     return report

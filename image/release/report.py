@@ -279,9 +279,9 @@ def _plots(history: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _shown(pictures: Sequence[str], folder: Path) -> list[dict[str, Any]]:
-    """The pictures themselves; those of a test's end only if nothing else was taken."""
-    meant = [one for one in pictures if "-end-" not in one] or list(pictures)
-    return [_picture(folder / one) | {"title": _title(one)} for one in meant]
+    """The pictures themselves; first where stories that were broken have ended."""
+    ordered = sorted(pictures, key=lambda one: "-end-" not in one)
+    return [_picture(folder / one) | {"title": _title(one)} for one in ordered]
 
 
 def _picture(path: Path) -> dict[str, Any]:

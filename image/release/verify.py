@@ -1,7 +1,8 @@
 """The image, release and browser tests over one image, and the verdict in the record.
 
 A few quick ones come first, so that a broken image is known as such within seconds; what is measured comes
-last, when nothing else runs.
+last, when nothing else runs. In between there are more tests at once than processors, since most of them wait
+most of the time, and the image is read beside them.
 """
 
 import os
@@ -9,6 +10,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from docker.errors import ImageNotFound
 from fly.errors import UntestedImage
 from image.release.budget import Breach, breaches, figure_name, value_of
 from image.release.content import Content
-from image.release.inspection import inspect
+from image.release.inspection import inspect, read_layers
 from image.release.records import PASSED, Outcome, Records, Verification
 from image.release.report import failure_path
 from image.release.sbom import Sbom, write_sbom
@@ -38,6 +40,8 @@ SMOKE = (
     "tests/image/test_terminal.py::test_it_is_jarviss_shell_in_the_workspace",
     "tests/image/test_data.py::test_a_new_volume_becomes_a_workspace",
 )
+LONGEST = ("tests/release/test_persistence.py",)
+"""Comes first of all, so that nobody waits for it in the end."""
 MEASURES = tuple(
     path
     for path in ("tests/release/test_latency.py", "tests/image/test_size.py", "tests/image/test_speed.py")
@@ -74,7 +78,13 @@ def stages(jobs: int, previous: str = "") -> tuple[Stage, ...]:
     options = (f"--previous={previous}",) if previous else ()
     return (
         Stage("smoke", SMOKE, timeout_s=SMOKE_LIMIT_S),
-        Stage("promises", tiers, left_out=(*SMOKE, *MEASURES, *OF_THE_CHECKOUT), jobs=jobs, options=options),
+        Stage(
+            "promises",
+            (*LONGEST, *tiers),
+            left_out=(*SMOKE, *MEASURES, *OF_THE_CHECKOUT),
+            jobs=jobs,
+            options=options,
+        ),
         Stage("measures", MEASURES, left_out=SMOKE),
     )
 
@@ -104,12 +114,19 @@ def verify(
     run = _Run(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
-    jobs = min(MOST_JOBS, os.cpu_count() or 2)
-    whole = run.through(stages(jobs, _previous(client, records, content)), keep_going=keep_going)
+    jobs = min(MOST_JOBS, (os.cpu_count() or 1) + 1)
+    smoke, promises, measures = stages(jobs, _previous(client, records, content))
+    run.through(smoke)
+    whole = keep_going or not run.broken
     if whole:
-        for name, value in inspect(client, content.id).items():
+        with ThreadPoolExecutor(1) as beside:
+            reading = beside.submit(_read, client, content.id, folder)
+            run.through(promises)
+        layers, sbom = reading.result()
+        run.through(measures)
+        for name, value in {**layers, **inspect(client, content.id)}.items():
             records.keep(number, name, value)
-        run.list_all()
+        run.list_all(sbom)
         run.measure_again(budget)
         run.judge(budget)
     why = _why(run, whole, suite)
@@ -126,6 +143,11 @@ def _previous(client: docker.DockerClient, records: Records, content: Content) -
         return str(client.images.get(last.image).id)
     except ImageNotFound:
         return ""
+
+
+def _read(client: docker.DockerClient, image: str, folder: Path) -> tuple[dict[str, Any], Sbom]:
+    """What each layer holds, and the bill of materials, which lies beside the report."""
+    return read_layers(client, image), write_sbom(image, folder / SBOM_FILE)
 
 
 def describe_environment(client: docker.DockerClient) -> dict[str, Any]:
@@ -162,17 +184,25 @@ class _Run:
         self._planned: dict[str, int] = {}
         self._figures: dict[str, float] = {}
 
-    def through(self, stages: tuple[Stage, ...], *, keep_going: bool) -> bool:
-        """Whether every stage ran to its end: a broken image is tried further only if that is asked for."""
-        for stage in stages:
-            self._through(stage)
-            if self.broken and stage is stages[0] and not keep_going:
-                return False
-        return True
+    def through(self, stage: Stage) -> None:
+        """Every test of a stage, each outcome noted as it comes."""
+        progress = Progress()
+        for event in events(stage, self._content.id, self._folder, self._environment):
+            self._take(stage, progress, event)
+        for test in progress.missing:
+            self._note(
+                Outcome(test, tier_of(test), "It is tried to its end.", "missing", 0.0, "it never ended")
+            )
+        if progress.status not in (0, 1) or not progress.planned:
+            reason = f"pytest gave up ({progress.status}): {last_words(stage, self._folder)}"
+            self._note(
+                Outcome(
+                    f"stage {stage.name}", "", f"The tests of “{stage.name}” can run.", "failed", 0.0, reason
+                )
+            )
 
-    def list_all(self) -> None:
-        """The bill of materials, kept beside the report."""
-        sbom = write_sbom(self._content.id, self._folder / SBOM_FILE)
+    def list_all(self, sbom: Sbom) -> None:
+        """That there is a bill of materials is a promise too."""
         self._records.keep(
             self.number, "sbom", {"file": SBOM_FILE, "tool": sbom.tool, "trouble": sbom.trouble}
         )
@@ -198,22 +228,6 @@ class _Run:
         for name in budget:
             breach = next((one for one in found if one.name == name), None)
             self._note(_budget_outcome(name, budget[name], breach))
-
-    def _through(self, stage: Stage) -> None:
-        progress = Progress()
-        for event in events(stage, self._content.id, self._folder, self._environment):
-            self._take(stage, progress, event)
-        for test in progress.missing:
-            self._note(
-                Outcome(test, tier_of(test), "It is tried to its end.", "missing", 0.0, "it never ended")
-            )
-        if progress.status not in (0, 1) or not progress.planned:
-            reason = f"pytest gave up ({progress.status}): {last_words(stage, self._folder)}"
-            self._note(
-                Outcome(
-                    f"stage {stage.name}", "", f"The tests of “{stage.name}” can run.", "failed", 0.0, reason
-                )
-            )
 
     def _take(self, stage: Stage, progress: Progress, event: dict[str, Any]) -> None:
         if event["event"] == "plan":

@@ -266,7 +266,7 @@ LIFE = (
     Broken(
         "loads-the-sdk-at-once",
         "The server imports the Agent SDK before its first page",
-        (edit(f"{WEBAPP}/app.py", ("import asyncio\n", "import asyncio\nimport webapp.session\n")),),
+        (edit(f"{WEBAPP}/app.py", ("import asyncio\n", "import asyncio\nimport claude_agent_sdk\n")),),
         ("image/test_speed.py::test_nothing_of_the_sdk_is_loaded_before_it_is_needed",),
         r"pydantic|\.so",
     ),

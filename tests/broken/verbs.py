@@ -1,9 +1,12 @@
 """How the harness proves itself: images that are broken on purpose, and tests that must notice."""
 
+import os
 import random
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 
 import docker
 from invoke.context import Context
@@ -11,72 +14,100 @@ from invoke.exceptions import Exit
 
 from fly import console
 from fly.console import say, verb
+from fly.settings import Settings
 from image.build import TAG
+from image.release.content import read_content
+from image.release.suite import ROOT
 from tests.broken.catalogue import CATALOGUE, Broken
+from tests.broken.proofs import Proofs
 from tests.broken.trial import Verdict, try_good, try_out
 from tests.support.run import swept_run
 from tests.verbs import install_test_packages
 
 AT_A_TIME = 2
+Trial = Broken | tuple[str, ...]
+"""A broken image, or the tests that the good one has to pass."""
 
 
 @verb(
     help={
         "image": f"the good image that the broken ones are made from (default {TAG})",
-        "only": "only broken images whose name holds this",
+        "only": "only broken images whose name holds this; several with commas",
         "sample": "only so many, chosen by chance",
+        "again": "try also what was noticed before: same image, same tests",
         "json": "print the verdicts as JSON",
     }
 )
-def selftest(context: Context, image: str = TAG, only: str = "", sample: int = 0, json: bool = False) -> None:
+def selftest(
+    context: Context,
+    image: str = TAG,
+    only: str = "",
+    sample: int = 0,
+    again: bool = False,
+    json: bool = False,
+) -> None:
     """Breaks the image on purpose in many ways, and fails if the tests do not notice each."""
     chosen = _chosen(only, sample)
     install_test_packages()
+    began = time.monotonic()
     verdicts = []
-    for verdict in _verdicts(image, chosen):
-        say(
-            f"{'✓' if verdict.caught else '✗'} {verdict.name}  {verdict.seconds:.1f} s  {verdict.explanation}"
-        )
+    for verdict in _verdicts(image, chosen, again=again):
         verdicts.append(verdict)
+        say(_told(verdict, f"{len(verdicts)}/{len(chosen) + 1}"))
     if json:
         console.print_json([asdict(verdict) for verdict in verdicts])
     else:
         console.listing(
-            ("image", "broken how", "verdict", "by"),
+            ("image", "broken how", "verdict", "s", "by"),
             [_row(verdict) for verdict in verdicts],
             "Nothing was tried.",
         )
+    say(f"{len(verdicts)} images in {time.monotonic() - began:.0f} s.")
     if wrong := [verdict.name for verdict in verdicts if not verdict.caught]:
-        raise Exit(f"Not as it should be: {', '.join(wrong)}.\n  Try: --only {wrong[0]}", code=1)
+        raise Exit(f"Not as it should be: {', '.join(wrong)}.\n  Try: --only {','.join(wrong)}", code=1)
+
+
+def _told(verdict: Verdict, place: str) -> str:
+    mark = "✓" if verdict.caught else "✗"
+    return f"{mark} {place} {verdict.name}  {verdict.seconds:.1f} s  {verdict.explanation}"
 
 
 def _chosen(only: str, sample: int) -> list[Broken]:
-    found = [broken for broken in CATALOGUE if only in broken.name]
+    wanted = only.split(",")
+    found = [broken for broken in CATALOGUE if any(one.strip() in broken.name for one in wanted)]
     if not found:
         names = ", ".join(broken.name for broken in CATALOGUE)
         raise Exit(f"There is no broken image {only!r}.\n  Try: one of {names}", code=2)
     return random.sample(found, min(sample, len(found))) if sample > 0 else found
 
 
-def _verdicts(image: str, chosen: Sequence[Broken]) -> Iterator[Verdict]:
-    """Of the good image and of the broken ones, as they are done."""
+def _verdicts(image: str, chosen: Sequence[Broken], *, again: bool) -> Iterator[Verdict]:
+    """Of the good image and of the broken ones, as they are done; what was proved before comes first."""
     client = docker.from_env(timeout=120)
+    settings = Settings.read(os.environ, ROOT)
+    proofs = Proofs(settings.home / "releases" / "selftest.jsonl", read_content(client, image).id)
+    tests = tuple(dict.fromkeys(test for broken in chosen for test in (*broken.fails, *broken.holds)))
     with swept_run(client) as run, ThreadPoolExecutor(AT_A_TIME) as pool:
-        tests = dict.fromkeys(test for broken in chosen for test in (*broken.fails, *broken.holds))
-        trials = [pool.submit(try_good, image, tests)]
-        trials += [pool.submit(try_out, client, run, image, broken) for broken in chosen]
+        trials: dict[Trial, Callable[[], Verdict]] = {tests: partial(try_good, image, tests)}
+        trials |= {broken: partial(try_out, client, run, image, broken) for broken in chosen}
+        known = {} if again else {trial: proofs.find(trial) for trial in trials}
+        yield from (verdict for verdict in known.values() if verdict)
+        begun = {pool.submit(trials[trial]): trial for trial in trials if not known.get(trial)}
         try:
-            for trial in as_completed(trials):
-                yield trial.result()
+            for done in as_completed(begun):
+                verdict = done.result()
+                proofs.keep(begun[done], verdict)
+                yield verdict
         finally:
-            for trial in trials:
-                trial.cancel()
+            for one in begun:
+                one.cancel()
 
 
-def _row(verdict: Verdict) -> tuple[str, str, str, str]:
+def _row(verdict: Verdict) -> tuple[str, str, str, str, str]:
     return (
         verdict.name,
         verdict.breaks,
         "as it should be" if verdict.caught else "WRONG",
+        f"{verdict.seconds:.0f}",
         verdict.explanation,
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
-from tests.support.evidence import output
+from tests.support.evidence import HAS_FAILED, output
 
 if TYPE_CHECKING:
     from tests.support.containers import Workspace, Workspaces
@@ -24,6 +25,8 @@ DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
 """A machine that does much else at once lets Claude start in ten seconds instead of one."""
+OF_THIS_MACHINE = "net::ERR_NETWORK_CHANGED"
+"""What Chromium says while a container comes or goes: each brings this machine another interface."""
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -100,16 +103,34 @@ def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callab
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
         if calm:
-            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.goto((url or workspace.url) + path)
+            page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
+        _go(page, (url or workspace.url) + path)
         return page
 
     yield open_page
+    is_worth_a_picture = request.node.stash.get(HAS_FAILED, bool(complaints))
     for number, context in enumerate(contexts):
-        for page in context.pages:
+        for page in context.pages if is_worth_a_picture else ():
             picture(page, f"{request.node.name}-end-{number}")
         context.close()
     assert complaints == []
+
+
+def _is_complaint(said: ConsoleMessage) -> bool:
+    return said.type == "error" and OF_THIS_MACHINE not in said.text
+
+
+def _go(page: Page, url: str) -> None:
+    """There, with as many tries as this machine's own network takes."""
+    for _ in range(3):
+        try:
+            page.goto(url)
+        except PlaywrightError as error:
+            if OF_THIS_MACHINE not in str(error):
+                raise
+        else:
+            return
+    page.goto(url)
 
 
 def say(page: Page, words: str) -> None:

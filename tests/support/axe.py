@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 
 _AXE = Path(__file__).resolve().parents[2] / "image/web/node_modules/axe-core/axe.min.js"
 _GRAVE = ("serious", "critical")
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+_OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 
 
 @cache
@@ -19,12 +20,13 @@ def _source() -> str:
     return _AXE.read_text(encoding="utf-8")
 
 
-def grave_complaints(page: Page) -> list[str]:
+def grave_complaints(page: Page, *, colours_alone: bool = False) -> list[str]:
     """What axe finds serious or worse, each with where it is."""
-    page.evaluate(_source())
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(_source())
     found: dict[str, Any] = page.evaluate(
-        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})",
-        _RULES,
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})",
+        _OF_COLOURS if colours_alone else _RULES,
     )
     return [
         f"{violation['id']} ({violation['impact']}): {node['target']} {node['failureSummary']}"

@@ -142,11 +142,14 @@ class Workspace:
         headers = {"origin": self.url if origin == "own" else origin}
         return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False, timeout=10)
 
-    def socket(self, path: str, *, origin: str | None = "own") -> AbstractContextManager[ClientConnection]:
+    def socket(
+        self, path: str, *, origin: str | None = "own", cookie: str = ""
+    ) -> AbstractContextManager[ClientConnection]:
         """A socket to enter, as its own page opens it or from elsewhere; None names no origin."""
         opening: AbstractContextManager[ClientConnection] = connect(
             self.url.replace("http", "ws", 1) + path,
             origin=Origin(self.url) if origin == "own" else None if origin is None else Origin(origin),
+            additional_headers={"cookie": cookie} if cookie else None,
             compression=None,
             max_size=None,
             proxy=None,

@@ -18,7 +18,7 @@ Item = dict[str, Any]
 class LivePage:
     """Follows a conversation from its begin on; a new one unless told which."""
 
-    def __init__(self, workspace: Workspace, conversation: str | None = None) -> None:
+    def __init__(self, workspace: Workspace, conversation: str | None = None, cookie: str = "") -> None:
         self.conversation = conversation or str(uuid.uuid4())
         self.auth: dict[str, Any] = {}
         self.turn = "idle"
@@ -26,10 +26,11 @@ class LivePage:
         self._items: dict[str, Item] = {}
         self._followed = False
         self._workspace = workspace
+        self._cookie = cookie
         self._open = ExitStack()
 
     def __enter__(self) -> LivePage:
-        self._socket = self._open.enter_context(self._workspace.socket("/api/live"))
+        self._socket = self._open.enter_context(self._workspace.socket("/api/live", cookie=self._cookie))
         self._say("follow", epoch=None, after=None)
         self.until(lambda: self._followed, "the conversation")
         return self
