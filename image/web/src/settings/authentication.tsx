@@ -11,7 +11,7 @@ import { Group } from "./controls";
 import { AuthStatus, Done, LOGIN_COMMAND, LoginSteps } from "./login";
 
 /** Where there is no room beside the words, the terminal takes the whole screen and the words come along. */
-const NARROW = "(max-width: 860px)";
+const NARROW = "(max-width: 1019px)";
 const READ_MS = 2500;
 
 export function Authentication() {
