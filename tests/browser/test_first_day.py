@@ -85,7 +85,7 @@ def test_the_page_works_on_a_phone(
 
 
 def test_the_first_load_is_small(workspaces: Workspaces, page_of: Callable[[Workspace], Page]) -> None:
-    """All that comes until the page can be used; what shows chats, files and terminals comes when it is needed."""
+    """All that comes until the page can be used; what shows chats, files and terminals comes later."""
     page = page_of(workspaces.start())
     expect(page.get_by_label("Message Claude")).to_be_visible()
     sizes = page.evaluate(
