@@ -204,14 +204,20 @@ def test_links_lead_to_the_web_and_nowhere_else(home: Workspace, page_of: Callab
     page.keyboard.type(f"clear; cat /tmp/links; echo 'plain {plain} javascript:window.hacked=1'\n")
     until_shown(page, f"plain {plain}")
     for words, address in (("hidden-one", hidden), (plain, plain)):
+        point_at(page, words)
+        expect(page.locator(".terminal-hint")).to_have_text(address)
         with page.context.expect_page() as opened:
-            click_word(page, words)
+            page.mouse.down()
+            page.mouse.up()
         opened.value.wait_for_url(address)
         assert opened.value.evaluate("window.opener") is None
         opened.value.close()
-    click_word(page, "evil")
-    click_word(page, "javascript:")
-    page.wait_for_timeout(300)
+    for words in ("evil", "javascript:"):
+        point_at(page, words)
+        page.wait_for_timeout(200)
+        page.mouse.down()
+        page.mouse.up()
+    page.wait_for_timeout(200)
     assert page.evaluate("window.hacked") is None
     assert len(page.context.pages) == 1
 
@@ -221,7 +227,7 @@ def hidden_link(address: str, words: str) -> str:
     return f"printf '\\e]8;;{address}\\a{words}\\e]8;;\\a\\n' >> /tmp/links; "
 
 
-def click_word(page: Page, words: str) -> None:
+def point_at(page: Page, words: str) -> None:
     """Where these words stand last."""
     x, y = page.locator(".xterm-rows").evaluate(
         """(rows, words) => {
@@ -239,9 +245,8 @@ def click_word(page: Page, words: str) -> None:
         }""",
         words,
     )
-    page.mouse.move(x, y - 1)
+    page.mouse.move(x, y - 40)
     page.mouse.move(x, y)
-    page.mouse.click(x, y)
 
 
 def test_twenty_megabytes_are_pasted_whole(home: Workspace, page_of: Callable[..., Page]) -> None:
