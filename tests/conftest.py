@@ -35,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--previous", metavar="REF", help="the release before it, for upgrades (default: the image itself)"
     )
+    parser.addoption(
+        "--cut-s",
+        type=float,
+        default=1,
+        help="how long networks are cut in the stories (%(default)s; 300 is slow)",
+    )
 
 
 # --- promises -------------------------------------------------------------------------------------

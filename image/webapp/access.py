@@ -24,6 +24,7 @@ class Access:
         self._credential = config.credential
         self._devices = Devices(config.app / "devices.json", config.credential.mark)
         self._throttle = Throttle()
+        self._is_public_secure = config.url.startswith("https://")
         self._checking = asyncio.Semaphore(1)  # a password's check takes memory and a core
         self._saving: asyncio.Task[None] | None = None
 
@@ -36,14 +37,14 @@ class Access:
         """The signed-in device that sent these headers."""
         if self._credential.login not in {LINK, PASSWORD}:
             return None
-        device = self._devices.of(_token(headers))
+        device = self._devices.of(self._token(headers))
         if device and self._devices.is_save_due and not (self._saving and not self._saving.done()):
             self._saving = asyncio.create_task(self._note())
         return device
 
     def renew(self, sent: MutableHeaders, asked: Headers) -> None:
         """Begins the cookie of a device that is in anew."""
-        _set_cookie(sent, asked, _token(asked), FOR_GOOD_S)
+        self._set_cookie(sent, asked, self._token(asked), FOR_GOOD_S)
 
     async def close(self) -> None:
         if self._credential.login in {LINK, PASSWORD}:
@@ -53,6 +54,26 @@ class Access:
         """Writes down when each was here; a full disk keeps nobody out."""
         with contextlib.suppress(Problem):
             await self._devices.save()
+
+    # --- the cookie -------------------------------------------------------------------------------
+
+    def _is_secure(self, headers: Headers) -> bool:
+        """Where the public address is one of https, whatever a proxy leaves out."""
+        return self._is_public_secure or headers.get("x-forwarded-proto") == "https"
+
+    def _cookie_name(self, headers: Headers) -> str:
+        """Over https one that no other host and no plain http can have set."""
+        return "__Host-jarvis" if self._is_secure(headers) else "jarvis"
+
+    def _token(self, headers: Headers) -> str:
+        scope = {"type": "http", "headers": headers.raw}
+        return HTTPConnection(scope).cookies.get(self._cookie_name(headers), "")
+
+    def _set_cookie(self, sent: MutableHeaders, asked: Headers, token: str, max_age_s: int) -> None:
+        response = Response()
+        name, secure = self._cookie_name(asked), self._is_secure(asked)
+        response.set_cookie(name, token, max_age_s, secure=secure, httponly=True, samesite="strict")
+        sent.append("set-cookie", response.headers["set-cookie"])
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -78,7 +99,7 @@ class Access:
         elif not self.is_open:
             token = self._devices.admit(device_name(request.headers.get("user-agent", "")))
             await self._note()
-            _set_cookie(response.headers, request.headers, token, FOR_GOOD_S)
+            self._set_cookie(response.headers, request.headers, token, FOR_GOOD_S)
         return response
 
     async def _list(self, request: Request) -> Response:
@@ -103,7 +124,7 @@ class Access:
         await self._devices.save()
         response = Response(status_code=204)
         if _current(request) in devices:
-            _set_cookie(response.headers, request.headers, "", 0)
+            self._set_cookie(response.headers, request.headers, "", 0)
             response.headers["clear-site-data"] = '"storage"'  # drafts, and what was shown last
         return response
 
@@ -166,24 +187,3 @@ def _address(request: Request) -> str:
     """Where the browser is: Fly's proxy, and the embedded door, say so and let nobody else say it."""
     direct = request.client.host if request.client else ""
     return request.headers.get("fly-client-ip", "") or direct
-
-
-def _is_secure(headers: Headers) -> bool:
-    return headers.get("x-forwarded-proto") == "https"
-
-
-def _cookie_name(headers: Headers) -> str:
-    """Over https one that no other host and no plain http can have set."""
-    return "__Host-jarvis" if _is_secure(headers) else "jarvis"
-
-
-def _token(headers: Headers) -> str:
-    scope = {"type": "http", "headers": headers.raw}
-    return HTTPConnection(scope).cookies.get(_cookie_name(headers), "")
-
-
-def _set_cookie(sent: MutableHeaders, asked: Headers, token: str, max_age_s: int) -> None:
-    response = Response()
-    name, secure = _cookie_name(asked), _is_secure(asked)
-    response.set_cookie(name, token, max_age_s, secure=secure, httponly=True, samesite="strict")
-    sent.append("set-cookie", response.headers["set-cookie"])

@@ -36,7 +36,8 @@ class Auth:
     """Whose login Claude Code has.
 
     Shape: {"state": "checking|signed_out|signed_in", "method": "claude.ai", "email": "…",
-    "organisation": "…", "plan": "max", "checked_at": "2026-11-23T01:07:50Z"}, null for what is not known
+    "organisation": "…", "plan": "max", "expires_at": "2026-12-23T01:07:50.291Z", "expired": false,
+    "checked_at": "2026-11-23T01:07:50Z"}, null for what is not known; expired: a login came to its end
     """
 
     state: str = "checking"
@@ -44,13 +45,17 @@ class Auth:
     email: str | None = None
     organisation: str | None = None
     plan: str | None = None
+    expires_at: str | None = None
+    expired: bool = False
     checked_at: str | None = None
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
 
     def says_the_same_as(self, other: "Auth") -> bool:
-        return replace(self, checked_at=None) == replace(other, checked_at=None)
+        """A login that was renewed by itself is still the same."""
+        unlike = {"checked_at": None, "expires_at": None}
+        return replace(self, **unlike) == replace(other, **unlike)
 
 
 def parse_status(output: bytes) -> Auth:
@@ -70,6 +75,7 @@ def parse_status(output: bytes) -> Auth:
         email=status.get("email"),
         organisation=status.get("orgName"),
         plan=status.get("subscriptionType"),
+        expires_at=status.get("loginExpiresAt"),
         checked_at=now,
     )
 
@@ -85,6 +91,7 @@ class Login:
         self._began = float("-inf")  # when the last question was asked
         self._seen: object = None  # the traces of the login on disk when the last question was asked
         self._account = _AccountTrace(config)
+        self._credentials = config.claude_config / ".credentials.json"
         self.now = Auth()
         self._complaint = ""
         self._background: asyncio.Task[bool] | None = None
@@ -130,6 +137,8 @@ class Login:
             self._began = loop.time()
             traces = self._traces()
             answer = await self._answer()
+            if answer and answer.state == "signed_out":
+                answer = replace(answer, expired=_has_former_login(self._credentials))
             self.tried.set()
             if answer is None:
                 return False
@@ -198,7 +207,7 @@ class Login:
         self._complaint = text
 
     def _traces(self) -> object:
-        return _version(self._config.claude_config / ".credentials.json"), self._account.digest()
+        return _version(self._credentials), self._account.digest()
 
 
 class _AccountTrace:
@@ -215,6 +224,14 @@ class _AccountTrace:
             self._digest = _digest_of_account(self._path) or self._digest
             self._version = version
         return self._digest
+
+
+def _has_former_login(credentials: Path) -> bool:
+    """Claude empties a login that came to its end, and removes one that was logged out."""
+    try:
+        return isinstance(json.loads(credentials.read_bytes()).get("claudeAiOauth"), dict)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:

@@ -133,6 +133,12 @@ def _go(page: Page, url: str) -> None:
     page.goto(url)
 
 
+@pytest.fixture
+def cut_s(request: pytest.FixtureRequest) -> float:
+    """How long the network is cut; `--cut-s 300` waits as long as she does in a tunnel."""
+    return float(request.config.getoption("--cut-s"))
+
+
 def say(page: Page, words: str) -> None:
     """Writes a message and sends it."""
     page.get_by_label("Message Claude").fill(words)

@@ -122,7 +122,9 @@ def test_nothing_that_anybody_writes_runs(home: Workspace, page_of: Callable[...
     assert page.locator(".timeline :is(img, script, svg[onload], a[href^=javascript])").count() == 0
 
 
-def test_an_answer_survives_a_network_that_is_cut(home: Workspace, page_of: Callable[..., Page]) -> None:
+def test_an_answer_survives_a_network_that_is_cut(
+    home: Workspace, page_of: Callable[..., Page], cut_s: float
+) -> None:
     with Wire(home.port) as wire:
         page = page_of(home, url=wire.url, calm=False)
         say(page, f"Cut {SLOWLY}")
@@ -133,6 +135,7 @@ def test_an_answer_survives_a_network_that_is_cut(home: Workspace, page_of: Call
         page.get_by_role("button", name="Send", exact=True).click()
         expect(page.get_by_text("Will be sent once you are connected again")).to_be_visible()
         picture(page, "chat-cut-off")
+        page.wait_for_timeout(cut_s * 1000)
         wire.mend()
         answer = page.locator("[data-role=assistant]").last
         expect(answer).to_contain_text("You said: Written while away")

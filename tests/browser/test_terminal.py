@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PHONE, picture
 from tests.support.containers import Workspace, Workspaces
+from tests.support.run import Run
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
@@ -17,9 +18,21 @@ HOSTILE = "<img src=x onerror=window.hacked=1>"
 PATIENCE_S = 60
 
 
+@pytest.fixture(scope="module")
+def container(run: Run, image: str) -> Iterator[Workspace]:
+    made = Workspaces(run, image)
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
 @pytest.fixture
-def home(workspaces: Workspaces) -> Workspace:
-    return workspaces.start()
+def home(container: Workspace) -> Workspace:
+    """A workspace without any shell: those of the test before are hung up."""
+    for shell in container.ask("GET", "/api/terminals").json()["terminals"]:
+        container.ask("DELETE", f"/api/terminals/{shell['id']}")
+    return container
 
 
 def shown(page: Page) -> str:
@@ -41,13 +54,16 @@ def numbers(page: Page) -> list[int]:
     return [int(line) for line in re.findall(r"^\s*(\d+)\s*$", shown(page), re.MULTILINE)]
 
 
-def test_a_flood_survives_a_cut_and_a_sleep(home: Workspace, page_of: Callable[..., Page]) -> None:
+def test_a_flood_survives_a_cut_and_a_sleep(
+    home: Workspace, page_of: Callable[..., Page], cut_s: float
+) -> None:
     with Wire(home.port) as wire:
         page = page_of(home, url=wire.url, calm=False)
         open_shell(page)
         page.keyboard.type("seq 1 1000000 | tee /tmp/flood; echo over-$((40+2))\n")
         wait_until(lambda: max(numbers(page), default=0) > 1000, "the flood")
-        wire.cut()
+        wire.hush()
+        page.wait_for_timeout(cut_s * 1000)
         assert "over-42" not in shown(page), "the flood was over before the cut"
         wire.mend()
         home.suspend()
@@ -112,6 +128,125 @@ def test_lines_that_would_run_as_they_come_are_asked_about(
     expect(dialog).to_be_hidden()
     page.keyboard.press("Control+D")
     wait_until(lambda: home.attempt("cat", "/tmp/pasted").output == "one\ntwo\n", "what was pasted")
+
+
+def test_its_text_is_searched_copied_and_pasted(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home, PHONE, touch=True)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=home.url)
+    page.get_by_role("button", name="Show conversations").click()
+    open_shell(page)
+    page.keyboard.type("seq 3000 | sed 's/^/needle-/'\n")
+    until_shown(page, "needle-3000")
+    page.get_by_role("button", name="Search the terminal").click()
+    field = page.get_by_label("Search the terminal for")
+    field.fill("needle-17")
+    expect(page.locator(".terminal-find")).to_contain_text("111 of 111")
+    until_shown(page, "needle-1799")
+    field.press("Enter")
+    expect(page.locator(".terminal-find")).to_contain_text("110 of 111")
+    picture(page, "terminal-search-phone")
+    field.press("Escape")
+    press_long(page)
+    page.get_by_role("menuitem", name="Pick text to copy").click()
+    dialog = page.get_by_role("dialog", name="Pick text to copy")
+    expect(dialog).to_contain_text("needle-2999")
+    page.evaluate("getSelection().removeAllRanges()")
+    dialog.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("/data/workspace $ seq 3000")
+    assert "needle-1\nneedle-2\n" in copied
+    page.evaluate("navigator.clipboard.writeText('echo pasted-$((40+2))')")
+    page.get_by_test_id("terminal").click(button="right")
+    page.get_by_role("menuitem", name="Paste").click()
+    until_shown(page, "pasted-$((40+2))")
+    page.keyboard.press("Enter")
+    until_shown(page, "pasted-42")
+
+
+def press_long(page: Page) -> None:
+    """A finger that rests: not every phone makes a menu event of that."""
+    page.get_by_test_id("terminal").evaluate(
+        """box => box.dispatchEvent(new PointerEvent("pointerdown",
+            { pointerType: "touch", clientX: 80, clientY: 300, bubbles: true }))"""
+    )
+
+
+def test_it_is_light_on_a_light_page_and_dark_on_a_dark_one(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home, color_scheme="light")
+    open_shell(page)
+    page.keyboard.type("printf '\\e[97mbright\\e[0m and \\e[30mblack\\e[0m over\n'\n")
+    until_shown(page, "bright and black over")
+    for scheme, colour in (("light", "rgb(253, 252, 250)"), ("dark", "rgb(20, 23, 26)")):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        ground = page.locator(".xterm-scrollable-element")
+        expect(ground).to_have_css("background-color", colour)
+        for word in ("bright", "black"):
+            drawn = page.locator(".xterm-rows span").get_by_text(word, exact=True).last
+            assert is_dark(drawn) == (scheme == "light"), f"{word} cannot be read on a {scheme} page"
+        picture(page, f"terminal-{scheme}")
+
+
+def is_dark(drawn: Locator) -> bool:
+    colour: str = drawn.evaluate("one => getComputedStyle(one).color")
+    return sum(int(part) for part in re.findall(r"\d+", colour)[:3]) < 3 * 128
+
+
+def test_links_lead_to_the_web_and_nowhere_else(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    open_shell(page)
+    hidden, plain = f"{home.url}/health?hidden", f"{home.url}/health?plain"
+    page.keyboard.type(
+        hidden_link("javascript:window.hacked=1//", "evil") + hidden_link(hidden, "hidden-one")
+    )
+    page.keyboard.type(f"clear; cat /tmp/links; echo 'plain {plain} javascript:window.hacked=1'\n")
+    until_shown(page, f"plain {plain}")
+    for words, address in (("hidden-one", hidden), (plain, plain)):
+        point_at(page, words)
+        expect(page.locator(".terminal-hint")).to_have_text(address)
+        with page.context.expect_page() as opened:
+            page.mouse.down()
+            page.mouse.up()
+        opened.value.wait_for_url(address)
+        assert opened.value.evaluate("window.opener") is None
+        opened.value.close()
+    for words in ("evil", "javascript:"):
+        point_at(page, words)
+        page.wait_for_timeout(200)
+        page.mouse.down()
+        page.mouse.up()
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.hacked") is None
+    assert len(page.context.pages) == 1
+
+
+def hidden_link(address: str, words: str) -> str:
+    """Writes a link as programs print it (OSC 8) to where it is printed from."""
+    return f"printf '\\e]8;;{address}\\a{words}\\e]8;;\\a\\n' >> /tmp/links; "
+
+
+def point_at(page: Page, words: str) -> None:
+    """Where these words stand last."""
+    x, y = page.locator(".xterm-rows").evaluate(
+        """(rows, words) => {
+            const walk = document.createTreeWalker(rows, NodeFilter.SHOW_TEXT);
+            let found = null;
+            while (walk.nextNode()) {
+                const at = walk.currentNode.data.indexOf(words);
+                if (at >= 0) found = [walk.currentNode, at];
+            }
+            const range = document.createRange();
+            range.setStart(found[0], found[1] + 1);
+            range.setEnd(found[0], found[1] + 2);
+            const { x, y, width, height } = range.getBoundingClientRect();
+            return [x + width / 2, y + height / 2];
+        }""",
+        words,
+    )
+    page.mouse.move(x, y - 40)
+    page.mouse.move(x, y)
 
 
 def test_twenty_megabytes_are_pasted_whole(home: Workspace, page_of: Callable[..., Page]) -> None:

@@ -17,6 +17,8 @@ class Wire:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._is_whole = True
+        self._flows = threading.Event()
+        self._flows.set()
         self._ends: set[socket.socket] = set()
         self._guard = threading.Lock()
         self._thread = threading.Thread(target=self._accept, name="wire", daemon=True)
@@ -43,10 +45,18 @@ class Wire:
         with self._guard:
             self._is_whole = False
             ends, self._ends = self._ends, set()
+        self._flows.set()
         for end in ends:
             _close(end)
 
-    def mend(self) -> None:
+    def hush(self) -> None:
+        """As where a phone loses its network: nothing comes through any more, and nobody is told."""
+        self._flows.clear()
+
+    def mend(self, port: int | None = None) -> None:
+        """Whole again, perhaps to another port; what was connected before it was cut is gone."""
+        self.cut()
+        self._target = port or self._target
         self._is_whole = True
 
     def _accept(self) -> None:
@@ -76,6 +86,7 @@ class Wire:
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while piece := source.recv(_PIECE):
+                self._flows.wait()
                 sink.sendall(piece)
         for end in (source, sink):
             with self._guard:

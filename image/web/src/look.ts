@@ -1,6 +1,6 @@
 // How the whole page looks: theme, text size, title, and the height that is left above a phone's keyboard.
 
-import { computed, effect } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { currentTitle, isWaiting } from "./conversations";
 import { place } from "./place";
 import { settings } from "./workspace";
@@ -15,6 +15,12 @@ const title = computed(() => {
   return isWaiting.value ? `(Waiting for you) ${words}` : words;
 });
 
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+const systemIsDark = signal(prefersDark.matches);
+export const isDark = computed(() =>
+  settings.value.theme === "system" ? systemIsDark.value : settings.value.theme === "dark",
+);
+
 export function watchLook(): void {
   effect(() => {
     document.title = title.value;
@@ -25,7 +31,10 @@ export function watchLook(): void {
     document.documentElement.dataset.text = text_size;
     colourFrame();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", colourFrame);
+  prefersDark.addEventListener("change", () => {
+    systemIsDark.value = prefersDark.matches;
+    colourFrame();
+  });
   visualViewport?.addEventListener("resize", fitScreen);
   visualViewport?.addEventListener("scroll", fitScreen);
 }

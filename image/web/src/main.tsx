@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
+import { loadConversation } from "./chat/page";
 import { live } from "./live";
 import { watchLook } from "./look";
 import { watchNotifications } from "./notify";
@@ -10,7 +11,6 @@ import "./style/tokens.css";
 import "./style/parts.css";
 import "./style/frame.css";
 import "./style/chat.css";
-import "./style/prose.css";
 
 const QUIET_MS = 1500;
 
@@ -27,10 +27,11 @@ if (root) {
   render(<App />, root);
   performance.mark("usable");
 }
-// The worker and the terminal's code come when nothing else is under way, so that it opens at once later.
+// The worker, and the code for what comes next, when nothing else is under way, so that it opens at once later.
 addEventListener("load", () =>
   setTimeout(() => {
     watchNotifications();
+    void loadConversation().catch(() => undefined);
     void loadTerminal().catch(() => undefined);
   }, QUIET_MS),
 );

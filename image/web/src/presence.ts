@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { isBusy } from "./conversations";
 import { live } from "./live";
 import { unsent } from "./outbox";
-import { terminalOpen } from "./terminal/open";
+import { isTerminalShown } from "./terminal/open";
 
 const AWAY_MS = 10 * 60_000;
 const LOOK_EVERY_MS = 20_000;
@@ -20,7 +20,7 @@ function touched(): void {
 }
 
 export function mayRest(now: number): boolean {
-  return now - touchedAt > AWAY_MS && !isBusy.value && !terminalOpen.value && unsent.value.length === 0;
+  return now - touchedAt > AWAY_MS && !isBusy.value && !isTerminalShown.value && unsent.value.length === 0;
 }
 
 export function watchPresence(): void {

@@ -6,6 +6,10 @@ export interface Auth {
   email: string | null;
   organisation: string | null;
   plan: string | null;
+  /** Until when the login holds, where Claude knows. */
+  expires_at: string | null;
+  /** It is signed out because a login came to its end. */
+  expired: boolean;
   checked_at: string | null;
 }
 

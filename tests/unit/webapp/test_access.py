@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
+import math
 import re
 import stat
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,9 +18,15 @@ from pathlib import Path
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from webapp.access import Access
 from webapp.app import Server
 from webapp.config import read_config
+from webapp.problem import Problem, answer_problem
+from webapp.throttle import OF_AN_ADDRESS, OVER_ALL
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -36,6 +46,15 @@ def hash_of(key: str) -> str:
 
 def with_link(key: str = KEY) -> dict[str, str]:
     return {"JARVIS_LOGIN": "link", "JARVIS_LOGIN_HASH": hash_of(key)}
+
+
+def with_a_password() -> dict[str, str]:
+    hashed = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("correct horse")
+    return {
+        "JARVIS_LOGIN": "password",
+        "JARVIS_LOGIN_HASH": hashed,
+        "JARVIS_LOGIN_USER": "lilach@example.com",
+    }
 
 
 @pytest.fixture
@@ -195,6 +214,14 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(locked: Served) -
     assert https.headers["set-cookie"].startswith("__Host-jarvis=")
     assert {"HttpOnly", "SameSite=strict", "Path=/", "Secure"} <= set(https.headers["set-cookie"].split("; "))
     assert "Domain" not in plain + https.headers["set-cookie"]
+
+
+def test_where_the_public_address_is_https_the_cookie_is_always_secure(start: Start) -> None:
+    environ = {**with_link(), "JARVIS_URL": "https://lilach.example"}
+    with start(**environ) as served, served.client() as client:
+        sent = client.post("/api/login", json={"key": KEY}).headers["set-cookie"]
+    assert sent.startswith("__Host-jarvis=")
+    assert "Secure" in sent.split("; ")
 
 
 def test_over_https_only_the_cookie_of_https_counts(locked: Served) -> None:
@@ -362,18 +389,43 @@ def test_a_guesser_elsewhere_is_slowed_down_by_herself(locked: Served) -> None:
     )
 
 
+ATTACKERS = st.lists(st.integers(0, 120), min_size=1, max_size=160)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(attackers=ATTACKERS)
+@example(attackers=[n % 121 for n in range(160)])
+@example(attackers=[7] * 40)
+def test_racing_attackers_get_no_further_than_one_who_waits(tmp_path: Path, attackers: list[int]) -> None:
+    """All at once, from many addresses: while one is being checked the others are counted already."""
+    config = read_config({"JARVIS_DATA": str(tmp_path), **with_a_password()})
+    began = time.monotonic()
+    answers = asyncio.run(_race(Access(config), attackers))
+    span_s = time.monotonic() - began
+    tried = Counter(attacker for attacker, status in answers if status == 401)
+    assert {status for _, status in answers} <= {401, 429}
+    assert tried.total() <= OVER_ALL.burst + math.ceil(span_s / OVER_ALL.every_s)
+    assert max(tried.values()) <= OF_AN_ADDRESS.burst + math.ceil(span_s / OF_AN_ADDRESS.every_s)
+
+
+async def _race(access: Access, attackers: list[int]) -> list[tuple[int, int]]:
+    app = Starlette(routes=access.routes(), exception_handlers={Problem: answer_problem})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://workspace") as client:
+
+        async def guess(attacker: int) -> tuple[int, int]:
+            given = {"user": "lilach@example.com", "password": f"guess-{attacker}"}
+            headers = {"fly-client-ip": f"203.0.113.{attacker}"}
+            return attacker, (await client.post("/api/login", json=given, headers=headers)).status_code
+
+        return await asyncio.gather(*map(guess, attackers))
+
+
 # --- passwords, and the rest ------------------------------------------------------------------------
 
 
 @pytest.fixture
 def with_password(start: Start) -> Iterator[Served]:
-    hashed = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("correct horse")
-    environ = {
-        "JARVIS_LOGIN": "password",
-        "JARVIS_LOGIN_HASH": hashed,
-        "JARVIS_LOGIN_USER": "lilach@example.com",
-    }
-    with start(**environ) as served:
+    with start(**with_a_password()) as served:
         yield served
 
 

@@ -1,4 +1,4 @@
-// One conversation on the screen.
+// One conversation on the screen. A chunk of its own.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { live } from "../live";
@@ -12,7 +12,7 @@ import { End, Notice } from "./notice";
 import { type Passage, passages } from "./passages";
 import { Steps } from "./steps";
 
-export function Conversation() {
+export default function Conversation() {
   const { items, more, turn } = timeline.value;
   const shown = useMemo(() => passages(items), [items]);
   const end = useEnd(sending.value.length);

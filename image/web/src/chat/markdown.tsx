@@ -2,6 +2,7 @@
 // becomes the few elements named here, so there is nothing to sanitise and nothing that could run. Pictures are shown
 // as links, since fetching one would tell its address to somebody.
 
+import "../style/prose.css";
 import { Lexer, type MarkedToken, type Token, type Tokens } from "marked";
 import { Component, type ComponentChildren, h } from "preact";
 import { useMemo, useRef } from "preact/hooks";

@@ -1,9 +1,13 @@
+import { lazy } from "../parts/lazy";
 import { current } from "../place";
 import { isLoading, sending, timeline } from "./chat";
 import { Composer } from "./composer";
-import { Conversation } from "./conversation";
 import { DropArea } from "./drop";
 import { ConnectFirst, Ideas, Welcome } from "./welcome";
+
+/** Fetches what shows a conversation: a new chat has nothing to show yet. */
+export const loadConversation = () => import("./conversation");
+const Conversation = lazy(loadConversation, () => <div class="scroller" aria-busy="true" />, "div");
 
 export function ChatPage() {
   const id = current.value;

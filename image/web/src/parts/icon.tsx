@@ -8,6 +8,7 @@ const PATHS = {
   copy: "M8.5 8.5h11v11h-11zM15.5 8.5v-4h-11v11h4",
   down: "M12 5v13.5M6 12.8l6 6 6-6",
   download: "M12 4v11M7 10.5l5 5 5-5M5 19.5h14",
+  enlarge: "M14 4.5h5.5V10M19.5 4.5l-6.5 6.5M10 19.5H4.5V14M4.5 19.5l6.5-6.5",
   external: "M13.5 4.5h6v6M19.5 4.5l-9 9M10 5.5H4.5v14h14V14",
   file: "M6 3.5h8l4.5 4.5v12.5H6zM13.5 3.5v5h5",
   folder: "M3.5 6.5h6l2 2.5h9v10h-17z",

@@ -6,8 +6,15 @@ type Loaded = { default: ComponentType };
 
 const Wait = () => <main class="lazy" id="main" aria-busy="true" />;
 
-/** A part of the page whose code comes when it is first shown; meanwhile `Waiting` is. */
-export function lazy(load: () => Promise<Loaded>, Waiting: ComponentType = Wait): ComponentType {
+/**
+ * A part of the page whose code comes when it is first shown; meanwhile `Waiting` is. Where it cannot be loaded its place,
+ * a `main` of the page or a part of one, says so; without a place nothing does.
+ */
+export function lazy(
+  load: () => Promise<Loaded>,
+  Waiting: ComponentType = Wait,
+  place: "main" | "div" | null = Waiting === Wait ? "main" : null,
+): ComponentType {
   let known: ComponentType | null = null;
   return function Lazy() {
     const [Part, setPart] = useState<ComponentType | null>(() => known);
@@ -22,14 +29,14 @@ export function lazy(load: () => Promise<Loaded>, Waiting: ComponentType = Wait)
         () => setLost(true),
       );
     }, [isLost]);
-    if (isLost && Waiting === Wait) return <Lost again={() => setLost(false)} />;
+    if (isLost && place) return <Lost Place={place} again={() => setLost(false)} />;
     return Part ? <Part /> : <Waiting />;
   };
 }
 
-function Lost({ again }: { again: () => void }) {
+function Lost({ Place, again }: { Place: "main" | "div"; again: () => void }) {
   return (
-    <main class="lazy" id="main">
+    <Place class="lazy" id={Place === "main" ? "main" : undefined}>
       <div role="alert">
         <Icon name="warning" />
         <p>This part of the page could not be loaded.</p>
@@ -40,6 +47,6 @@ function Lost({ again }: { again: () => void }) {
           Load the page again
         </button>
       </div>
-    </main>
+    </Place>
   );
 }

@@ -70,7 +70,8 @@ export function Menu({ label, choices, icon = "more", note = "" }: MenuProps) {
   );
 }
 
-function moved(event: KeyboardEvent): void {
+/** The arrow keys go from choice to choice. */
+export function moved(event: KeyboardEvent): void {
   const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
   if (!step || !(event.currentTarget instanceof HTMLElement)) return;
   event.preventDefault();

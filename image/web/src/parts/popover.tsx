@@ -49,8 +49,9 @@ export function Panel({ popover, class: name, label, children }: PanelProps) {
   );
 }
 
-export function placeBeside(button: HTMLElement, panel: HTMLElement): void {
-  const near = button.getBoundingClientRect();
+export const placeBeside = (button: HTMLElement, panel: HTMLElement) => placeAt(button.getBoundingClientRect(), panel);
+
+export function placeAt(near: DOMRect, panel: HTMLElement): void {
   const [above, below] = [near.top - GAP_PX - EDGE_PX, innerHeight - near.bottom - GAP_PX - EDGE_PX];
   const width = panel.offsetWidth;
   const whole = panel.scrollHeight + BORDERS_PX;

@@ -1,45 +1,55 @@
-import { useEffect } from "preact/hooks";
-import { CopyButton } from "../parts/copy";
+// Claude's login: the words, and beside them the terminal in which it happens.
+
+import { useEffect, useRef, useState } from "preact/hooks";
 import { askHer } from "../parts/dialog";
 import { Icon } from "../parts/icon";
-import { loadTerminal, openTerminal } from "../terminal/open";
-import { auth, authWords, checkAuth, isSignedIn, logOut } from "../workspace";
+import { lazy } from "../parts/lazy";
+import { current, toChat } from "../place";
+import { isTerminalShown, loadTerminal, openTerminal, paneOpen, terminalOpen } from "../terminal/open";
+import { auth, checkAuth, isSignedIn, isSignedOut, logOut } from "../workspace";
 import { Group } from "./controls";
+import { AuthStatus, Done, LOGIN_COMMAND, LoginSteps } from "./login";
+
+/** Where there is no room beside the words, the terminal takes the whole screen and the words come along. */
+const NARROW = "(max-width: 1019px)";
+const READ_MS = 2500;
 
 export function Authentication() {
+  const hasJustConnected = useJustConnected();
   useEffect(() => {
     void checkAuth();
     void loadTerminal().catch(() => undefined);
+    return () => {
+      paneOpen.value = false;
+    };
   }, []);
   return (
-    <>
-      <Group>
-        <div class="field status-field">
-          <AuthStatus />
-          {isSignedIn.value && (
-            <button type="button" class="plain" onClick={() => void confirmLogOut()}>
-              Log out
-            </button>
-          )}
-        </div>
-      </Group>
-      {isSignedIn.value ? <Connected /> : <Guide />}
-    </>
+    <div class="login">
+      <div class="login-words">
+        <Group>
+          <div class="field status-field">
+            <AuthStatus />
+            {isSignedIn.value && (
+              <button type="button" class="plain" onClick={() => void confirmLogOut()}>
+                Log out
+              </button>
+            )}
+          </div>
+        </Group>
+        {!isSignedIn.value ? <Guide /> : hasJustConnected ? <JustConnected /> : <Connected />}
+      </div>
+      <TerminalPlace />
+    </div>
   );
 }
 
-export function AuthStatus() {
-  const state = auth.value?.state ?? "checking";
-  return (
-    <p class={`status ${state}`} data-testid="auth-status" role="status">
-      {state === "checking" ? (
-        <span class="spinner" aria-hidden="true" />
-      ) : (
-        <Icon name={state === "signed_in" ? "check" : "warning"} />
-      )}
-      <span>{authWords(auth.value)}</span>
-    </p>
-  );
+/** Whether she was signed out when she came here, or since, and is no more. */
+function useJustConnected(): boolean {
+  const [wasOut, setWasOut] = useState(false);
+  useEffect(() => {
+    if (isSignedOut.value) setWasOut(true);
+  }, [isSignedOut.value]);
+  return wasOut && isSignedIn.value;
 }
 
 async function confirmLogOut(): Promise<void> {
@@ -52,6 +62,21 @@ async function confirmLogOut(): Promise<void> {
   if (yes !== null) await logOut();
 }
 
+/** The terminal goes by itself, once she has read that it went well. */
+function JustConnected() {
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      paneOpen.value = false;
+    }, READ_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    <div class="group guide">
+      <Done leave={() => toChat(current.value)} />
+    </div>
+  );
+}
+
 function Connected() {
   return (
     <div class="group guide">
@@ -59,7 +84,6 @@ function Connected() {
         Claude Code is ready, in the chat and in the terminal. In the terminal you can use it as programmers do: type{" "}
         <code>claude</code> and press Enter.
       </p>
-      <OpenTerminal />
     </div>
   );
 }
@@ -67,71 +91,57 @@ function Connected() {
 function Guide() {
   return (
     <div class="group guide">
+      {auth.value?.expired && (
+        <p class="expired" role="status">
+          Your login has expired. Connect again in the same way: your conversations and files are still here.
+        </p>
+      )}
       <p class="settings-text">
-        Claude works with your own Anthropic account, with a Claude plan or an API account. You connect it once, in a
-        terminal: a window in which you type commands. Your login stays in this workspace.
+        Claude works with your own Anthropic account, with a Claude plan or an API account. You connect it once, and
+        your login stays in this workspace.
       </p>
-      <LoginSteps />
-      <OpenTerminal />
+      {!terminalOpen.value && <LoginSteps />}
       <details class="settings-text">
         <summary>With an API key instead</summary>
         <p>
-          If you pay Anthropic by usage, choose “Anthropic Console account” by typing{" "}
-          <code>{LOGIN_COMMAND} --console</code> in place of the command above: Claude makes the key and keeps it in
-          this workspace. You need not type or export a key yourself. Whoever set up this workspace can also give it a
-          key for good; then you see “Connected with an API key” here, without any login.
+          If you pay Anthropic by usage, type <code>{LOGIN_COMMAND} --console</code> in place of the command above:
+          Claude makes the key and keeps it in this workspace. You need not type or export a key yourself. Whoever set
+          up this workspace can also give it a key for good; then you see “Connected with an API key” here, without any
+          login.
         </p>
       </details>
     </div>
   );
 }
 
-function OpenTerminal() {
-  return (
-    <button type="button" class="primary big" onClick={openTerminal}>
-      <Icon name="terminal" /> Open Terminal
-    </button>
-  );
-}
+const Pane = lazy(
+  () => loadTerminal().then(({ TerminalPane }) => ({ default: TerminalPane })),
+  () => <div class="terminal-poster" aria-busy="true" />,
+);
 
-export const LOGIN_COMMAND = "claude authenticate";
-
-/** The way to a login, in words for people who never saw a terminal; `at` is the step that she is at. */
-export function LoginSteps({ at = -1, link }: { at?: number; link?: preact.ComponentChildren }) {
-  const steps = [
-    <>
-      Open the terminal <small>with the button below.</small>
-    </>,
-    <>
-      Type{" "}
-      <span class="command-word">
-        <code>{LOGIN_COMMAND}</code>
-        <CopyButton text={() => LOGIN_COMMAND} label="Copy command" />
-      </span>{" "}
-      and press Enter. <small>A link appears.</small>
-    </>,
-    <>
-      Click the link, log in on Claude’s own page, and copy the code that you get there.
-      {link}
-    </>,
-    <>
-      Paste the code into the terminal and press Enter.
-      <small class="for-keyboards">To paste: Ctrl + V, on a Mac ⌘ + V.</small>
-      <small class="for-fingers">To paste: the Paste key below the terminal.</small>
-    </>,
-  ];
+/** The terminal, or the button that opens it. */
+function TerminalPlace() {
+  const button = useRef<HTMLButtonElement>(null);
+  const wasShown = useRef(false);
+  useEffect(() => {
+    if (wasShown.current && !isTerminalShown.value) button.current?.focus();
+    wasShown.current = paneOpen.value;
+  }, [isTerminalShown.value, paneOpen.value]);
+  if (paneOpen.value && !terminalOpen.value) return <Pane />;
   return (
-    <ol class="login-steps">
-      {steps.map((step, index) => (
-        <li
-          key={index}
-          data-step={index + 1}
-          class={index < at ? "past" : ""}
-          aria-current={index === at ? "step" : undefined}
-        >
-          <div>{step}</div>
-        </li>
-      ))}
-    </ol>
+    <div class="terminal-poster">
+      <Icon name="terminal" />
+      <button
+        type="button"
+        class="primary big"
+        ref={button}
+        onClick={() => {
+          if (matchMedia(NARROW).matches) openTerminal();
+          else paneOpen.value = true;
+        }}
+      >
+        Open Terminal
+      </button>
+    </div>
   );
 }

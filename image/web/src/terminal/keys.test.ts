@@ -59,3 +59,16 @@ test("a title can neither break its line nor turn it around", () => {
   expect(shownTitle("a\u202eb\nc\u0007<b>")).toBe("abc<b>");
   expect(shownTitle("x".repeat(500))).toHaveLength(60);
 });
+
+test("Ctrl + F is the shell's; with Shift, and on a Mac, it searches", () => {
+  expect(deed(key("KeyF", "ctrlKey"), false)).toBeNull();
+  expect(deed(key("KeyF", "ctrlKey", "shiftKey"), false)).toBe("search");
+  expect(deed(key("KeyF", "metaKey"), false)).toBe("search");
+});
+
+test("a login that was given up has no link any more", () => {
+  const waiting = ["https://claude.ai/oauth/authorize?z-abc", "Paste code here if prompted > "];
+  expect(loginLink(waiting)).toBe("https://claude.ai/oauth/authorize?z-abc");
+  expect(loginLink([...waiting.slice(0, 1), "Paste code here if prompted > CODE#STATE"])).not.toBeNull();
+  expect(loginLink([...waiting.slice(0, 1), "Paste code here if prompted > /data/workspace $ "])).toBeNull();
+});

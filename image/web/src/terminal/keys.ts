@@ -4,14 +4,16 @@ type Key = Pick<KeyboardEvent, "code" | "ctrlKey" | "shiftKey" | "altKey" | "met
 
 /**
  * Copying and pasting as everywhere else: Ctrl + C copies where something is selected and interrupts where nothing is,
- * Ctrl + V pastes. Ctrl + Shift + . leaves the terminal, since Tab and Esc go to the shell.
+ * Ctrl + V pastes. Ctrl + Shift + F searches, since Ctrl + F is the shell's (⌘ + F is nobody's). Ctrl + Shift + . leaves
+ * the terminal, since Tab and Esc go to the shell.
  */
-export function deed(key: Key, hasSelection: boolean): "copy" | "paste" | "leave" | null {
+export function deed(key: Key, hasSelection: boolean): "copy" | "paste" | "search" | "leave" | null {
   const { ctrlKey, metaKey, altKey, shiftKey, code } = key;
   if (altKey || ctrlKey === metaKey) return null;
   if (code === "KeyC" && hasSelection) return "copy";
   if (code === "KeyC" && ctrlKey && shiftKey) return "copy";
   if (code === "KeyV") return "paste";
+  if (code === "KeyF" && (metaKey || shiftKey)) return "search";
   if (code === "Period" && ctrlKey && shiftKey) return "leave";
   return null;
 }

@@ -2,7 +2,8 @@
 
 const ADDRESS =
   /https:\/\/(?:claude\.ai|claude\.com|platform\.claude\.com|console\.anthropic\.com)\/(?:cai\/)?oauth\/authorize\?\S+/g;
-const WAITS = /Paste code/;
+/** Once it has given up, the shell's prompt follows on the same line. */
+const WAITS = /Paste code[^>]*>\s*\S*\s*$/;
 
 /** The last one, while Claude waits for its code; `lines` are whole lines, not rows. */
 export function loginLink(lines: readonly string[]): string | null {

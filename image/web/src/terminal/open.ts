@@ -1,8 +1,15 @@
-// Whether the terminal is open; the browser's way back closes it.
+// Whether a terminal is on the screen: over the whole page, where the browser's way back closes it, or in a pane.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 
 export const terminalOpen = signal(false);
+/** The pane beside the words about the login. */
+export const paneOpen = signal(false);
+export const isTerminalShown = computed(() => terminalOpen.value || paneOpen.value);
+/** The address that Claude has printed for logging in, while it waits for the code. */
+export const loginLink = signal<string | null>(null);
+/** Types into the shell on the screen. */
+export const typist = signal<((keys: string) => void) | null>(null);
 
 let opener: Element | null = null;
 

@@ -1,15 +1,18 @@
 // xterm, as this page uses it.
 
-import { effect, signal } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 import { FitAddon } from "@xterm/addon-fit";
 import { WebLinksAddon } from "@xterm/addon-web-links";
+import type { SearchAddon } from "@xterm/addon-search";
 import { Terminal } from "@xterm/xterm";
 import { isWebLink } from "../link";
+import { isDark } from "../look";
 import { copy } from "../parts/clipboard";
 import { askHer } from "../parts/dialog";
 import { toast } from "../parts/toast";
 import { device } from "../storage";
 import { settings } from "../workspace";
+import { DARK, FOUND, LIGHT } from "./colours";
 import { controlled, deed } from "./keys";
 import { loginLink } from "./login";
 import { styleSpansByObject, withAdoptedStyles } from "./styles";
@@ -21,33 +24,13 @@ const SMALLER_PX = 1.5;
 const fontSize = () => SIZES[settings.value.text_size] - (innerWidth < NARROW_PX ? SMALLER_PX : 0);
 const SCROLLBACK = 10_000;
 const LINES_READ = 60;
+/** Programs that know only dark or only light screens are readable on both. */
+const LEAST_CONTRAST = 4.5;
+const LONG_PRESS_MS = 550;
+const STILL_PX = 12;
 const QUIET_MS = 150;
 const FONT =
   "ui-monospace, SFMono-Regular, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace";
-const COLOURS = {
-  background: "#14171a",
-  foreground: "#e4e7e5",
-  cursor: "#7fd6c4",
-  cursorAccent: "#14171a",
-  selectionBackground: "#3d5a66",
-  black: "#2b3033",
-  red: "#f07f78",
-  green: "#86cf93",
-  yellow: "#e6c473",
-  blue: "#7fb2f0",
-  magenta: "#cf9be6",
-  cyan: "#74cfd4",
-  white: "#d5d9d6",
-  brightBlack: "#7b8488",
-  brightRed: "#ff9d96",
-  brightGreen: "#a5e5ae",
-  brightYellow: "#f5da96",
-  brightBlue: "#a3caff",
-  brightMagenta: "#e2bbf5",
-  brightCyan: "#9be6ea",
-  brightWhite: "#ffffff",
-};
-
 const MANY_LINES = {
   title: "Paste several lines?",
   text: "The program in the terminal runs each line as soon as it comes.",
@@ -64,8 +47,15 @@ export interface ScreenEvents {
   /** Where a link leads that the pointer is on. */
   pointsAt(address: string): void;
   loginLink(address: string | null): void;
+  /** She asks, at this point of the window, what can be done. */
+  asksForMenu(x: number, y: number): void;
+  asksToSearch(): void;
+  found(at: number, count: number): void;
   leave(): void;
 }
+
+/** The screen that stands just now. */
+export type Held = Signal<Screen | null>;
 
 export class Screen implements Drawn {
   /** The next letter is sent as if Ctrl were held: for keyboards without it. */
@@ -73,8 +63,10 @@ export class Screen implements Drawn {
   private readonly terminal: Terminal;
   private readonly fit = new FitAddon();
   private readonly watch: ResizeObserver;
-  private readonly stopSizing: () => void;
+  private readonly stopFollowing: () => void;
   private reading: ReturnType<typeof setTimeout> | undefined;
+  private pressing: ReturnType<typeof setTimeout> | undefined;
+  private finder: Promise<SearchAddon> | undefined;
 
   constructor(
     box: HTMLElement,
@@ -89,7 +81,9 @@ export class Screen implements Drawn {
       screenReaderMode: device.get("screen-reader", false),
       linkHandler: { ...this.linkEvents(), activate: follow, allowNonHttpProtocols: false },
       macOptionIsMeta: true,
-      theme: COLOURS,
+      minimumContrastRatio: LEAST_CONTRAST,
+      // The search marks what it finds by decorations.
+      allowProposedApi: true,
     });
     this.terminal.loadAddon(this.fit);
     this.terminal.loadAddon(new WebLinksAddon(follow, this.linkEvents()));
@@ -98,10 +92,19 @@ export class Screen implements Drawn {
     this.watch = new ResizeObserver(() => this.measure());
     this.watch.observe(box);
     box.addEventListener("paste", this.pasted, { capture: true });
-    this.stopSizing = effect(() => {
-      this.terminal.options.fontSize = fontSize();
-      this.measure();
-    });
+    box.addEventListener("contextmenu", this.contextMenu, { capture: true });
+    for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"] as const)
+      box.addEventListener(kind, this.touched, { capture: true });
+    const stops = [
+      effect(() => {
+        this.terminal.options.fontSize = fontSize();
+        this.measure();
+      }),
+      effect(() => {
+        this.terminal.options.theme = isDark.value ? DARK : LIGHT;
+      }),
+    ];
+    this.stopFollowing = () => stops.forEach((stop) => stop());
     this.measure();
   }
 
@@ -148,9 +151,66 @@ export class Screen implements Drawn {
   dispose(): void {
     clearTimeout(this.reading);
     this.watch.disconnect();
-    this.stopSizing();
+    clearTimeout(this.pressing);
+    this.stopFollowing();
     this.terminal.dispose();
   }
+
+  get hasSelection(): boolean {
+    return this.terminal.hasSelection();
+  }
+
+  /** The last lines that were written, as text. */
+  text(): string {
+    return this.lastLines(SCROLLBACK).join("\n").trimEnd();
+  }
+
+  /** Goes to the next place with these words: an older one above, or a newer one below. */
+  async find(words: string, where: "above" | "below"): Promise<void> {
+    this.finder ??= this.loadFinder();
+    const finder = await this.finder;
+    const options = { decorations: FOUND };
+    if (!words) finder.clearDecorations();
+    else if (where === "above") finder.findPrevious(words, options);
+    else finder.findNext(words, options);
+    if (!words) this.events.found(-1, 0);
+  }
+
+  async stopFinding(): Promise<void> {
+    (await this.finder)?.clearDecorations();
+    this.terminal.clearSelection();
+    this.focus();
+  }
+
+  private async loadFinder(): Promise<SearchAddon> {
+    const { SearchAddon } = await import("@xterm/addon-search");
+    const finder = new SearchAddon();
+    this.terminal.loadAddon(finder);
+    finder.onDidChangeResults(({ resultIndex, resultCount }) => this.events.found(resultIndex, resultCount));
+    return finder;
+  }
+
+  private readonly contextMenu = (event: MouseEvent) => {
+    const isTheirs = this.terminal.modes.mouseTrackingMode !== "none" && !event.shiftKey;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!isTheirs) this.events.asksForMenu(event.clientX, event.clientY);
+  };
+
+  /** Not every phone says that it was pressed for long. */
+  private readonly touched = (event: PointerEvent) => {
+    if (event.pointerType !== "touch") return;
+    const { clientX, clientY } = event;
+    if (event.type === "pointerdown") {
+      this.pressedAt = [clientX, clientY];
+      this.pressing = setTimeout(() => this.events.asksForMenu(clientX, clientY), LONG_PRESS_MS);
+      return;
+    }
+    const [x, y] = this.pressedAt;
+    const isStill = event.type === "pointermove" && Math.hypot(clientX - x, clientY - y) < STILL_PX;
+    if (!isStill) clearTimeout(this.pressing);
+  };
+  private pressedAt: [x: number, y: number] = [0, 0];
 
   private readonly pasted = (event: ClipboardEvent) => {
     const text = event.clipboardData?.getData("text/plain") ?? "";
@@ -169,7 +229,7 @@ export class Screen implements Drawn {
     this.terminal.onBell(() => this.events.rang());
     this.terminal.onWriteParsed(() => {
       clearTimeout(this.reading);
-      this.reading = setTimeout(() => this.events.loginLink(loginLink(this.lastLines())), QUIET_MS);
+      this.reading = setTimeout(() => this.events.loginLink(loginLink(this.lastLines(LINES_READ))), QUIET_MS);
     });
     this.terminal.attachCustomKeyEventHandler((event) => this.key(event));
   }
@@ -183,6 +243,10 @@ export class Screen implements Drawn {
         return false;
       case "paste":
         return false; // the browser's own paste reaches xterm, in brackets where the program wants them
+      case "search":
+        if (event.type === "keydown") this.events.asksToSearch();
+        event.preventDefault();
+        return false;
       case "leave":
         if (event.type === "keydown") this.events.leave();
         event.preventDefault();
@@ -192,7 +256,7 @@ export class Screen implements Drawn {
     }
   }
 
-  private copySelection(): void {
+  copySelection(): void {
     const text = this.terminal.getSelection();
     this.terminal.clearSelection();
     void copy(text).then((done) => {
@@ -208,11 +272,11 @@ export class Screen implements Drawn {
   }
 
   /** The last lines up to the cursor, joined where they were only wrapped. */
-  private lastLines(): string[] {
+  private lastLines(count: number): string[] {
     const { active } = this.terminal.buffer;
     const end = active.baseY + active.cursorY;
     const lines: string[] = [];
-    for (let row = Math.max(0, end - LINES_READ); row <= end; row++) {
+    for (let row = Math.max(0, end - count); row <= end; row++) {
       const line = active.getLine(row);
       const text = line?.translateToString(true) ?? "";
       if (line?.isWrapped && lines.length) lines.push((lines.pop() ?? "") + text);
