@@ -27,7 +27,7 @@ from fly.people.letters import MAINTENANCE
 from fly.people.verbs import post_of
 from fly.provision import PAGE_S
 from fly.settings import Secret
-from fly.status import statuses
+from fly.watch.status import statuses
 from image.release.records import Records
 
 ALL_HELP = "everybody"

@@ -1,4 +1,4 @@
-"""A world in which workspaces are changed: what carries it out, what is hers, and whether it is still there."""
+"""A world in which workspaces are changed: what carries it out, what is hers, is it still there."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from fly.change.rollouts import ROLLBACK, UPGRADE, Leg, Rollouts
 from fly.change.upgrade import Upgrading
 from fly.ledger import Workspace
 from fly.plan import Person
-from tests.support.world import IMAGE, PLATFORM, World
+from tests.support.world import PLATFORM, World
 
 NEXT = "registry.fly.io/my-jarvis-images@sha256:" + "b2" * 32
 HERS = {"workspace/letter.txt": "Dear", "home/.profile": "export A=1", "app/settings.json": "{}"}
