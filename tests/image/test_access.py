@@ -140,7 +140,7 @@ def test_signing_out_everywhere_closes_what_is_open(locked: Workspace) -> None:
 def close_code(socket: ClientConnection) -> int | None:
     with contextlib.suppress(ConnectionClosed):
         while True:
-            socket.recv(timeout=10)
+            socket.recv(timeout=60)
     return socket.close_code
 
 

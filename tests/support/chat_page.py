@@ -14,7 +14,7 @@ from webapp.chat import Chat
 T = TypeVar("T")
 
 
-async def soon(probe: Callable[[], T | None], what: str, timeout_s: float = 15) -> T:
+async def soon(probe: Callable[[], T | None], what: str, timeout_s: float = 60) -> T:
     """The first true answer; the loop goes on meanwhile."""
     deadline = time.monotonic() + timeout_s
     while not (answer := probe()):

@@ -145,7 +145,7 @@ def serving(config: Config, chat: NoChat) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", server, config, chat)
     finally:
         server.should_exit = True
-        thread.join(timeout=15)
+        thread.join(timeout=60)
         assert not thread.is_alive(), "the server does not end"
 
 

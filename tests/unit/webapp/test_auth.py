@@ -252,7 +252,7 @@ def test_a_binary_that_hangs_is_not_left_running(
 
 def receive(socket: Any, kind: str) -> dict[str, Any]:
     while True:
-        message: dict[str, Any] = json.loads(socket.recv(timeout=15))
+        message: dict[str, Any] = json.loads(socket.recv(timeout=60))
         if message["type"] == kind:
             return message
 
@@ -260,7 +260,7 @@ def receive(socket: Any, kind: str) -> dict[str, Any]:
 def test_the_first_page_does_not_wait_for_the_binary(served: Served, binary: Binary) -> None:
     (binary.folder / "slow").write_text("1")
     with served.connect("/api/live") as live:
-        boot = json.loads(live.recv(timeout=15))["boot"]
+        boot = json.loads(live.recv(timeout=60))["boot"]
         assert boot["auth"] == Auth().json()
         assert receive(live, "auth")["auth"]["state"] == "signed_out"
 

@@ -23,7 +23,7 @@ def shared_chat(shared: Served) -> NoChat:
 
 def receive(socket: ClientConnection, kind: str) -> dict[str, Any]:
     while True:
-        message: dict[str, Any] = json.loads(socket.recv(timeout=15))
+        message: dict[str, Any] = json.loads(socket.recv(timeout=60))
         if message["type"] == kind:
             return message
 
@@ -31,14 +31,14 @@ def receive(socket: ClientConnection, kind: str) -> dict[str, Any]:
 def close_code(socket: ClientConnection) -> int | None:
     try:
         while True:
-            socket.recv(timeout=15)
+            socket.recv(timeout=60)
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else None
 
 
 def test_a_page_is_greeted_with_all_that_it_draws(shared: Served) -> None:
     with shared.connect("/api/live") as live, shared.client() as client:
-        hello = json.loads(live.recv(timeout=15))
+        hello = json.loads(live.recv(timeout=60))
         assert (hello["type"], hello["boot"]) == ("hello", client.get("/api/boot").json())
 
 

@@ -150,12 +150,12 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         port = taken.getsockname()[1]
         with program(tmp_path, JARVIS_PORT=str(port)) as running:
-            assert running.process.wait(timeout=10) == 2
+            assert running.process.wait(timeout=60) == 2
             assert running.log == f"ERROR webapp: Port {port} cannot be had: Address already in use\n"
 
 
 def test_an_environment_that_makes_no_sense_is_said(tmp_path: Path) -> None:
     with program(tmp_path, JARVIS_PORT="http") as running:
-        assert running.process.wait(timeout=10) == 2
+        assert running.process.wait(timeout=60) == 2
         assert running.log.startswith("ERROR webapp: JARVIS_PORT is 'http'")
         assert "Traceback" not in running.log

@@ -84,7 +84,7 @@ def close_code(page: Page) -> int | None:
 def refusal(socket: ClientConnection) -> int | None:
     """How a socket ends that never says anything."""
     try:
-        return pytest.fail(f"got {socket.recv(timeout=15)!r}")
+        return pytest.fail(f"got {socket.recv(timeout=60)!r}")
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else None
 
@@ -210,7 +210,7 @@ def test_every_page_hears_of_terminals(shells: Shells) -> None:
 
     def until(kind: str, title: str | None = None) -> None:
         while not heard or heard[-1] != (kind, title):
-            message = json.loads(live.recv(timeout=15))
+            message = json.loads(live.recv(timeout=60))
             if message["type"].startswith("terminal"):
                 heard.append((message["type"], message.get("terminal", {}).get("title")))
 
