@@ -9,7 +9,6 @@ import io
 import tarfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -20,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
+from tests.support.command import Ran, run_in
 from tests.support.evidence import Piece, masked, tail
 from tests.support.internet import Internet
 from tests.support.run import Run
@@ -41,15 +41,6 @@ _LOOPBACK: Any = ("127.0.0.1", None)
 # The reaper would have to be pulled; ports are published on the loopback even if this machine is a container.
 testcontainers_config.ryuk_disabled = True
 testcontainers_config.connection_mode_override = ConnectionMode.docker_host
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command did."""
-
-    status: int
-    output: str
-    errors: str
 
 
 class CommandFailedError(AssertionError):
@@ -166,10 +157,7 @@ class Workspace:
         timeout_s: int = 30,
     ) -> Ran:
         """Runs a command (an argument list; no shell) under a time limit of its own."""
-        limited = ["timeout", "--kill-after=1", str(timeout_s), *command]
-        done = self.container.exec_run(limited, user=user, demux=True, environment=dict(environment or {}))
-        output, errors = (part.decode(errors="replace") if part else "" for part in done.output)
-        return Ran(done.exit_code, output, errors)
+        return run_in(self.container, command, user=user, environment=environment or {}, timeout_s=timeout_s)
 
     def run(self, *command: str, user: str = USER, timeout_s: int = 30) -> str:
         """What a command prints. Errors: `CommandFailedError` unless it exits with 0."""
