@@ -289,10 +289,25 @@ LIFE = (
     ),
     Broken(
         "slow-start",
-        "Each start waits five seconds for nothing",
-        (at_start("sleep 5"),),
+        "Each start waits eight seconds for nothing",
+        (at_start("sleep 8"),),
         ("release/test_latency.py::test_it_starts_from_stopped",),
-        r"< WILD|assert",
+        r"< 6\.0",
+    ),
+    Broken(
+        "slow-to-answer",
+        "Each answer takes half a second of nothing",
+        (
+            edit(
+                f"{WEBAPP}/health.py",
+                (
+                    "        return JSONResponse(",
+                    "        __import__('time').sleep(0.5)\n        return JSONResponse(",
+                ),
+            ),
+        ),
+        ("release/test_latency.py::test_it_wakes_from_a_suspend",),
+        r"< 6\.0",
     ),
     Broken(
         "greedy",
@@ -307,7 +322,7 @@ LIFE = (
             ),
         ),
         ("image/test_speed.py::test_at_rest_it_is_small",),
-        r"MB|assert",
+        r"\d{3} MB\nassert \d+\.\d+ < 150",
     ),
     Broken(
         "writes-outside",
