@@ -285,7 +285,7 @@ LIFE = (
         "The server imports the Agent SDK before its first page",
         (edit(f"{WEBAPP}/app.py", ("import asyncio\n", "import asyncio\nimport claude_agent_sdk\n")),),
         ("image/test_speed.py::test_nothing_of_the_sdk_is_loaded_before_it_is_needed",),
-        r"pydantic|\.so",
+        r"site-packages/.*\.so",
     ),
     Broken(
         "slow-start",
@@ -301,8 +301,8 @@ LIFE = (
             edit(
                 f"{WEBAPP}/health.py",
                 (
-                    "        return JSONResponse(",
-                    "        __import__('time').sleep(0.5)\n        return JSONResponse(",
+                    "        working = busy()\n",
+                    "        __import__('time').sleep(0.5)\n        working = busy()\n",
                 ),
             ),
         ),
@@ -329,7 +329,7 @@ LIFE = (
         "It cannot start on a read-only root file system",
         (at_start("date > /etc/started"),),
         ("image/test_locked_down.py::test_it_works_with[a read-only root file system]",),
-        r"exited|Read-only",
+        r"Read-only file system",
     ),
 )
 
@@ -339,7 +339,7 @@ PERSON = (
         "Claude's binary is missing",
         ("RUN rm /opt/claude/claude",),
         ("image/test_contents.py::test_the_tool_is_there[claude]",),
-        r"claude",
+        r"/opt/claude/claude: not found",
     ),
     Broken(
         "careless-wrapper",
@@ -351,7 +351,7 @@ PERSON = (
             ),
         ),
         ("image/test_claude.py::test_everything_passes_through_the_wrapper",),
-        r"assert",
+        r"unknown option '--no'",
     ),
     Broken(
         "wrapper-in-between",
@@ -363,14 +363,14 @@ PERSON = (
             ),
         ),
         ("image/test_claude.py::test_the_wrapper_leaves_no_process_between",),
-        r"== 1|len\(claudes\)",
+        r"/bin/sh /usr/local/bin/claude authenticate",
     ),
     Broken(
         "dead-authenticate",
         "`claude authenticate` is no word that Claude knows",
         (wrapper('exec /opt/claude/claude "$@"'),),
         ("image/test_claude.py::test_authenticate_takes_the_logins_options",),
-        r"authenticate",
+        r"Usage: claude \[options\]",
     ),
     Broken(
         "updates-itself",
@@ -386,14 +386,14 @@ PERSON = (
             ),
         ),
         ("image/test_claude.py::test_claude_stays_the_one_of_the_image",),
-        r"DISABLE_AUTOUPDATER",
+        r"'DISABLE_AUTOUPDATER=1'",
     ),
     Broken(
         "wizard",
         "A new volume lacks what spares a person Claude's first questions",
         ("RUN echo '{}' > /opt/jarvis/seed/claude/.claude.json",),
         ("image/test_claude.py::test_there_is_no_wizard",),
-        r"text style|❯|trust|login",
+        r"waited .* for '❯'|text style",
     ),
     Broken(
         "wrong-folder",
@@ -408,35 +408,35 @@ PERSON = (
             "release/test_shell.py::test_it_begins_in_the_workspace",
             "image/test_data.py::test_a_start_without_a_volume_works_too",
         ),
-        r"/data/home",
+        r"'/data/home' (==|!=) '/data/workspace'",
     ),
     Broken(
         "no-ripgrep",
         "ripgrep is missing",
         ("RUN rm /usr/bin/rg",),
         ("image/test_contents.py::test_the_tool_is_there[rg]",),
-        r"rg",
+        r"\('rg', .* exited with 127",
     ),
     Broken(
         "no-git",
         "git is missing",
         ("RUN rm /usr/bin/git",),
         ("image/test_contents.py::test_the_tool_is_there[git]",),
-        r"git",
+        r"\('git', .* exited with 127",
     ),
     Broken(
         "wrong-locale",
         "Text is ASCII",
         ("ENV LANG=POSIX LC_ALL=POSIX",),
         ("image/test_contents.py::test_text_is_utf8",),
-        r"ANSI|UTF-8",
+        r"'ANSI_X3.4-1968' == 'UTF-8'",
     ),
     Broken(
         "no-colours",
         "The terminal has no colours",
         (edit("/etc/bash.bashrc", ("ls='ls --color=auto'", "ls='ls --color=never'")),),
         ("release/test_shell.py::test_colours",),
-        r"folder",
+        r"mfolder', 'folder",
     ),
 )
 
@@ -454,7 +454,7 @@ PAGE = (
             ),
         ),
         ("image/test_terminal.py::test_a_foreign_page_gets_no_terminal",),
-        r"DID NOT RAISE|Failed",
+        r"DID NOT RAISE InvalidStatus",
     ),
     Broken(
         "page-for-everybody",
@@ -469,21 +469,21 @@ PAGE = (
             "image/test_page.py::test_foreign_pages_are_refused",
             "image/test_page.py::test_a_socket_needs_an_origin",
         ),
-        r"200 == 403|DID NOT RAISE",
+        r"200 == 403|DID NOT RAISE InvalidStatus",
     ),
     Broken(
         "open-to-strangers",
         "A workspace that was told nothing of a login lets anybody in",
         (edit(ENTRYPOINT, ("\n${JARVIS_LOGIN-}\n", "\n${JARVIS_LOGIN:-none}\n")),),
         ("image/test_access.py::test_a_container_that_was_told_nothing_lets_nobody_in",),
-        r"401|200|assert",
+        r"assert 200 == 401",
     ),
     Broken(
         "shows-the-key",
         "What lets one in stands in the environment of the server's processes",
         (edit(ENTRYPOINT, ("unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER\n", "")),),
         ("image/test_access.py::test_no_shell_can_read_what_lets_one_in",),
-        r"JARVIS_LOGIN|assert",
+        r"b'JARVIS_LOGIN_HASH' not in",
     ),
     Broken(
         "inline-scripts",
@@ -497,7 +497,7 @@ PAGE = (
         "The server is healthy and has no page",
         ("RUN rm /opt/jarvis/app/static/index.html",),
         ("image/test_page.py::test_the_page_is_whole",),
-        r"500 == 200",
+        r"assert 500 == 200",
     ),
     Broken(
         "wrong-port",
@@ -533,7 +533,7 @@ PAGE = (
             ),
         ),
         ("image/test_terminal.py::test_it_inherits_nothing_of_the_server",),
-        r"JARVIS_|USER_",
+        r"assert not \[.*'JARVIS_",
     ),
 )
 
