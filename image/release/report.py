@@ -61,6 +61,7 @@ def report(records: Records, number: int, folder: Path) -> dict[str, Any]:
         "verification": found.to_json(),
         "image": image | {"short_id": short(found.image), "claude": _claude(records, found)},
         "last_release": _last(records, last),
+        "upgraded_from": records.kept(number, "previous") or "",
         "counts": {"promises": len(outcomes), "broken": sum(not one.is_kept for one in outcomes)},
         "groups": _groups(outcomes, folder),
         "budget": _budget(records, found, last),

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import ImageNotFound
 
 from fly.errors import UntestedImage
 from image.release.budget import Breach, breaches, figure_name, value_of
@@ -102,12 +101,14 @@ def verify(
     folder: Path,
     watch: Watch,
     keep_going: bool = False,
+    previous: str = "",
     environment: Mapping[str, str] = os.environ,
 ) -> Verification:
     """The verdict over this content by the tests as they lie here; every outcome is in the record.
 
     `folder` takes what the tests leave: logs, transcripts, pictures. `keep_going`: on, also after the quick
-    tests have found it broken.
+    tests have found it broken. `previous` is the image that upgrades begin at; without it they begin at
+    the image itself.
 
     *Errors*: EngineError, SettingsError. That promises are broken is no error but a verdict.
     """
@@ -120,7 +121,8 @@ def verify(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
     jobs = min(MOST_JOBS, (os.cpu_count() or 1) + 1)
-    smoke, promises, measures = stages(jobs, _previous(client, records, content))
+    smoke, promises, measures = stages(jobs, previous)
+    records.keep(number, "previous", previous)
     run.through(smoke)
     whole = keep_going or not run.broken
     if whole:
@@ -137,17 +139,6 @@ def verify(
     why = _why(run, whole, suite)
     records.conclude(number, passed=not why, seconds=round(time.monotonic() - began, 1), why=why)
     return records.verification(number)
-
-
-def _previous(client: docker.DockerClient, records: Records, content: Content) -> str:
-    """The image that was released last, where the engine still has it."""
-    last = records.release_before(content.id)
-    if last is None:
-        return ""
-    try:
-        return str(client.images.get(last.image).id)
-    except ImageNotFound:
-        return ""
 
 
 def _read(client: docker.DockerClient, image: str, folder: Path) -> tuple[dict[str, Any], Sbom]:
