@@ -546,7 +546,7 @@ CONTENT = (
             "RUN rm /opt/token",
         ),
         ("image/test_layers.py::test_no_layer_holds_a_secret_or_hides_a_file",),
-        r"opt/token",
+        r"layer \d+: opt/token",
     ),
     Broken(
         "secret-in-the-settings",
@@ -563,7 +563,7 @@ CONTENT = (
             "image/test_size.py::test_claude_is_most_of_the_image",
             "image/test_contents.py::test_there_is_one_claude",
         ),
-        r"/opt/junk|whole|assert",
+        r"/opt/junk|assert \(\d+ - \d+\) < \d+",
     ),
     Broken(
         "other-claude-in-chat",
@@ -586,7 +586,7 @@ CONTENT = (
         "root has an empty password",
         ("RUN sed -i 's/^root:[^:]*:/root::/' /etc/shadow",),
         ("image/test_contents.py::test_nobody_has_a_password",),
-        r"''",
+        r"assert \[''\] == \[\]",
         holds=STANDS_ALONE[:1] + STANDS_ALONE[2:] + WHILE_IT_RUNS,
     ),
     Broken(
@@ -604,7 +604,7 @@ CONTENT = (
             " && cat /tmp/one.pem >> /etc/ssl/certs/ca-certificates.crt && rm /tmp/one.pem",
         ),
         ("image/test_contents.py::test_no_authority_was_added",),
-        r"assert",
+        r"assert '\d+' == '\d+'",
     ),
     Broken(
         "careless-shell",
@@ -650,7 +650,7 @@ CONTENT = (
         "Every start compiles the server's Python anew",
         (f"RUN rm -r {WEBAPP}/__pycache__",),
         ("image/test_contents.py::test_no_bytecode_is_missing",),
-        r"assert|len",
+        r"assert \d+ >= \d+",
     ),
     Broken(
         "nameless",

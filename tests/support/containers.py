@@ -57,7 +57,7 @@ class Workspace:
 
     # --- its life ---------------------------------------------------------------------------------
 
-    def wait_ready(self, timeout_s: float = 20) -> Workspace:
+    def wait_ready(self, timeout_s: float = 40) -> Workspace:
         """Waits until the page's server answers; a container that died fails at once, with its log."""
         wait_until(
             self.is_healthy, f"{HEALTH_PATH} to answer 200", timeout_s=timeout_s, hopeless=self.why_hopeless
