@@ -39,10 +39,14 @@ LINES: Mapping[str, Line] = {
         "Image without Claude", "image without the Claude binary: kilobytes", 1 / 1000, "MB", "layers"
     ),
     "first_page_kb": Line("First page", "first page load, compressed: kilobytes", 1, "KB", "assets"),
-    # The best of each: what else the machine does only ever makes a start longer.
+    # The best of each: what else the machine does only ever makes a start or a wake longer.
     "cold_start_ratio": Line(
         *("Cold start, in static servers’ starts", "stopped -> 200: min_ms", 1, "×", "imports"),
         against="stopped -> 200, static server in the same image: min_ms",
+    ),
+    "wake_ratio": Line(
+        *("Wake, in static servers’ wakes", "suspended -> 200: min_ms", 1, "×", "imports"),
+        against="suspended -> 200, static server in the same image: min_ms",
     ),
     "memory_at_rest_mb": Line("Memory at rest", "memory at rest: kilobytes", 1 / 1000, "MB", "imports"),
 }

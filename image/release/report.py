@@ -61,6 +61,7 @@ def report(records: Records, number: int, folder: Path) -> dict[str, Any]:
         "verification": found.to_json(),
         "image": image | {"short_id": short(found.image), "claude": _claude(records, found)},
         "last_release": _last(records, last),
+        "upgraded_from": records.kept(number, "previous") or "",
         "counts": {"promises": len(outcomes), "broken": sum(not one.is_kept for one in outcomes)},
         "groups": _groups(outcomes, folder),
         "budget": _budget(records, found, last),
@@ -271,8 +272,17 @@ def _plots(history: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         ),
         (
             "Wake",
-            "From a suspended machine to the first 200, median.",
-            plot(names, [series("wake", "suspended -> 200: p50_ms", "one")], "ms"),
+            "From a suspended machine to the first 200, median, beside the same static server.",
+            plot(
+                names,
+                [
+                    series("workspace", "suspended -> 200: p50_ms", "one"),
+                    series(
+                        "static server", "suspended -> 200, static server in the same image: p50_ms", "two"
+                    ),
+                ],
+                "ms",
+            ),
         ),
     )
     return [{"title": title, "about": about, "svg": svg} for title, about, svg in drawn if svg]

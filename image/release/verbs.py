@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 from invoke.context import Context
 from invoke.exceptions import Exit
 from rich.text import Text
@@ -17,8 +18,8 @@ from fly.settings import Settings
 from image.base import BASE_REF, renew_base
 from image.build import TAG, build_image, tags_restored_on_failure
 from image.engine import Report, find_engine
-from image.release import pins
-from image.release.content import read_content, short
+from image.release import pins, predecessor
+from image.release.content import Content, read_content, short
 from image.release.push import promote as promote_digest
 from image.release.push import push as push_content
 from image.release.records import Outcome, Push, Records, Verification, missing_proof
@@ -211,13 +212,19 @@ def place(settings: Settings, registry: str) -> tuple[Repository, Login | None]:
             hint="fly apps create my-images, export JARVIS_REGISTRY=my-images; or --registry HOST/REPOSITORY",
         )
     repository = Repository.parse(named)
+    login = login_to(settings, repository)
+    if repository.is_of_fly and login is None:
+        raise SettingsError("Fly's registry needs FLY_API_TOKEN.", hint=login_hint(repository))
+    return repository, login
+
+
+def login_to(settings: Settings, repository: Repository) -> Login | None:
+    """As whom, as far as that was set."""
     if repository.is_of_fly:
-        if not settings.token:
-            raise SettingsError("Fly's registry needs FLY_API_TOKEN.", hint=login_hint(repository))
-        return repository, Login("x", settings.token)
+        return Login("x", settings.token) if settings.token else None
     if settings.registry_user:
-        return repository, Login(settings.registry_user, settings.registry_password)
-    return repository, None
+        return Login(settings.registry_user, settings.registry_password)
+    return None
 
 
 def _verify(settings: Settings, records: Records, image: str, *, keep_going: bool = False) -> Verification:
@@ -226,12 +233,31 @@ def _verify(settings: Settings, records: Records, image: str, *, keep_going: boo
     content = read_content(engine, image)
     say(f"Image: {content.ref}  {content.short_id}  {content.size_bytes / 1e6:.0f} MB")
     folder = folder_of(settings, content.id)
+    previous = _previous(settings, records, engine, content)
     with step("Promises") as report:
         found = verify_content(
-            engine, records, content, folder=folder, watch=_watch(report), keep_going=keep_going
+            *(engine, records, content),
+            folder=folder,
+            watch=_watch(report),
+            keep_going=keep_going,
+            previous=previous,
         )
     say(f"Report: {write_report(records, found.number, folder)}")
     return found
+
+
+def _previous(settings: Settings, records: Records, engine: docker.DockerClient, content: Content) -> str:
+    """The image that was released last, fetched if need be; without it upgrades begin at the image itself."""
+    last = predecessor.last_push(records, content.id)
+    if last is None:
+        return ""
+    if not predecessor.is_here(engine, last):
+        with step(f"Last release, {short(last.digest)}"):
+            trouble = predecessor.bring(engine, last, login_to(settings, Repository.parse(last.repository)))
+        if trouble:
+            say(f"It cannot be had, so no upgrade from it is tried: {trouble}")
+            return ""
+    return last.image
 
 
 def folder_of(settings: Settings, image: str) -> Path:

@@ -86,14 +86,14 @@ DATA = (
             "image/test_data.py::test_strange_things_on_the_volume_are_left_alone",
             "image/test_data.py::test_a_start_goes_through_no_files",
         ),
-        r"of-nobody|== 100000|100_000|MANY",
+        r"owner='0:0'.*owner='1000:1000'|assert 0 == 100000",
     ),
     Broken(
         "resets-settings",
         "Each start puts the shell's settings back to how they came",
         (at_start("rm -f /data/home/.bashrc"),),
         ("image/test_data.py::test_a_persons_own_settings_are_kept",),
-        r"\.bashrc",
+        r"changed: home/\.bashrc",
     ),
     Broken(
         "state-outside-data",
@@ -110,21 +110,21 @@ DATA = (
         "What is made on a new volume can be read by everybody",
         (edit(ENTRYPOINT, ("umask 077", "umask 000")),),
         ("image/test_data.py::test_what_is_private_stays_private",),
-        r"claude",
+        r"claude/\.claude\.json",
     ),
     Broken(
         "forgets-logins",
         "Each start logs Claude out",
         (at_start("rm -f /data/claude/.credentials.json"),),
         ("release/test_persistence.py::test_a_night_changes_nothing[stopped and started]",),
-        r"credentials",
+        r"gone: claude/\.credentials\.json",
     ),
     Broken(
         "takes-what-is-foreign",
         "It hands the folders of another user id to itself, instead of saying so",
         (at_start("chown jarvis /data/* 2>/dev/null || :"),),
         ("image/test_data.py::test_a_volume_of_another_user_is_said",),
-        r"Running|other|4242|waited",
+        r"waited .* for the end of the container",
     ),
     Broken(
         "needs-free-disk",
@@ -136,7 +136,7 @@ DATA = (
             ),
         ),
         ("image/test_full_disk.py::test_it_starts_on_a_full_disk",),
-        r"No space|exited",
+        r"No space left",
     ),
     Broken(
         "moves-house",
@@ -171,7 +171,7 @@ LIFE = (
             "image/test_life.py::test_nothing_runs_as_root",
             "image/test_locked_down.py::test_the_server_has_no_capability",
         ),
-        r"'0'|000000|CapPrm",
+        r"\{'0'\} == \{'1000'\}|== \{'0{16}'\}",
     ),
     Broken(
         "no-init",
@@ -181,7 +181,7 @@ LIFE = (
             "image/test_life.py::test_the_first_process_is_an_init",
             "image/test_life.py::test_orphans_are_reaped",
         ),
-        r"python|no zombie",
+        r"'python\\n'|waited .* for no zombie",
     ),
     Broken(
         "deaf-to-the-end",
@@ -211,21 +211,21 @@ LIFE = (
             ),
         ),
         ("release/test_chat.py::test_an_open_answer_is_kept_at_the_end",),
-        r"word|lost|stopped",
+        r"'word1 word2 ' in ''",
     ),
     Broken(
         "hides-a-crash",
         "A server that died looks like one that ended",
         (edit(ENTRYPOINT, ('exec tini -s -- "$@"', 'exec tini -s -- sh -c \'"$@"; exit 0\' sh "$@"')),),
         ("image/test_life.py::test_a_crash_of_the_server_is_visible",),
-        r"!= 0|ExitCode",
+        r"assert 0 != 0",
     ),
     Broken(
         "always-healthy",
         "The engine's health check asks nothing",
         ('HEALTHCHECK CMD ["true", "/health"]',),
         ("image/test_life.py::test_a_server_that_hangs_is_seen",),
-        r"unhealthy",
+        r"waited .* for unhealthy",
     ),
     Broken(
         "never-healthy",
@@ -233,6 +233,23 @@ LIFE = (
         ("HEALTHCHECK --start-period=1s --retries=1 CMD curl -fs http://127.0.0.1:3001/health",),
         ("image/test_life.py::test_health_is_known_to_the_engine",),
         r"waited .* for healthy",
+    ),
+    Broken(
+        "believes-the-clock",
+        "A device that was not seen for an hour, by the wall clock, is signed out",
+        (
+            edit(
+                f"{WEBAPP}/devices.py",
+                (
+                    "        if device:\n            device.last_seen",
+                    "        if device and datetime.now(UTC) - device.last_seen > timedelta(hours=1):\n"
+                    "            self.sign_out([device])\n            return None\n"
+                    "        if device:\n            device.last_seen",
+                ),
+            ),
+        ),
+        ("release/test_clock.py::test_a_jump_of_the_clock_breaks_nothing",),
+        r"assert 401 == 200",
     ),
     Broken(
         "noisy",
@@ -268,14 +285,29 @@ LIFE = (
         "The server imports the Agent SDK before its first page",
         (edit(f"{WEBAPP}/app.py", ("import asyncio\n", "import asyncio\nimport claude_agent_sdk\n")),),
         ("image/test_speed.py::test_nothing_of_the_sdk_is_loaded_before_it_is_needed",),
-        r"pydantic|\.so",
+        r"site-packages/.*\.so",
     ),
     Broken(
         "slow-start",
-        "Each start waits five seconds for nothing",
-        (at_start("sleep 5"),),
+        "Each start waits eight seconds for nothing",
+        (at_start("sleep 8"),),
         ("release/test_latency.py::test_it_starts_from_stopped",),
-        r"< WILD|assert",
+        r"< 6\.0",
+    ),
+    Broken(
+        "slow-to-answer",
+        "Each answer takes half a second of nothing",
+        (
+            edit(
+                f"{WEBAPP}/health.py",
+                (
+                    "        working = busy()\n",
+                    "        __import__('time').sleep(0.5)\n        working = busy()\n",
+                ),
+            ),
+        ),
+        ("release/test_latency.py::test_it_wakes_from_a_suspend",),
+        r"< 6\.0",
     ),
     Broken(
         "greedy",
@@ -290,14 +322,14 @@ LIFE = (
             ),
         ),
         ("image/test_speed.py::test_at_rest_it_is_small",),
-        r"MB|assert",
+        r"\d{3} MB\nassert \d+\.\d+ < 150",
     ),
     Broken(
         "writes-outside",
         "It cannot start on a read-only root file system",
         (at_start("date > /etc/started"),),
         ("image/test_locked_down.py::test_it_works_with[a read-only root file system]",),
-        r"exited|Read-only",
+        r"Read-only file system",
     ),
 )
 
@@ -307,7 +339,7 @@ PERSON = (
         "Claude's binary is missing",
         ("RUN rm /opt/claude/claude",),
         ("image/test_contents.py::test_the_tool_is_there[claude]",),
-        r"claude",
+        r"/opt/claude/claude: not found",
     ),
     Broken(
         "careless-wrapper",
@@ -319,7 +351,7 @@ PERSON = (
             ),
         ),
         ("image/test_claude.py::test_everything_passes_through_the_wrapper",),
-        r"assert",
+        r"unknown option '--no'",
     ),
     Broken(
         "wrapper-in-between",
@@ -331,14 +363,14 @@ PERSON = (
             ),
         ),
         ("image/test_claude.py::test_the_wrapper_leaves_no_process_between",),
-        r"== 1|len\(claudes\)",
+        r"/bin/sh /usr/local/bin/claude authenticate",
     ),
     Broken(
         "dead-authenticate",
         "`claude authenticate` is no word that Claude knows",
         (wrapper('exec /opt/claude/claude "$@"'),),
         ("image/test_claude.py::test_authenticate_takes_the_logins_options",),
-        r"authenticate",
+        r"Usage: claude \[options\]",
     ),
     Broken(
         "updates-itself",
@@ -354,14 +386,14 @@ PERSON = (
             ),
         ),
         ("image/test_claude.py::test_claude_stays_the_one_of_the_image",),
-        r"DISABLE_AUTOUPDATER",
+        r"'DISABLE_AUTOUPDATER=1'",
     ),
     Broken(
         "wizard",
         "A new volume lacks what spares a person Claude's first questions",
         ("RUN echo '{}' > /opt/jarvis/seed/claude/.claude.json",),
         ("image/test_claude.py::test_there_is_no_wizard",),
-        r"text style|❯|trust|login",
+        r"waited .* for '❯'|text style",
     ),
     Broken(
         "wrong-folder",
@@ -376,35 +408,35 @@ PERSON = (
             "release/test_shell.py::test_it_begins_in_the_workspace",
             "image/test_data.py::test_a_start_without_a_volume_works_too",
         ),
-        r"/data/home",
+        r"'/data/home' (==|!=) '/data/workspace'",
     ),
     Broken(
         "no-ripgrep",
         "ripgrep is missing",
         ("RUN rm /usr/bin/rg",),
         ("image/test_contents.py::test_the_tool_is_there[rg]",),
-        r"rg",
+        r"\('rg', .* exited with 127",
     ),
     Broken(
         "no-git",
         "git is missing",
         ("RUN rm /usr/bin/git",),
         ("image/test_contents.py::test_the_tool_is_there[git]",),
-        r"git",
+        r"\('git', .* exited with 127",
     ),
     Broken(
         "wrong-locale",
         "Text is ASCII",
         ("ENV LANG=POSIX LC_ALL=POSIX",),
         ("image/test_contents.py::test_text_is_utf8",),
-        r"ANSI|UTF-8",
+        r"'ANSI_X3.4-1968' == 'UTF-8'",
     ),
     Broken(
         "no-colours",
         "The terminal has no colours",
         (edit("/etc/bash.bashrc", ("ls='ls --color=auto'", "ls='ls --color=never'")),),
         ("release/test_shell.py::test_colours",),
-        r"folder",
+        r"mfolder', 'folder",
     ),
 )
 
@@ -422,7 +454,7 @@ PAGE = (
             ),
         ),
         ("image/test_terminal.py::test_a_foreign_page_gets_no_terminal",),
-        r"DID NOT RAISE|Failed",
+        r"DID NOT RAISE InvalidStatus",
     ),
     Broken(
         "page-for-everybody",
@@ -437,21 +469,21 @@ PAGE = (
             "image/test_page.py::test_foreign_pages_are_refused",
             "image/test_page.py::test_a_socket_needs_an_origin",
         ),
-        r"200 == 403|DID NOT RAISE",
+        r"200 == 403|DID NOT RAISE InvalidStatus",
     ),
     Broken(
         "open-to-strangers",
         "A workspace that was told nothing of a login lets anybody in",
         (edit(ENTRYPOINT, ("\n${JARVIS_LOGIN-}\n", "\n${JARVIS_LOGIN:-none}\n")),),
         ("image/test_access.py::test_a_container_that_was_told_nothing_lets_nobody_in",),
-        r"401|200|assert",
+        r"assert 200 == 401",
     ),
     Broken(
         "shows-the-key",
         "What lets one in stands in the environment of the server's processes",
         (edit(ENTRYPOINT, ("unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER\n", "")),),
         ("image/test_access.py::test_no_shell_can_read_what_lets_one_in",),
-        r"JARVIS_LOGIN|assert",
+        r"b'JARVIS_LOGIN_HASH' not in",
     ),
     Broken(
         "inline-scripts",
@@ -465,7 +497,7 @@ PAGE = (
         "The server is healthy and has no page",
         ("RUN rm /opt/jarvis/app/static/index.html",),
         ("image/test_page.py::test_the_page_is_whole",),
-        r"500 == 200",
+        r"assert 500 == 200",
     ),
     Broken(
         "wrong-port",
@@ -501,7 +533,7 @@ PAGE = (
             ),
         ),
         ("image/test_terminal.py::test_it_inherits_nothing_of_the_server",),
-        r"JARVIS_|USER_",
+        r"assert not \[.*'JARVIS_",
     ),
 )
 
@@ -514,7 +546,7 @@ CONTENT = (
             "RUN rm /opt/token",
         ),
         ("image/test_layers.py::test_no_layer_holds_a_secret_or_hides_a_file",),
-        r"opt/token",
+        r"layer \d+: opt/token",
     ),
     Broken(
         "secret-in-the-settings",
@@ -531,7 +563,7 @@ CONTENT = (
             "image/test_size.py::test_claude_is_most_of_the_image",
             "image/test_contents.py::test_there_is_one_claude",
         ),
-        r"/opt/junk|whole|assert",
+        r"/opt/junk|assert \(\d+ - \d+\) < \d+",
     ),
     Broken(
         "other-claude-in-chat",
@@ -554,7 +586,7 @@ CONTENT = (
         "root has an empty password",
         ("RUN sed -i 's/^root:[^:]*:/root::/' /etc/shadow",),
         ("image/test_contents.py::test_nobody_has_a_password",),
-        r"''",
+        r"assert \[''\] == \[\]",
         holds=STANDS_ALONE[:1] + STANDS_ALONE[2:] + WHILE_IT_RUNS,
     ),
     Broken(
@@ -572,7 +604,14 @@ CONTENT = (
             " && cat /tmp/one.pem >> /etc/ssl/certs/ca-certificates.crt && rm /tmp/one.pem",
         ),
         ("image/test_contents.py::test_no_authority_was_added",),
-        r"assert",
+        r"assert '\d+' == '\d+'",
+    ),
+    Broken(
+        "careless-shell",
+        "Its start hands arguments on as the shell takes them apart",
+        (edit(ENTRYPOINT, ('exec tini -s -- "$@"', "exec tini -s -- $@")),),
+        ("image/test_lint.py::test_its_shell_scripts_are_clean",),
+        r"SC2068",
     ),
     Broken(
         "stray-key",
@@ -611,7 +650,7 @@ CONTENT = (
         "Every start compiles the server's Python anew",
         (f"RUN rm -r {WEBAPP}/__pycache__",),
         ("image/test_contents.py::test_no_bytecode_is_missing",),
-        r"assert|len",
+        r"assert \d+ >= \d+",
     ),
     Broken(
         "nameless",

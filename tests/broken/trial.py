@@ -160,10 +160,14 @@ def _outcomes(report: ElementTree.ElementTree[ElementTree.Element]) -> Iterator[
     for case in report.iter("testcase"):
         wrong = [*case.iter("failure"), *case.iter("error")]
         path = case.get("classname", "").removeprefix("tests.").replace(".", "/")
-        complaint = "\n".join(
-            one.get("message", "") for one in wrong
-        )  # their text holds the test's source too
+        complaint = "\n".join(line for one in wrong for line in _complaint(one))
         yield Outcome(f"{path}.py::{case.get('name')}", not wrong, complaint)
+
+
+def _complaint(one: ElementTree.Element) -> list[str]:
+    """What pytest marks as such; around it stands the test's own source, which holds any word."""
+    marked = [line[1:].strip() for line in (one.text or "").splitlines() if line.startswith("E ")]
+    return [one.get("message", ""), *marked]
 
 
 # --- the image ------------------------------------------------------------------------------------

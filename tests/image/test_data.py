@@ -99,6 +99,7 @@ def test_a_volume_of_another_user_is_said(workspaces: Workspaces, kept_volume: V
     assert differences(before, after) == []
 
 
+@pytest.mark.timeout(300)
 def test_a_start_goes_through_no_files(workspaces: Workspaces, kept_volume: Volume) -> None:
     """With 100,000 files on the volume a start changes the owner, mode or time of none of them."""
     folder = f"{MOUNT_PATH}/workspace/many"

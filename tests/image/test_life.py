@@ -11,7 +11,7 @@ from tests.support.shell import without_escapes
 from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 
-OFTEN_NS = 200_000_000
+OFTEN_NS, PATIENT_NS = 200_000_000, 1_500_000_000
 SERVER = "^/opt/jarvis/venv/bin/python"
 ORPHAN = "sleep 1.731"
 INIT = re.compile(r"\b(tini|docker-init|dumb-init)\b")
@@ -101,17 +101,17 @@ def test_any_command_can_be_run_instead(workspaces: Workspaces) -> None:
 def test_health_is_known_to_the_engine(workspaces: Workspaces) -> None:
     """The engine's own health check calls a running workspace healthy."""
     workspace = workspaces.start(healthcheck={"interval": OFTEN_NS})
-    wait_until(lambda: _health(workspace) == "healthy", "healthy")
+    wait_until(lambda: _health(workspace) == "healthy", "healthy", timeout_s=40)
 
 
 def test_a_server_that_hangs_is_seen(workspaces: Workspaces) -> None:
     """A server that hangs is unhealthy to the engine, and healthy again once it goes on."""
-    workspace = workspaces.start(healthcheck={"interval": OFTEN_NS, "timeout": OFTEN_NS, "retries": 2})
-    wait_until(lambda: _health(workspace) == "healthy", "healthy")
+    workspace = workspaces.start(healthcheck={"interval": OFTEN_NS, "timeout": PATIENT_NS, "retries": 2})
+    wait_until(lambda: _health(workspace) == "healthy", "healthy", timeout_s=40)
     workspace.run("pkill", "-STOP", "-f", SERVER)
-    wait_until(lambda: _health(workspace) == "unhealthy", "unhealthy")
+    wait_until(lambda: _health(workspace) == "unhealthy", "unhealthy", timeout_s=40)
     workspace.run("pkill", "-CONT", "-f", SERVER)
-    wait_until(lambda: _health(workspace) == "healthy", "healthy again")
+    wait_until(lambda: _health(workspace) == "healthy", "healthy again", timeout_s=40)
 
 
 def test_a_server_that_died_is_started_again(workspaces: Workspaces, kept_volume: Volume) -> None:

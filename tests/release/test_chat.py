@@ -128,6 +128,7 @@ def test_a_gap_in_time_does_no_harm(begin: Callable[[], Workspace]) -> None:
     assert "ERROR" not in workspace.log()
 
 
+@pytest.mark.timeout(300)  # four programs of Claude, where others need the processors too
 def test_a_small_machine_is_enough(
     lilachs_workspace: Callable[[], Workspace], internet: Internet, figures: Figures
 ) -> None:
@@ -141,7 +142,7 @@ def test_a_small_machine_is_enough(
         for page in (one, two, three):
             page.send("Tell me [tokens 100 at 20 ms]")
         for page in (one, two, three):
-            page.until(partial(page.of, "end"), "the end of a turn", timeout_s=60)
+            page.until(partial(page.of, "end"), "the end of a turn", timeout_s=120)
         assert [page.of("end")[0]["outcome"] for page in (one, two, three)] == ["completed"] * 3
         used_mb = workspace.memory_mb()
     figures.size("memory with three conversations and a terminal", int(used_mb * 1e6))

@@ -43,6 +43,7 @@ def clock(docker_client: docker.DockerClient, run: Run, image: str, after_contai
     return clock
 
 
+@pytest.mark.timeout(300)
 def test_a_jump_of_the_clock_breaks_nothing(
     clock: Clock, workspaces: Workspaces, kept_volume: Volume, internet: Internet
 ) -> None:
@@ -71,9 +72,8 @@ def test_a_jump_of_the_clock_breaks_nothing(
             shell.output.clear()
             assert page.ask(f"it is {hours}") == f"You said: it is {hours}"
             assert _refreshes(internet) - refreshes == 1, "the login ran out once"
+            assert _asked(workspace, "GET", "/api/boot", cookie).status_code == 200
     assert {one["outcome"] for one in page.of("end")} == {"completed"}
-    assert _asked(workspace, "GET", "/api/boot", cookie).status_code == 200
-    assert "WARNING" not in workspace.log()
     assert "ERROR" not in workspace.log()
 
 

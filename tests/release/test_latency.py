@@ -8,23 +8,21 @@ from collections.abc import Callable
 
 from fly.plan import HEALTH_PATH
 from tests.support.containers import Workspace, Workspaces
-from tests.support.figures import Figures, percentile
+from tests.support.figures import Figures
 from tests.support.static import static_server
 from tests.support.volumes import Volume
 
-SUSPENDS, STOPS, WARM_UP, POLL_S = 60, 5, 1, 0.005
+SUSPENDS, STOPS, WARM_UP, POLL_S = 40, 5, 1, 0.005
 WILD = 6.0
-"""So many times a static server's own start: something is broken, not slow."""
+"""So many times a static server's own start or wake: something is broken, not slow."""
 
 
 def test_it_wakes_from_a_suspend(workspaces: Workspaces, kept_volume: Volume, figures: Figures) -> None:
-    """Each wake from suspended is answered, in well under half a second."""
+    """Each wake from suspended is answered, in the order of a static server's time in the same image."""
     workspace = workspaces.start(kept_volume)
-    took = [_timed(workspace, workspace.suspend, workspace.resume) for _ in range(SUSPENDS + WARM_UP)][
-        WARM_UP:
-    ]
-    figures.times("suspended -> 200", took)
-    assert percentile(took, 50) < 0.5
+    static = static_server(workspaces)
+    pairs = [(_wake_time(static), _wake_time(workspace)) for _ in range(WARM_UP + SUSPENDS)][WARM_UP:]
+    assert _compared("suspended -> 200", pairs, figures) < WILD
 
 
 def test_it_starts_from_stopped(workspaces: Workspaces, kept_volume: Volume, figures: Figures) -> None:
@@ -32,12 +30,21 @@ def test_it_starts_from_stopped(workspaces: Workspaces, kept_volume: Volume, fig
     workspace = workspaces.start(kept_volume)
     static = static_server(workspaces)
     pairs = [(_start_time(static), _start_time(workspace)) for _ in range(STOPS)]
+    assert _compared("stopped -> 200", pairs, figures) < WILD
+
+
+def _compared(what: str, pairs: list[tuple[float, float]], figures: Figures) -> float:
+    """The ratio of the best of each: what else this machine does only ever makes one longer."""
     static_s, workspace_s = ([pair[side] for pair in pairs] for side in (0, 1))
-    figures.times("stopped -> 200, static server in the same image", static_s)
-    figures.times("stopped -> 200", workspace_s)
-    ratio = percentile(workspace_s, 50) / percentile(static_s, 50)
-    figures.ratio("stopped -> 200 against the static server", ratio)
-    assert ratio < WILD
+    figures.times(f"{what}, static server in the same image", static_s)
+    figures.times(what, workspace_s)
+    ratio = min(workspace_s) / min(static_s)
+    figures.ratio(f"{what} against the static server", ratio)
+    return ratio
+
+
+def _wake_time(workspace: Workspace) -> float:
+    return _timed(workspace, workspace.suspend, workspace.resume)
 
 
 def _start_time(workspace: Workspace) -> float:

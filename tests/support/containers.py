@@ -9,7 +9,6 @@ import io
 import tarfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -20,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
+from tests.support.command import Ran, run_in
 from tests.support.evidence import Piece, masked, tail
 from tests.support.internet import Internet
 from tests.support.run import Run
@@ -43,15 +43,6 @@ testcontainers_config.ryuk_disabled = True
 testcontainers_config.connection_mode_override = ConnectionMode.docker_host
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a command did."""
-
-    status: int
-    output: str
-    errors: str
-
-
 class CommandFailedError(AssertionError):
     """A command in a container did not exit with 0."""
 
@@ -66,7 +57,7 @@ class Workspace:
 
     # --- its life ---------------------------------------------------------------------------------
 
-    def wait_ready(self, timeout_s: float = 20) -> Workspace:
+    def wait_ready(self, timeout_s: float = 40) -> Workspace:
         """Waits until the page's server answers; a container that died fails at once, with its log."""
         wait_until(
             self.is_healthy, f"{HEALTH_PATH} to answer 200", timeout_s=timeout_s, hopeless=self.why_hopeless
@@ -166,10 +157,7 @@ class Workspace:
         timeout_s: int = 30,
     ) -> Ran:
         """Runs a command (an argument list; no shell) under a time limit of its own."""
-        limited = ["timeout", "--kill-after=1", str(timeout_s), *command]
-        done = self.container.exec_run(limited, user=user, demux=True, environment=dict(environment or {}))
-        output, errors = (part.decode(errors="replace") if part else "" for part in done.output)
-        return Ran(done.exit_code, output, errors)
+        return run_in(self.container, command, user=user, environment=environment or {}, timeout_s=timeout_s)
 
     def run(self, *command: str, user: str = USER, timeout_s: int = 30) -> str:
         """What a command prints. Errors: `CommandFailedError` unless it exits with 0."""

@@ -17,7 +17,7 @@ def wait_until(
     probe: Callable[[], T | None],
     what: str,
     *,
-    timeout_s: float = 60,
+    timeout_s: float = 30,
     interval_s: float = 0.02,
     hopeless: Callable[[], str] = lambda: "",
 ) -> T:

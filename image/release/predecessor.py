@@ -1,0 +1,37 @@
+"""The release before the image under test: here, or brought back from its registry by its digest."""
+
+import docker
+import requests
+from docker.errors import DockerException, ImageNotFound
+
+from image.release.records import Push, Records
+from image.release.registry import Login
+
+
+def last_push(records: Records, image: str) -> Push | None:
+    """The newest release of another content."""
+    return next((one for one in reversed(records.pushes()) if one.image != image), None)
+
+
+def is_here(client: docker.DockerClient, push: Push) -> bool:
+    """Whether the engine has that very content.
+
+    *Errors*: DockerException.
+    """
+    try:
+        client.images.get(push.image)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def bring(client: docker.DockerClient, push: Push, login: Login | None) -> str:
+    """Pulls it; why that was not possible, or nothing."""
+    try:
+        auth = login.for_engine() if login else None
+        client.images.pull(push.repository, tag=push.digest, auth_config=auth)
+        if is_here(client, push):
+            return ""
+    except (DockerException, requests.RequestException) as error:
+        return str(error)
+    return f"{push.reference} is no longer what was pushed"
