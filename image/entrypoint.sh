@@ -24,6 +24,7 @@ prepare_file() {
 }
 
 # Somebody waits for the page. So no process is begun where the shell itself can tell: / belongs to root alone.
+# shellcheck disable=SC3067  # Debian's sh knows -O
 if [ -O / ]; then
   # A new volume is root's. Its content is not looked at: from here on jarvis makes what is missing, so that it is his.
   [ "$(stat -c %U /data)" = jarvis ] || chown jarvis:jarvis /data 2>/dev/null || :
