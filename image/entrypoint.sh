@@ -9,9 +9,9 @@ fail() {
 }
 
 prepare_folder() {
-  [ -d "$1" ] || said=$(mkdir "$1" 2>&1) || fail "uid $me cannot prepare /data: $said"
+  [ -d "$1" ] || said=$(mkdir "$1" 2>&1) || fail "uid $(id -u) cannot prepare /data: $said"
   if [ -w "$1" ]; then return; fi
-  owner=$(stat -c %u "$1")
+  me=$(id -u) owner=$(stat -c %u "$1")
   [ "$owner" = "$me" ] && fail "$1 cannot be written: is the volume mounted read-only?"
   fail "$1 belongs to uid $owner, and this is uid $me: as root, once: chown -R $me:$me on the whole volume"
 }
@@ -20,13 +20,15 @@ prepare_file() {
   if [ -e "/data/$1" ] || [ -L "/data/$1" ]; then return; fi
   said=$({ cp "/opt/jarvis/seed/$1" "/data/$1.new" && mv "/data/$1.new" "/data/$1"; } 2>&1) && return
   rm -f "/data/$1.new"
-  fail "uid $me cannot prepare /data: $said"
+  fail "uid $(id -u) cannot prepare /data: $said"
 }
 
-me=$(id -u)
-if [ "$me" = 0 ]; then
+# Somebody waits for the page. So no process is begun where the shell itself can tell: / belongs to root alone.
+# shellcheck disable=SC3067  # Debian's sh knows -O
+if [ -O / ]; then
   # A new volume is root's. Its content is not looked at: from here on jarvis makes what is missing, so that it is his.
-  [ "$(stat -c %u /data)" = "$(id -u jarvis)" ] || chown jarvis:jarvis /data 2>/dev/null || :
+  [ "$(stat -c %U /data)" = jarvis ] || chown jarvis:jarvis /data 2>/dev/null || :
+  export JARVIS_USER=jarvis
   exec setpriv --reuid=jarvis --regid=jarvis --init-groups --inh-caps=-all --no-new-privs "$0" "$@"
 fi
 
@@ -48,9 +50,9 @@ ${JARVIS_LOGIN-}
 ${JARVIS_LOGIN_HASH-}
 ${JARVIS_LOGIN_USER-}
 LOGIN
-unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER
+USER=${JARVIS_USER-$(id -un 2>/dev/null || echo jarvis)}
+unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER JARVIS_USER
 export JARVIS_LOGIN_FD=3
-USER=$(id -un 2>/dev/null || echo jarvis)
 export HOME=/data/home USER LOGNAME="$USER" SHELL=/bin/bash PATH="/data/home/.local/bin:$PATH"
 cd /data/workspace
 exec tini -s -- "$@"  # the init is jarvis too; -s, since on Fly another one stands before it

@@ -1,26 +1,33 @@
 """`python -m webapp`: serves the workspace until SIGTERM or SIGINT, then ends cleanly."""
 
-import asyncio
+import gc
 import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
-
-import uvicorn
-from starlette.types import ASGIApp
+from typing import TYPE_CHECKING, Any
 
 from webapp import __version__
 from webapp.config import Config, ConfigError, read_config
 from webapp.environment import environment
+from webapp.lean import uvicorn_alone
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import uvicorn
+    from starlette.types import ASGIApp
 
 log = logging.getLogger("webapp")
 
 DEAD_AFTER_MS = 60_000
+FAILED = 1
 
 
 def main() -> int:
+    gc.disable()  # until all is loaded: what is imported stays, and to search it for waste costs a tenth
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -34,23 +41,35 @@ def main() -> int:
     except (ConfigError, OSError) as error:
         log.error("%s", error)
         return 2
-    _serve(config, listener)
+    code = _serve(config, listener)
     # All is closed. A thread that still loads what only the chat needs would hold up the end for seconds.
     logging.shutdown()
-    os._exit(0)
+    os._exit(code)
 
 
-def _serve(config: Config, listener: socket.socket) -> None:
+def _serve(config: Config, listener: socket.socket) -> int:
+    # Only now: what is wrong with environment or port is said at once, and who connects from here on waits.
+    import asyncio  # noqa: PLC0415
+
+    from webapp.front import Front  # noqa: PLC0415
+
     short = environment(config, os.environ)
     os.environ.clear()  # so that nothing that is started from here can inherit more than this
     os.environ.update(short)
-    server = uvicorn.Server(uvicorn_config(lambda: _app(config, short)))
+    front = Front(config, short)
+    server = uvicorn_alone().Server(uvicorn_config(front.app))
+
+    def end(*_signal: object) -> None:
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn has its own while it serves, and raises the signal once more when it has ended.
-        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        signal.signal(number, end)
+    front.give_up = end
     log.info("my-jarvis %s serves on port %d", __version__, listener.getsockname()[1])
     asyncio.new_event_loop().run_until_complete(server.serve(sockets=[listener]))
     log.info("my-jarvis has ended")
+    return FAILED if front.failed else 0
 
 
 def _listen(port: int) -> socket.socket:
@@ -63,15 +82,16 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise OSError(f"Port {port} cannot be had: {error.strerror}") from error
+    listener.listen(2048)  # whoever knocks before the rest is loaded waits, and need not try again
     return listener
 
 
-def uvicorn_config(app: Callable[[], ASGIApp]) -> uvicorn.Config:
+def uvicorn_config(app: "Callable[[], ASGIApp]") -> "uvicorn.Config":
     """How the server speaks HTTP and WebSocket."""
-    return uvicorn.Config(
+    return uvicorn_alone().Config(  # type: ignore[no-any-return]
         app,
         factory=True,
-        ws="websockets-sansio",
+        ws=_websocket,
         ws_per_message_deflate=False,  # terminals and streams gain nothing, and it costs throughput
         ws_max_size=16 << 20,
         ws_ping_interval=20,
@@ -89,10 +109,11 @@ def uvicorn_config(app: Callable[[], ASGIApp]) -> uvicorn.Config:
     )
 
 
-def _app(config: Config, short: dict[str, str]) -> ASGIApp:
-    from webapp.app import Server  # noqa: PLC0415 - a port that is taken is said before this takes its time
+def _websocket(*given: Any, **named: Any) -> "asyncio.Protocol":
+    """The protocol of one socket: the first one loads it."""
+    from uvicorn.protocols.websockets import websockets_sansio_impl  # noqa: PLC0415
 
-    return Server(config, short).app()
+    return websockets_sansio_impl.WebSocketsSansIOProtocol(*given, **named)
 
 
 if __name__ == "__main__":

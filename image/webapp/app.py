@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -20,17 +19,16 @@ from webapp.chat import Chat
 from webapp.config import Config
 from webapp.data.routes import Data
 from webapp.files.routes import Files
+from webapp.front import answering
 from webapp.gate import Gate
 from webapp.guard import Guard
 from webapp.health import health_routes
 from webapp.live import Live
-from webapp.problem import Problem, answer_crash, answer_http_exception, answer_problem
 from webapp.settings import Settings, SettingsFile
 from webapp.terminals import Terminals
 
 log = logging.getLogger("webapp")
 
-LARGEST_BODY = 1 << 20
 CLOSE_WITHIN_S = 2.5
 WARM_AFTER_S = 3.0
 
@@ -38,9 +36,16 @@ WARM_AFTER_S = 3.0
 class Server:
     """All parts of a workspace's server, and how they hear of each other."""
 
-    def __init__(self, config: Config, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: dict[str, str],
+        access: Access | None = None,
+        assets: Assets | None = None,
+    ) -> None:
+        """With the access and the assets that have answered so far, if any have."""
         self.live = Live()
-        self.access = Access(config)
+        self.access = access or Access(config)
         self.settings = SettingsFile(config.app / "settings.json", self._settings_changed)
         self.login = Login(config, environment, self._auth_changed)
         self.terminals = Terminals(config.workspace, environment, self.live.publish)
@@ -50,24 +55,18 @@ class Server:
         self.files = Files(config, environment, self.live.publish)
         self.data = Data(config, self.files, self.live.publish, self._data_arrived)
         self._boot = boot_of(config, self.login, self.settings)
-        self._assets = Assets(config.static)
+        self._assets = assets or Assets(config.static)
         self._hosts = config.hosts
         self._somebody_came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def app(self) -> ASGIApp:
-        inner = Starlette(
-            routes=self.routes(),
-            exception_handlers={
-                Problem: answer_problem,
-                HTTPException: answer_http_exception,
-                Exception: answer_crash,
-            },
-            lifespan=lambda _app: self._life(),
-            max_body_size=LARGEST_BODY,
-        )
-        # The outermost, so that nothing answers without them.
-        return Guard(Gate(inner, self.access, self._assets.sign_in), self._hosts)
+        """All of it, alone."""
+        return Guard(Gate(self.inner(), self.access, self._assets.sign_in), self._hosts)
+
+    def inner(self) -> Starlette:
+        """What answers who has come through the gate."""
+        return answering(self.routes(), lambda _app: self.life())
 
     def routes(self) -> list[BaseRoute]:
         """Everything that can be asked for."""
@@ -87,7 +86,8 @@ class Server:
         ]
 
     @contextlib.asynccontextmanager
-    async def _life(self) -> AsyncIterator[None]:
+    async def life(self) -> AsyncIterator[None]:
+        """From the start of what runs beside the answers to the end of all that was opened."""
         self._in_background("The login is no longer watched", self.login.watch(self.live.anybody))
         self._in_background("The chat could not be prepared", self._warm())
         self._in_background("The chat's folders are not kept in order", self.chat.keep_house())

@@ -1,11 +1,12 @@
-"""Importing the Agent SDK without the half of it that we never use.
+"""Importing libraries without the half of them that we never use.
 
-It can serve tools over MCP from inside our own process, and imports pydantic, an HTTP client and more for it:
-45 MB and most of a second. We serve none (MCP servers that a person sets up are Claude Code's own affair), so
-placeholders stand in for those packages while the SDK is imported.
+The Agent SDK can serve tools over MCP from inside our own process, and imports pydantic, an HTTP client and
+more for it: 45 MB and most of a second. We serve none (MCP servers that a person sets up are Claude Code's
+own affair), so placeholders stand in for those packages while the SDK is imported.
 """
 
 import contextlib
+import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -55,3 +56,18 @@ def without_mcp() -> Iterator[None]:
         sys.meta_path.remove(finder)
         for name in [name for name, module in sys.modules.items() if isinstance(module, _Placeholder)]:
             del sys.modules[name]
+
+
+def uvicorn_alone() -> Any:
+    """uvicorn without its command line, which it loads at once, and which takes longer than all the rest.
+
+    Shape: a module with `Server` and `Config`
+    """
+    if "uvicorn" not in sys.modules:
+        spec = importlib.util.find_spec("uvicorn")
+        assert spec
+        package: Any = importlib.util.module_from_spec(spec)
+        sys.modules["uvicorn"] = package
+        package.Config = importlib.import_module("uvicorn.config").Config
+        package.Server = importlib.import_module("uvicorn.server").Server
+    return sys.modules["uvicorn"]

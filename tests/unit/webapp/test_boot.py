@@ -11,6 +11,17 @@ from webapp import __version__
 
 from tests.support.webapp import Served
 
+LATER = {
+    "webapp.app",
+    "webapp.chat",
+    "webapp.terminals",
+    "webapp.files.routes",
+    "sqlite3",
+    "zipfile",
+    "websockets",
+    "click",
+    "multiprocessing",
+}
 HEAVY = {"claude_agent_sdk", "mcp", "pydantic", "jsonschema", "httpx", "anyio._backends"}
 
 
@@ -32,15 +43,34 @@ def test_the_versions_are_those_of_what_is_installed(shared: Served) -> None:
     assert versions == {"app": __version__, "claude": __cli_version__, "sdk": claude_agent_sdk.__version__}
 
 
-def test_the_first_page_is_served_without_loading_what_only_the_chat_needs() -> None:
-    code = (
-        "import sys; from webapp.app import Server; from webapp.config import read_config; "
-        "config = read_config({'JARVIS_DATA': '/nowhere'}); Server(config, {'HOME': '/nowhere'}).app(); "
-        "from webapp.boot import versions; versions(); print(*sys.modules)"
-    )
+def modules_after(code: str) -> set[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "image")}
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    ).stdout.split()
+    code = (
+        "import sys; from webapp.config import read_config; "
+        "config = read_config({'JARVIS_DATA': '/nowhere'}); "
+        f"environment = {{'HOME': '/nowhere'}}; {code}; print(*sys.modules)"
+    )
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+
+
+def test_the_first_page_is_served_without_what_answers_later() -> None:
+    loaded = modules_after(
+        "from webapp.front import Front; from webapp.__main__ import uvicorn_config; "
+        "app = Front(config, environment).app(); uvicorn_config(lambda: app).load()"
+    )
+    assert {"webapp.assets", "webapp.access", "h11"} <= loaded
+    assert LATER.isdisjoint(loaded)
+    assert HEAVY.isdisjoint(loaded)
+
+
+def test_the_whole_server_is_there_without_what_only_a_turn_needs() -> None:
+    loaded = modules_after(
+        "from webapp.app import Server; Server(config, environment).app(); "
+        "from webapp.boot import versions; versions()"
+    )
     assert "webapp.chat" in loaded
     assert HEAVY.isdisjoint(loaded)

@@ -28,7 +28,7 @@ STARTED = re.compile(r"^INFO webapp: my-jarvis \S+ serves on port (\d+)$", re.MU
 class Program:
     """`python -m webapp`, and what it has logged."""
 
-    def __init__(self, folder: Path, **more: str) -> None:
+    def __init__(self, folder: Path, *, code: str = "", **more: str) -> None:
         workspace_config(folder)
         self._log = (folder / "log").open("w+")
         environment = {
@@ -42,8 +42,9 @@ class Program:
             "JARVIS_SECRET": "hidden-value",
             **more,
         }
+        run = ["-c", code] if code else ["-m", "webapp"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "webapp"], env=environment, stdout=self._log, stderr=subprocess.STDOUT
+            [sys.executable, *run], env=environment, stdout=self._log, stderr=subprocess.STDOUT
         )
 
     @property
@@ -144,6 +145,13 @@ def test_what_it_starts_cannot_inherit_its_environment() -> None:
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert {"HOME", "PATH", "CLAUDE_CONFIG_DIR"} <= set(ran.stdout.split())
     assert not {name for name in ran.stdout.split() if name.startswith(("JARVIS", "PYTHON"))}
+
+
+def test_without_its_parts_it_ends_and_says_why(tmp_path: Path) -> None:
+    missing = "import webapp.front as front; front.IN_THIS_ORDER = ('webapp.missing',); "
+    with program(tmp_path, code=f"{missing}import webapp.__main__ as program; program.main()") as running:
+        assert running.process.wait(timeout=10) == 1
+        assert "ModuleNotFoundError: No module named 'webapp.missing'" in running.log
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
