@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
+from openpyxl import Workbook
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, picture
@@ -13,6 +15,17 @@ from tests.support.containers import Workspace
 
 WORKSPACE = "/data/workspace"
 NASTY = "<img src=x onerror=alert(1)>.txt"
+PDF = b"""%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>endobj
+4 0 obj<</Length 44>>stream
+BT /F 24 Tf 40 120 Td (Dear landlord) Tj ET
+endstream endobj
+5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
+trailer<</Root 1 0 R>>
+%%EOF
+"""
 
 
 def write(workspace: Workspace, path: str, text: str) -> None:
@@ -122,6 +135,37 @@ def test_each_file_is_shown_as_what_it_is_and_nothing_in_it_runs(
     page.get_by_role("link", name="outside").click()
     expect(page.get_by_text("This leads out of your workspace")).to_be_visible()
     picture(page, "files-outside")
+
+
+def test_a_workbook_and_a_pdf_are_shown(home: Workspace, page_of: Callable[..., Page]) -> None:
+    home.put(f"{WORKSPACE}/office/rent.xlsx", workbook(), owner=1000)
+    home.put(f"{WORKSPACE}/office/letter.pdf", PDF, owner=1000)
+    page = page_of(home, path="/files#/office/rent.xlsx")
+    expect(page.locator(".cells")).to_contain_text("1840")
+    page.get_by_role("tab", name="Deposit").or_(page.get_by_label("Sheet")).first.click()
+    picture(page, "files-workbook")
+    page.get_by_role("link", name="letter.pdf").click()
+    frame = page.locator(".preview iframe, .preview embed, .preview object")
+    expect(frame).to_be_visible()
+    shown = page.evaluate(
+        "async (where) => (await (await fetch(where)).text()).slice(0, 8)", frame.get_attribute("src")
+    )
+    assert shown == "%PDF-1.4"
+    picture(page, "files-pdf")
+
+
+def workbook() -> bytes:
+    """Two sheets."""
+    book = Workbook()
+    rent = book.active
+    assert rent is not None
+    rent.title = "Rent"
+    rent.append(["Month", "Amount"])
+    rent.append(["May", 1840])
+    book.create_sheet("Deposit").append(["Paid", 3680])
+    whole = BytesIO()
+    book.save(whole)
+    return whole.getvalue()
 
 
 def test_on_a_phone_a_file_takes_the_whole_screen(home: Workspace, page_of: Callable[..., Page]) -> None:
