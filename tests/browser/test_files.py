@@ -75,9 +75,9 @@ def test_what_another_wrote_meanwhile_is_not_lost(home: Workspace, page_of: Call
     write(home, "shared/list.txt", "milk")
     page = page_of(home, path="/files#/shared/list.txt", calm=False)
     area = page.get_by_label("Text of list.txt")
-    expect(area).to_have_value("milk")
+    expect(area).to_have_text("milk")
     write(home, "shared/list.txt", "milk and bread")
-    expect(area).to_have_value("milk and bread")  # nothing of hers would be lost: it shows at once
+    expect(area).to_have_text("milk and bread")  # nothing of hers would be lost: it shows at once
     area.fill("milk and cheese")
     write(home, "shared/list.txt", "milk and eggs")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -107,7 +107,7 @@ def test_files_come_and_go(home: Workspace, page_of: Callable[..., Page], tmp_pa
     assert found >= {*names, "old.txt"}
     page.get_by_label("Search files").fill("here before")
     page.get_by_role("link", name="old.txt").click()
-    expect(page.get_by_label("Text of old.txt")).to_have_value("here before")
+    expect(page.get_by_label("Text of old.txt")).to_have_text("here before")
 
 
 def test_each_file_is_shown_as_what_it_is_and_nothing_in_it_runs(
@@ -131,7 +131,20 @@ def test_each_file_is_shown_as_what_it_is_and_nothing_in_it_runs(
     expect(page.frame_locator("iframe").get_by_role("heading")).to_have_text("Mine")
     assert page.title() != "taken"
     page.get_by_role("link", name="total.py").click()
-    expect(page.locator(".code")).to_contain_text("def total")
+    text = page.get_by_label("Text of total.py")
+    expect(text).to_contain_text("def total")
+    expect(text.get_by_text("def", exact=True)).not_to_have_css(
+        "color", text.evaluate("one => getComputedStyle(one).color")
+    )
+    page.get_by_role("button", name="Search in this file").click()
+    page.keyboard.type("return")
+    expect(page.locator(".cm-searchMatch")).to_have_text(["return"])
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+End")
+    page.keyboard.type("\ttotal()  # <b>")
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert read(home, "show/total.py") == "def total():\n    return 1\n  total()  # <b>"
     page.get_by_role("link", name="outside").click()
     expect(page.get_by_text("This leads out of your workspace")).to_be_visible()
     picture(page, "files-outside")
