@@ -1,7 +1,7 @@
 // CodeMirror, as this page uses it. A chunk of its own.
 
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
-import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
+import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { highlightSelectionMatches, openSearchPanel, search, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorState, type Extension, Text } from "@codemirror/state";
 import {
@@ -15,6 +15,7 @@ import {
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { withAdoptedStyles } from "../styles";
+import { indentOf } from "./indent";
 import { languageSupport } from "./languages";
 
 const COLOURS = HighlightStyle.define([
@@ -55,6 +56,7 @@ export class Code {
         isProse(options.language) ? forProse() : forPrograms(),
         language.of([]),
         basics(),
+        indentUnit.of(indentOf(options.text)),
         // A lone \r is a part of its line: what she does not touch is saved as it was.
         EditorState.lineSeparator.of("\n"),
         EditorState.readOnly.of(!options.isWritable),
