@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, picture, say
-from tests.browser.test_first_day import login_url, terminal_text
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.login import log_in
 from tests.support.run import Run
+from tests.support.terminal_page import login_url, terminal_text
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
