@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cut-s",
         type=float,
         default=1,
-        help="how long networks are cut in the stories (%(default)s; 300 is slow)",
+        help="how long networks are cut in the stories (%(default)s; with 300 take --timeout=900)",
     )
 
 

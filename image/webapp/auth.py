@@ -54,8 +54,8 @@ class Auth:
 
     def says_the_same_as(self, other: "Auth") -> bool:
         """A login that was renewed by itself is still the same."""
-        unlike = {"checked_at": None, "expires_at": None}
-        return replace(self, **unlike) == replace(other, **unlike)
+        before, after = (replace(one, checked_at=None, expires_at=None) for one in (self, other))
+        return before == after
 
 
 def parse_status(output: bytes) -> Auth:

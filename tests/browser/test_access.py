@@ -87,6 +87,21 @@ def test_out_everywhere_means_out_everywhere(workspace: Workspace, devices: Devi
         is_asked(page)
 
 
+def test_one_device_is_put_out_from_another(workspace: Workspace, devices: Devices) -> None:
+    laptop, phone = devices.new(), devices.new(PHONE)
+    for page in (laptop, phone):
+        page.goto(f"{workspace.url}/#key={KEY}")
+        is_in(page)
+    laptop.goto(f"{workspace.url}/settings/access")
+    listed = laptop.locator(".devices li")
+    expect(listed).to_have_count(2)
+    listed.nth(1).get_by_role("button").click()
+    expect(listed).to_have_count(1)
+    is_asked(phone)
+    laptop.goto(workspace.url)
+    is_in(laptop)
+
+
 def test_a_link_that_is_no_longer_valid_says_so_and_a_pasted_one_opens(
     workspace: Workspace, devices: Devices
 ) -> None:

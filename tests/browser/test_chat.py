@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable
 
@@ -43,6 +44,22 @@ def test_a_command_shows_what_it_did(home: Workspace, page_of: Callable[..., Pag
     page.locator(".steps summary").last.click()
     expect(page.locator(".plain-text.output pre").last).to_contain_text("3\n2\n1")
     picture(page, "chat-command")
+
+
+def test_claudes_to_do_list_is_a_list(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    todos = [
+        {"content": "Buy paint", "status": "completed", "activeForm": "Buying paint"},
+        {"content": "Paint <b>the</b> wall", "status": "in_progress", "activeForm": "Painting"},
+        {"content": "Clean up", "status": "pending", "activeForm": "Cleaning up"},
+    ]
+    say(page, f"Plan it [tool TodoWrite {json.dumps({'todos': todos})}][say Planned.]")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("Planned.")
+    if page.locator(".todos").count() == 0:
+        page.locator(".steps summary").last.click()
+    expect(page.locator(".todos li")).to_have_text(["Buy paint", "Paint <b>the</b> wall", "Clean up"])
+    expect(page.locator(".todos li").first.get_by_role("img", name="Done")).to_be_visible()
+    picture(page, "chat-todos")
 
 
 def test_a_permission_is_given_and_another_refused_with_advice(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
+from openpyxl import Workbook
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, picture
 from tests.support.containers import Workspace
+from tests.support.wait import wait_until
 
 WORKSPACE = "/data/workspace"
 NASTY = "<img src=x onerror=alert(1)>.txt"
@@ -62,9 +65,9 @@ def test_what_another_wrote_meanwhile_is_not_lost(home: Workspace, page_of: Call
     write(home, "shared/list.txt", "milk")
     page = page_of(home, path="/files#/shared/list.txt", calm=False)
     area = page.get_by_label("Text of list.txt")
-    expect(area).to_have_value("milk")
+    expect(area).to_have_text("milk")
     write(home, "shared/list.txt", "milk and bread")
-    expect(area).to_have_value("milk and bread")  # nothing of hers would be lost: it shows at once
+    expect(area).to_have_text("milk and bread")  # nothing of hers would be lost: it shows at once
     area.fill("milk and cheese")
     write(home, "shared/list.txt", "milk and eggs")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -94,7 +97,7 @@ def test_files_come_and_go(home: Workspace, page_of: Callable[..., Page], tmp_pa
     assert found >= {*names, "old.txt"}
     page.get_by_label("Search files").fill("here before")
     page.get_by_role("link", name="old.txt").click()
-    expect(page.get_by_label("Text of old.txt")).to_have_value("here before")
+    expect(page.get_by_label("Text of old.txt")).to_have_text("here before")
 
 
 def test_each_file_is_shown_as_what_it_is_and_nothing_in_it_runs(
@@ -118,10 +121,52 @@ def test_each_file_is_shown_as_what_it_is_and_nothing_in_it_runs(
     expect(page.frame_locator("iframe").get_by_role("heading")).to_have_text("Mine")
     assert page.title() != "taken"
     page.get_by_role("link", name="total.py").click()
-    expect(page.locator(".code")).to_contain_text("def total")
+    text = page.get_by_label("Text of total.py")
+    expect(text).to_contain_text("def total")
+    expect(text.get_by_text("def", exact=True)).not_to_have_css(
+        "color", text.evaluate("one => getComputedStyle(one).color")
+    )
+    page.get_by_role("button", name="Search in this file").click()
+    page.keyboard.type("return")
+    expect(page.locator(".cm-searchMatch")).to_have_text(["return"])
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Tab")
+    page.keyboard.type("total()  # <b>")
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert read(home, "show/total.py") == "def total():\n    return 1\n    total()  # <b>"
     page.get_by_role("link", name="outside").click()
     expect(page.get_by_text("This leads out of your workspace")).to_be_visible()
     picture(page, "files-outside")
+
+
+def test_a_workbook_and_a_pdf_are_shown(home: Workspace, page_of: Callable[..., Page]) -> None:
+    home.put(f"{WORKSPACE}/office/rent.xlsx", workbook(), owner=1000)
+    page = page_of(home, path="/files#/office/rent.xlsx")
+    home.put(f"{WORKSPACE}/office/letter.pdf", page.pdf(), owner=1000)
+    expect(page.locator(".cells")).to_contain_text("1840")
+    page.get_by_role("button", name="Deposit").click()
+    expect(page.locator(".cells")).to_contain_text("3680")
+    picture(page, "files-workbook")
+    page.get_by_role("link", name="letter.pdf").click()
+    viewer = "chrome-extension://"
+    wait_until(lambda: any(frame.url.startswith(viewer) for frame in page.frames), "the browser's own viewer")
+    picture(page, "files-pdf")
+
+
+def workbook() -> bytes:
+    """Two sheets."""
+    book = Workbook()
+    rent = book.active
+    assert rent is not None
+    rent.title = "Rent"
+    rent.append(["Month", "Amount"])
+    rent.append(["May", 1840])
+    book.create_sheet("Deposit").append(["Paid", 3680])
+    whole = BytesIO()
+    book.save(whole)
+    return whole.getvalue()
 
 
 def test_on_a_phone_a_file_takes_the_whole_screen(home: Workspace, page_of: Callable[..., Page]) -> None:

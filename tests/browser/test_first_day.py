@@ -6,15 +6,10 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Lilach, picture, say
-from tests.support.anthropic.standin import printed_url
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
+from tests.support.terminal_page import login_url, terminal_text
 from tests.support.wait import wait_until
-
-
-def terminal_text(page: Page) -> str:
-    """What the terminal shows, its rows joined as they are."""
-    return page.locator("[data-testid=terminal] .xterm-rows").inner_text()
 
 
 def open_terminal(page: Page) -> None:
@@ -25,13 +20,6 @@ def open_terminal(page: Page) -> None:
     page.get_by_role("button", name="Open Terminal").click()
     expect(page.get_by_test_id("terminal")).to_be_visible()
     wait_until(lambda: "$" in terminal_text(page), "the shell's prompt")
-
-
-def login_url(page: Page) -> str:
-    """The address that Claude printed: on a page it may be wrapped over several rows."""
-    text = terminal_text(page)
-    joined = re.sub(r"\n", "", text[text.index("https://") :].split("Paste code")[0])
-    return printed_url(joined.replace("\xa0", "").strip())
 
 
 def log_in(lilach: Lilach) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, picture, say
 from tests.support.containers import Workspace, Workspaces
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -93,6 +95,52 @@ def test_nothing_is_asked_before_she_wants_notifications(
     switch.check()
     page.reload()
     expect(switch).to_be_checked()
+
+
+def test_while_she_looks_elsewhere_she_is_told_of_cards_and_of_ends(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home, path="/settings/general")
+    page.context.grant_permissions(["notifications"], origin=home.url)
+    page.reload()
+    page.get_by_role("switch", name="Tell me when Claude is done").check()
+    page.get_by_role("button", name="Back to chat").click()
+    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    say(page, 'Tell me [tool Write {"file_path": "/data/workspace/told.md", "content": "x"}]')
+    expect(page.locator("[data-role=ask]")).to_be_visible()
+    assert told(page) == [], "she sees it herself"
+    page.get_by_role("button", name="Allow once").click()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said:")
+    say(
+        page,
+        'Again [tool Write {"file_path": "/data/workspace/told2.md", "content": "x"}][wait 1 s][say Done.]',
+    )
+    look_elsewhere(page)
+    wait_until(lambda: told(page) == ["Claude waits for your answer: Tell me"], "word of the card")
+    expect(page).to_have_title(re.compile("^\\(Waiting for you\\)"))
+    page.get_by_role("button", name="Allow once").click()
+    wait_until(lambda: told(page) == ["Claude has finished: Tell me"], "word of the end, in the card's place")
+
+
+def told(page: Page) -> list[str]:
+    """The notifications that stand in the browser now."""
+    shown: list[str] = page.evaluate(
+        """() => navigator.serviceWorker.ready
+            .then((worker) => worker.getNotifications())
+            .then((all) => all.map(({ title, body }) => `${title}: ${body.split(" [")[0]}`))"""
+    )
+    return shown
+
+
+def look_elsewhere(page: Page) -> None:
+    """As where she turns to another tab: a browser without a screen has none in front of another."""
+    page.evaluate(
+        """() => {
+            Object.defineProperty(document, "hidden", { get: () => true });
+            Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
 
 
 def test_without_a_network_the_page_says_so_and_comes_back(

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import PHONE, picture
 from tests.support.containers import Workspace, Workspaces
 from tests.support.run import Run
+from tests.support.terminal_page import terminal_text
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
@@ -35,13 +36,8 @@ def home(container: Workspace) -> Workspace:
     return container
 
 
-def shown(page: Page) -> str:
-    text: str = page.locator("[data-testid=terminal] .xterm-rows").inner_text()
-    return text.replace("\xa0", " ")
-
-
 def until_shown(page: Page, words: str) -> None:
-    wait_until(lambda: words in shown(page), f"{words!r} in the terminal", timeout_s=PATIENCE_S)
+    wait_until(lambda: words in terminal_text(page), f"{words!r} in the terminal", timeout_s=PATIENCE_S)
 
 
 def open_shell(page: Page) -> None:
@@ -51,7 +47,7 @@ def open_shell(page: Page) -> None:
 
 
 def numbers(page: Page) -> list[int]:
-    return [int(line) for line in re.findall(r"^\s*(\d+)\s*$", shown(page), re.MULTILINE)]
+    return [int(line) for line in re.findall(r"^\s*(\d+)\s*$", terminal_text(page), re.MULTILINE)]
 
 
 def test_a_flood_survives_a_cut_and_a_sleep(
@@ -64,7 +60,7 @@ def test_a_flood_survives_a_cut_and_a_sleep(
         wait_until(lambda: max(numbers(page), default=0) > 1000, "the flood")
         wire.hush()
         page.wait_for_timeout(cut_s * 1000)
-        assert "over-42" not in shown(page), "the flood was over before the cut"
+        assert "over-42" not in terminal_text(page), "the flood was over before the cut"
         wire.mend()
         home.suspend()
         home.resume()

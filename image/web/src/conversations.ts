@@ -127,6 +127,7 @@ async function restore(id: string, show: boolean): Promise<void> {
 
 live.onOpen(() => void reload());
 live.on("conversation", (message) => note(message.conversation));
+live.on("import", (message) => message.import.state === "done" && void reload());
 live.on("conversation_gone", (message) => forget(message.id));
 
 effect(() => {

@@ -115,7 +115,10 @@ class _Writer:
         digest = hashlib.sha256()
         with open(opened, "rb") as file:
             info.size = os.fstat(opened).st_size
-            self._tar.addfile(info)
+            # addfile() would want the whole file at once.
+            self._write(
+                info.tobuf(self._tar.format, self._tar.encoding or "utf-8", self._tar.errors or "strict")
+            )
             left = info.size
             while left:
                 # A file that became shorter meanwhile is filled up: its length stands before it already.

@@ -49,11 +49,16 @@ export function Notice({ item }: { item: NoticeItem }) {
 }
 
 /** The button that helps; where the server tries again by itself there is none. */
-function Cure({ item: { action, until } }: { item: NoticeItem }) {
+function Cure({ item: { action, code, until } }: { item: NoticeItem }) {
   const isOver = useIsOver(until);
   switch (action) {
     case "open_terminal":
-      return isSignedIn.value ? <Retry /> : <LogIn />;
+      return (
+        <>
+          {isSignedIn.value && <Retry />}
+          {(!isSignedIn.value || code === "login_expired") && <LogIn isAgain={code === "login_expired"} />}
+        </>
+      );
     case "continue":
       return (
         <Act icon="chevron" run={goOn}>
@@ -81,9 +86,9 @@ const Retry = () => (
   </Act>
 );
 
-const LogIn = () => (
+const LogIn = ({ isAgain }: { isAgain: boolean }) => (
   <Act icon="terminal" isPrimary run={() => toSettings("authentication")}>
-    Open the terminal to connect
+    {isAgain ? "Connect again" : "Open the terminal to connect"}
   </Act>
 );
 

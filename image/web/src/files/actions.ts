@@ -74,7 +74,7 @@ export async function mention(entry: Entry): Promise<void> {
   toChat(current.value);
 }
 
-export const downloadOf = (entry: Entry) =>
+export const downloadOf = (entry: Pick<Entry, "kind" | "path" | "name">) =>
   entry.kind === "folder"
     ? `/api/files/zip?${new URLSearchParams({ path: entry.path, name: entry.name })}`
     : `/api/files/download?${new URLSearchParams({ path: entry.path })}`;

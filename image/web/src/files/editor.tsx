@@ -5,6 +5,7 @@ import { CodeBlock } from "../chat/code";
 import { ask, Refusal } from "../http";
 import { Icon } from "../parts/icon";
 import { toast } from "../parts/toast";
+import type { Code } from "./code";
 import { address, beside, type Entry, languageOf, nameOf, type Text } from "./entry";
 import { refresh } from "./folder";
 import { Unshown, Wait, words } from "./preview";
@@ -40,19 +41,45 @@ export function Editor({ entry }: { entry: Entry }) {
 }
 
 function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
-  const [text, setText] = useState(file.text ?? "");
   const [base, setBase] = useState(file);
   const [conflict, setConflict] = useState<Conflict | null>(null);
   const [isSaving, setSaving] = useState(false);
-  const area = useRef<HTMLTextAreaElement>(null);
-  const [isReading, setReading] = useState(languageOf(file.path) !== "");
-  const isChanged = text !== (base.text ?? "");
+  const [isChanged, setChanged] = useState(false);
+  const [fault, setFault] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  const code = useRef<Code | null>(null);
+  const saveNow = useRef<() => void>(() => undefined);
 
   useEffect(() => {
+    let isWanted = true;
+    const options = {
+      text: file.text ?? "",
+      label: `Text of ${nameOf(file.path)}`,
+      language: languageOf(file.path),
+      isWritable: file.writable,
+      changed: setChanged,
+      save: () => saveNow.current(),
+    };
+    import("./code").then(
+      ({ Code }) => {
+        if (isWanted && box.current) code.current = new Code(box.current, options);
+      },
+      () => setFault(true),
+    );
+    return () => {
+      isWanted = false;
+      code.current?.dispose();
+    };
+  }, []);
+  const take = (now: Text) => {
+    setBase(now);
+    code.current?.rebase(now.text ?? "");
+    code.current?.replace(now.text ?? "");
+    setChanged(false);
+  };
+  useEffect(() => {
     // What was written by another shows at once, as long as nothing of hers would be lost.
-    if (isChanged || file.etag === base.etag) return;
-    setBase(file);
-    setText(file.text ?? "");
+    if (!isChanged && file.etag !== base.etag) take(file);
   }, [file]);
   useEffect(() => {
     unsaved.value = isChanged ? nameOf(file.path) : "";
@@ -64,16 +91,20 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
     [],
   );
 
-  const saved = (now: Text) => {
+  const saved = (now: Text, text: string) => {
     setBase({ ...now, text });
+    code.current?.rebase(text);
+    setChanged(code.current?.text !== text);
     setConflict(null);
     void refresh();
   };
   const save = async (etag: string | null, path = file.path, encoding = base.encoding) => {
+    const text = code.current?.text;
+    if (text === undefined) return;
     setSaving(true);
     try {
       const body = { path, text, etag, encoding, eol: base.eol === "crlf" ? "crlf" : "lf" };
-      saved(await ask<Text>("PUT", "/api/files/text", body));
+      saved(await ask<Text>("PUT", "/api/files/text", body), text);
       toast.value = { text: path === file.path ? "Saved." : `Saved as “${nameOf(path)}”.` };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -86,13 +117,15 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
       setSaving(false);
     }
   };
-  const typed = (event: KeyboardEvent) => {
-    if (event.key.toLowerCase() === "s" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      if (isChanged) void save(base.etag);
-    }
-  };
+  saveNow.current = () => isChanged && void save(base.etag);
 
+  if (fault)
+    return (
+      <Unshown
+        entry={{ kind: "file", path: file.path, name: nameOf(file.path) }}
+        why="The editor could not be loaded."
+      />
+    );
   return (
     <div class="editor">
       {conflict && (
@@ -103,62 +136,34 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
             const now = conflict.current;
             setConflict(null);
             if (!now) return;
-            setBase(now);
-            setText(now.text ?? "");
+            take(now);
             await reload();
           }}
           both={() => void save(null, beside(file.path))}
         />
       )}
-      {isReading && !isChanged ? (
-        <div class="reading">
-          <CodeBlock text={text} language={languageOf(file.path)} done />
-        </div>
-      ) : (
-        <textarea
-          ref={area}
-          aria-label={`Text of ${nameOf(file.path)}`}
-          value={text}
-          readOnly={!file.writable}
-          spellcheck={languageOf(file.path) === ""}
-          dir="auto"
-          onInput={(event) => setText(event.currentTarget.value)}
-          onKeyDown={typed}
-        />
-      )}
+      <div class="editor-box" ref={box} />
       <footer>
+        <button
+          type="button"
+          class="mini"
+          aria-label="Search in this file"
+          title="Search in this file"
+          onClick={() => code.current?.search()}
+        >
+          <Icon name="search" />
+        </button>
         <span class="grow" role="status">
           {isChanged ? "Not saved yet" : file.writable ? "" : "This file can only be read"}
         </span>
-        {isReading && !isChanged ? (
-          file.writable && (
-            <button
-              type="button"
-              onClick={() => {
-                setReading(false);
-                requestAnimationFrame(() => area.current?.focus());
-              }}
-            >
-              <Icon name="pencil" /> Edit
-            </button>
-          )
-        ) : (
-          <>
-            {isChanged && (
-              <button type="button" class="plain" onClick={() => setText(base.text ?? "")}>
-                Discard changes
-              </button>
-            )}
-            <button
-              type="button"
-              class="primary"
-              disabled={!isChanged || isSaving}
-              onClick={() => void save(base.etag)}
-            >
-              Save
-            </button>
-          </>
+        {isChanged && (
+          <button type="button" class="plain" onClick={() => take(base)}>
+            Discard changes
+          </button>
         )}
+        <button type="button" class="primary" disabled={!isChanged || isSaving} onClick={() => void save(base.etag)}>
+          Save
+        </button>
       </footer>
     </div>
   );

@@ -104,7 +104,7 @@ function Document({ entry }: { entry: Entry }) {
   );
 }
 
-export function Unshown({ entry, why }: { entry: Entry; why: string }) {
+export function Unshown({ entry, why }: { entry: Pick<Entry, "kind" | "path" | "name">; why: string }) {
   return (
     <div class="nothing">
       <Icon name="file" />

@@ -38,7 +38,7 @@ export function Authentication() {
         </Group>
         {!isSignedIn.value ? <Guide /> : hasJustConnected ? <JustConnected /> : <Connected />}
       </div>
-      <TerminalPlace />
+      <TerminalPlace returnsFocus={!hasJustConnected} />
     </div>
   );
 }
@@ -78,12 +78,15 @@ function JustConnected() {
 }
 
 function Connected() {
+  const ends = auth.value?.expires_at;
+  const until = ends && new Date(ends).toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" });
   return (
     <div class="group guide">
       <p class="settings-text">
         Claude Code is ready, in the chat and in the terminal. In the terminal you can use it as programmers do: type{" "}
         <code>claude</code> and press Enter.
       </p>
+      {until && <p class="settings-text">Your login holds until {until}. Then you connect again in the same way.</p>}
     </div>
   );
 }
@@ -120,11 +123,11 @@ const Pane = lazy(
 );
 
 /** The terminal, or the button that opens it. */
-function TerminalPlace() {
+function TerminalPlace({ returnsFocus }: { returnsFocus: boolean }) {
   const button = useRef<HTMLButtonElement>(null);
   const wasShown = useRef(false);
   useEffect(() => {
-    if (wasShown.current && !isTerminalShown.value) button.current?.focus();
+    if (wasShown.current && !isTerminalShown.value && returnsFocus) button.current?.focus();
     wasShown.current = paneOpen.value;
   }, [isTerminalShown.value, paneOpen.value]);
   if (paneOpen.value && !terminalOpen.value) return <Pane />;

@@ -1,7 +1,6 @@
 // The way to a login, in words for people who never saw a terminal.
 
 import "../style/login.css";
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isWebLink, OUTSIDE } from "../link";
 import { CopyButton } from "../parts/copy";
@@ -111,9 +110,13 @@ function LoginLink() {
 }
 
 /** Says that it has worked, and leads on. */
-export function Done({ leave, children }: { leave: () => void; children?: ComponentChildren }) {
+export function Done({ leave }: { leave: () => void }) {
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => button.current?.scrollIntoView({ block: "nearest" }), []);
+  // Not while she may still be typing.
+  useEffect(() => {
+    if (!isTerminalShown.value) button.current?.focus();
+  }, [isTerminalShown.value]);
   return (
     <div class="login-done" role="status">
       <span class="done-sign">
@@ -124,9 +127,8 @@ export function Done({ leave, children }: { leave: () => void; children?: Compon
         Claude is ready{auth.value?.email ? ` for ${auth.value.email}` : ""}. You need the terminal no more, unless you
         like it.
       </p>
-      {children}
       <button type="button" class="primary" ref={button} onClick={leave}>
-        Back to chat
+        Go to the chat
       </button>
     </div>
   );

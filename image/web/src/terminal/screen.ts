@@ -15,7 +15,7 @@ import { settings } from "../workspace";
 import { DARK, FOUND, LIGHT } from "./colours";
 import { controlled, deed } from "./keys";
 import { loginLink } from "./login";
-import { styleSpansByObject, withAdoptedStyles } from "./styles";
+import { styleSpansByObject, withAdoptedStyles } from "../styles";
 import type { Screen as Drawn } from "./wire";
 
 const NARROW_PX = 600;

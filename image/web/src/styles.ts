@@ -1,5 +1,5 @@
-// xterm writes <style> elements and style attributes, which a strict content security policy refuses. What it writes
-// goes the ways that the policy leaves open to our own code: constructed style sheets, and the style object.
+// xterm and CodeMirror write <style> elements and style attributes, which a strict content security policy refuses. What
+// they write goes the ways that the policy leaves open to our own code: constructed style sheets, and the style object.
 
 /** While `work` runs, every style element made is a stand-in whose text becomes an adopted style sheet. */
 export function withAdoptedStyles<T>(work: () => T): T {
