@@ -15,7 +15,7 @@ from webapp.access import Access
 from webapp.assets import Assets
 from webapp.auth import Auth, Login
 from webapp.awake import Awake
-from webapp.boot import boot_of, boot_routes
+from webapp.boot import boot_of, boot_routes, versions
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.data.routes import Data
@@ -24,9 +24,11 @@ from webapp.gate import Gate
 from webapp.guard import Guard
 from webapp.health import health_routes
 from webapp.live import Live
+from webapp.pause import Pause
 from webapp.problem import Problem, answer_crash, answer_http_exception, answer_problem
 from webapp.settings import Settings, SettingsFile
 from webapp.terminals import Terminals
+from webapp.told import keep_told
 
 log = logging.getLogger("webapp")
 
@@ -52,6 +54,8 @@ class Server:
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = Assets(config.static)
         self._hosts = config.hosts
+        self._paused_until, self._contact = config.paused_until, config.contact
+        self._told = config.app / "told.json"
         self._somebody_came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -67,7 +71,8 @@ class Server:
             max_body_size=LARGEST_BODY,
         )
         # The outermost, so that nothing answers without them.
-        return Guard(Gate(inner, self.access, self._assets.sign_in), self._hosts)
+        rested = Pause(inner, self._paused_until, self._contact)
+        return Guard(Gate(rested, self.access, self._assets.sign_in), self._hosts)
 
     def routes(self) -> list[BaseRoute]:
         """Everything that can be asked for."""
@@ -92,6 +97,7 @@ class Server:
         self._in_background("The chat could not be prepared", self._warm())
         self._in_background("The chat's folders are not kept in order", self.chat.keep_house())
         self._in_background("The machine is no longer held awake", self.awake.watch())
+        self._in_background("The operator is no longer told", keep_told(self._told, self._facts))
         try:
             yield
         finally:
@@ -105,6 +111,16 @@ class Server:
                 ("list of devices", self.access.close()),
             )
             await asyncio.gather(*(_in_time(what, work) for what, work in closing))
+
+    def _facts(self) -> dict[str, Any]:
+        """What the operator may know."""
+        state = self.login.now.state
+        return {
+            "connected": None if state == "checking" else state == "signed_in",
+            "addresses": self.access.places.count(),
+            "turns": self.chat.turns(),
+            "claude": versions()["claude"],
+        }
 
     async def _warm(self) -> None:
         """Loads what chatting needs, once a page is there and has been told of the login."""
