@@ -5,7 +5,6 @@ back whether or not anybody looks. Only a machine that runs is told, and only wh
 it, so that nothing of hers is cut off; whoever sleeps uses nothing up, and is told when she comes back.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
@@ -13,20 +12,19 @@ from typing import Any
 
 from fly.alarm import probe
 from fly.alarm.caps import WARNED_AT, Cap, Caps, Use
-from fly.alarm.facts import ASLEEP
 from fly.alarm.rounds import ask_told
-from fly.client import Client, may_have_happened
-from fly.errors import JarvisError
+from fly.change.eyes import Eyes, Patience
+from fly.change.power import Power
+from fly.client import Client
 from fly.ledger import READY, Ledger, Workspace
 from fly.model import Machine
 from fly.people.letters import ALLOWANCE, PAUSED
 from fly.people.outbox import Mail
 from fly.people.post import Post
 from fly.plan import CONTACT_VARIABLE, PAUSED_VARIABLE
-from fly.provision import PAGE_S, STARTED_S, Probe, Report, page_probe, wait_for_page
+from fly.provision import Probe, Report, page_probe
 from fly.record import stamp
 
-SETTLED_S = 60.0
 NOTHING, WARNED, WAITS, PAUSE, RESUME = "nothing", "warned", "waits", "paused", "resumed"
 
 
@@ -103,14 +101,12 @@ class Keeper:
         return told is not None and told.turns == 0 and probe.is_at_rest(self.client.platform, row.url)
 
     def _change(self, row: Workspace, until: datetime | None) -> None:
-        """Ends when her page answers; a machine that slept sleeps again."""
-        row = self.ledger.claim(row.id)
-        try:
-            slept = _told(self.client, row, until, self.contact, self.report)
-            wait_for_page(self.client, self.probe or page_probe(self.client.platform), row.url, PAGE_S)
-            _put_to_sleep(self.client, row, slept)
-        finally:
-            self.ledger.release(row.id)
+        """Ends when her page answers, or all is as it was; a machine that slept sleeps again."""
+        asked = self.probe or page_probe(self.client.platform)
+        # That nothing of hers runs was asked right before, and more thoroughly.
+        eyes = Eyes(asked, lambda _url: False)
+        power = Power(self.client, self.ledger, eyes, Patience(), self.report)
+        power.change(row, "a cap", lambda machine: _config(machine, until, self.contact))
 
     def _mail(self, row: Workspace, act: str, cap: Cap, use: Use) -> Mail | None:
         """The letter to her, once for each month and cap; None where it went out before."""
@@ -139,33 +135,9 @@ def environment(machine: Machine) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _told(client: Client, row: Workspace, until: datetime | None, contact: str, report: Report) -> str:
-    """Tells the machine; gives the state in which it was. Nobody else changes it meanwhile."""
-    with client.leased(row.app, row.machine_id, description="my-jarvis: a cap") as nonce:
-        machine = client.machine(row.app, row.machine_id)
-        report(f"telling {machine.id}, which is {machine.state}")
-        wanted = _with(environment(machine), until, contact)
-        try:
-            request = {"config": {**machine.config, "env": wanted}}
-            changed = client.update_machine(row.app, row.machine_id, request, nonce=nonce)
-        except JarvisError as error:
-            if not may_have_happened(error):
-                raise
-            changed = client.machine(row.app, row.machine_id)
-            if environment(changed) != wanted:
-                raise
-        client.wait(row.app, row.machine_id, "started", timeout_s=STARTED_S, instance_id=changed.instance_id)
-    return machine.state
-
-
-def _with(known: Mapping[str, Any], until: datetime | None, contact: str) -> dict[str, Any]:
+def _config(machine: Machine, until: datetime | None, contact: str) -> dict[str, Any]:
+    """The machine's whole config: what is left out of an update is gone."""
+    known = environment(machine)
     kept = {name: value for name, value in known.items() if name not in (PAUSED_VARIABLE, CONTACT_VARIABLE)}
     told = {PAUSED_VARIABLE: stamp(until), CONTACT_VARIABLE: parseaddr(contact)[1]} if until else {}
-    return kept | told
-
-
-def _put_to_sleep(client: Client, row: Workspace, slept: str) -> None:
-    if slept in ASLEEP:
-        put: Callable[..., None] = client.suspend if slept == "suspended" else client.stop
-        put(row.app, row.machine_id)
-        client.wait(row.app, row.machine_id, slept, timeout_s=SETTLED_S)
+    return {**machine.config, "env": kept | told}

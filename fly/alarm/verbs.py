@@ -33,6 +33,7 @@ from fly.people.post import OPERATOR, Post, send_to_operator
 from fly.people.smtp import Mailbox
 from fly.repair import survey
 from fly.settings import Settings, choose_platform
+from fly.watch.measured import collect
 from fly.watch.samples import Samples
 from image.release.records import Records
 
@@ -115,6 +116,14 @@ def _look(settings: Settings, flag: str, now: datetime, doing: _Doing) -> tuple[
         return Fleet(now, (), unreachable=str(error)), key
 
 
+def _collect(here: Desk, samples: Samples, rows: Sequence[Workspace], now: datetime) -> None:
+    """What the platform has measured since the last time; without it the rest is looked at all the same."""
+    try:
+        collect(here.client, samples, rows, now)
+    except JarvisError as error:
+        say(f"The platform does not tell what it has measured: {error}")
+
+
 def _note_states(here: Desk, looks: Sequence[Look]) -> None:
     """Tells the meter what was seen, so that hours are known to a few minutes, not to its last reading."""
     with Meter(here.settings.meter) as meter:
@@ -164,6 +173,7 @@ def _fleet(here: Desk, now: datetime, doing: _Doing) -> Fleet:
         outbox = open_.enter_context(Outbox(here.settings.ledger))
         differing = survey(here.client, here.ledger)
         looks = go_round(here.client, rows, samples, wake=doing.wakes)
+        _collect(here, samples, rows, now)
         _note_states(here, looks)
         accounts = accounts_of(here)
         images, newest = _images(here, looks)

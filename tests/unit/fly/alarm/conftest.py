@@ -1,15 +1,20 @@
-"""A mail server, a ledger and an outbox of one's own."""
+"""A mail server, an outbox, and a door before the machines, of one's own."""
 
+import json
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from fly.alarm.alerts import Alerts
 from fly.people.outbox import Outbox
+from fly.settings import Platform as Address
 from fly.settings import Secret, Settings
 from tests.support.mailserver import MailServer, mail_server
+from tests.support.world import PLATFORM as FLY
 
 PLATFORM = "fly/personal"
 
@@ -41,3 +46,44 @@ def watch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
         )
         with Alerts(settings.ledger, PLATFORM) as alerts, Outbox(settings.ledger) as outbox:
             yield Watch(settings, alerts, outbox, server)
+
+
+REFUSED = {"error": {"code": "signed_out", "message": "", "hint": ""}}
+
+
+@dataclass
+class Door:
+    """What stands before the machines: it notes what was asked, and answers as told."""
+
+    asked: list[str] = field(default_factory=list)
+    status: int = 401
+    body: str = json.dumps(REFUSED)
+    health: str = '{"status":"ok","busy":false}'
+    url: str = ""
+
+    @property
+    def platform(self) -> Address:
+        return replace(FLY, door_url=self.url)
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    door = Door()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            door.asked.append(f"{self.headers['host']} {self.path}")
+            body = door.health if self.path == "/health" else door.body
+            status = 200 if self.path == "/health" else door.status
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        door.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield door
+        server.shutdown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,9 +17,9 @@ from fly.errors import JarvisError
 from fly.ledger import Workspace
 from fly.money.bill import Month
 from fly.people.post import Post
+from tests.support.fake_fly import FAULTS, Call, Injection
 from tests.support.world import World
-from tests.unit.fly.alarm.conftest import Watch
-from tests.unit.fly.alarm.test_rounds import Door
+from tests.unit.fly.alarm.conftest import Door, Watch
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -62,7 +61,7 @@ class Keeping:
 
     def tell(self, **told: Any) -> None:
         """What the workspace tells from now on."""
-        self.world.fly.exec_answer = {"exit_code": 0, "stdout": json.dumps(told), "stderr": ""}
+        self.world.fly.told = told
 
 
 @pytest.fixture
@@ -159,39 +158,37 @@ def test_a_dry_run_changes_nothing(keeping: Keeping) -> None:
     assert keeping.watch.subjects == []
 
 
-@pytest.mark.parametrize("fault", ["time-out after", "500 after", "reset after"])
-def test_an_answer_that_is_lost_is_looked_up(
-    keeping: Keeping, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    numbers = iter(range(100))
-    del monkeypatch, numbers
-    world = keeping.world
-    machine = world.client.machine(keeping.row.app, keeping.row.machine_id)
-    world.fly.inject(0, fault)
-    world.fly.injection.at = _number_of_update(keeping)
-    step = keeping.keeper().keep(keeping.row, machine, keeping.use("10"))
+@pytest.mark.parametrize("fault", ["time-out after", "500 after", "reset before", "time-out before"])
+def test_an_answer_that_is_lost_is_looked_up(keeping: Keeping, fault: str) -> None:
+    fail_at_update(keeping, fault)
+    step = keeping.keep("10")
     assert step
     assert step.act == PAUSE
     assert keeping.env["JARVIS_PAUSED_UNTIL"]
 
 
-def _number_of_update(keeping: Keeping) -> int:
-    """Which of the requests tells the machine: after the question, the lease and a look."""
-    return 3
-
-
 def test_a_platform_that_refuses_leaves_nothing_half_done(keeping: Keeping) -> None:
-    world = keeping.world
-    machine = world.client.machine(keeping.row.app, keeping.row.machine_id)
-    world.fly.inject(_number_of_update(keeping), "422")
+    fail_at_update(keeping, "422")
     with pytest.raises(JarvisError):
-        keeping.keeper().keep(keeping.row, machine, keeping.use("10"))
-    world.fly.heal()
-    assert not world.ledger.get(keeping.row.id).is_worked_on
+        keeping.keep("10")
+    keeping.world.fly.before = lambda _number, _call: None
+    keeping.world.fly.heal()
+    assert not keeping.world.ledger.get(keeping.row.id).is_worked_on
     assert keeping.watch.subjects == []
     step = keeping.keep("10")
     assert step
     assert step.act == PAUSE
+
+
+def fail_at_update(keeping: Keeping, fault: str) -> None:
+    """The first request that would tell the machine meets this fault."""
+    fly = keeping.world.fly
+
+    def before(number: int, call: Call) -> None:
+        if call.title.endswith("/lease") and call.method == "POST" and fly.injection is None:
+            fly.injection = Injection(number + 3, FAULTS[fault])  # after two looks at the machine
+
+    fly.before = before
 
 
 def test_what_is_shown_until_a_moment_that_makes_no_sense_is_no_pause(keeping: Keeping) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,48 +15,9 @@ from fly.alarm.rounds import go_round, uptime_of
 from fly.errors import Unreachable
 from fly.ledger import Workspace
 from fly.plan import Person
-from fly.settings import Platform
 from fly.watch.samples import Sample, Samples
 from tests.support.world import PLATFORM, World
-
-REFUSED = {"error": {"code": "signed_out", "message": "", "hint": ""}}
-
-
-@dataclass
-class Door:
-    """What stands before the machines: it notes what was asked, and answers as told."""
-
-    asked: list[str] = field(default_factory=list)
-    status: int = 401
-    body: str = json.dumps(REFUSED)
-    url: str = ""
-
-    @property
-    def platform(self) -> Platform:
-        return replace(PLATFORM, door_url=self.url)
-
-
-@pytest.fixture
-def door() -> Iterator[Door]:
-    door = Door()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            door.asked.append(f"{self.headers['host']} {self.path}")
-            body = '{"status":"ok"}' if self.path == "/health" else door.body
-            status = 200 if self.path == "/health" else door.status
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        door.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield door
-        server.shutdown()
+from tests.unit.fly.alarm.conftest import Door
 
 
 @pytest.fixture
