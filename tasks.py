@@ -8,7 +8,9 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 import fly.access.verbs
+import fly.alarm.verbs
 import fly.change.verbs
+import fly.dashboard.verbs
 import fly.money.verbs
 import fly.people.verbs
 import fly.verbs
@@ -41,6 +43,8 @@ VERBS = (
     fly.people.verbs,
     fly.change.verbs,
     fly.watch.verbs,
+    fly.alarm.verbs,
+    fly.dashboard.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,

@@ -29,6 +29,7 @@ VARIABLES: Mapping[str, str] = {
     "JARVIS_USER": "whom `invoke up` makes the first workspace for (default `Lilach <lilach@example.com>`)",
     "JARVIS_SMTP_URL": "where mail is handed in: `smtps://USER:PASSWORD@HOST:465` or `smtp+starttls://…`",
     "JARVIS_MAIL_FROM": "whom mail to users comes from, such as `My Jarvis <jarvis@example.com>`",
+    "JARVIS_ALERT_MAIL": "whom `invoke check --mail` writes to (default: the address of JARVIS_MAIL_FROM)",
 }
 FLY_API_URL = "https://api.machines.dev"
 FLY_LOGS_URL = "https://api.fly.io"
@@ -119,6 +120,7 @@ class Settings:
     user_email: str = "lilach@example.com"
     smtp_url: Secret = NO_SECRET
     mail_from: str = ""
+    alert_mail: str = ""
 
     @classmethod
     def read(cls, environ: Mapping[str, str], root: Path) -> "Settings":
@@ -148,11 +150,31 @@ class Settings:
             user_email=user_email,
             smtp_url=Secret(given["JARVIS_SMTP_URL"]),
             mail_from=given["JARVIS_MAIL_FROM"],
+            alert_mail=given["JARVIS_ALERT_MAIL"],
         )
 
     @property
     def ledger(self) -> Path:
         return self.home / "ledger.sqlite"
+
+    @property
+    def meter(self) -> Path:
+        """What every machine did, for the bills."""
+        return self.home / "meter.sqlite"
+
+    @property
+    def alert_address(self) -> str:
+        """Whom alerts go to.
+
+        *Errors*: SettingsError.
+        """
+        found = parseaddr(self.alert_mail or self.mail_from)[1]
+        if "@" not in found:
+            raise SettingsError(
+                "JARVIS_ALERT_MAIL does not say whom alerts go to.",
+                hint="an address, such as you@example.com",
+            )
+        return found
 
     @property
     def templates(self) -> Path:

@@ -75,7 +75,7 @@ def bench(context: Context, only: str = "") -> None:
 
 
 @verb()
-def check(context: Context) -> None:
+def lint(context: Context) -> None:
     """Format, lint and types of everything; changes nothing."""
     install_test_packages()
     _check()

@@ -215,7 +215,7 @@ def _show_bills(found: Sequence[Bill]) -> None:
 
 
 def _meter_path(here: Desk) -> Path:
-    return here.settings.home / "meter.sqlite"
+    return here.settings.meter
 
 
 def _born(row: Workspace) -> datetime:

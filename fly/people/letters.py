@@ -21,7 +21,10 @@ from fly.errors import PlanError
 from fly.ledger import Workspace
 
 WELCOME, MAINTENANCE, PAYMENT, GOODBYE, REPAIRED = "welcome", "maintenance", "payment", "goodbye", "repaired"
-NAMES = (WELCOME, MAINTENANCE, PAYMENT, GOODBYE, REPAIRED)
+ALLOWANCE, PAUSED = "allowance", "paused"
+NAMES = (WELCOME, MAINTENANCE, PAYMENT, GOODBYE, REPAIRED, ALLOWANCE, PAUSED)
+ALERT = "alert"
+"""To the operator, not to a user."""
 SHIPPED = Path(__file__).with_name("templates")
 
 
@@ -52,7 +55,7 @@ class Letters:
 
         *Errors*: PlanError: no such letter, a fact that is missing, a template that makes no sense.
         """
-        if name not in NAMES:
+        if name not in (*NAMES, ALERT):
             raise PlanError(f"There is no letter {name!r}.", hint=f"one of {', '.join(NAMES)}")
         text = self._filled(f"{name}.txt", facts)
         first, _, body = text.partition("\n")
@@ -97,6 +100,12 @@ def facts_of(row: Workspace, operator: str, welcome: Welcome | None = None) -> d
             "password": secret,
         }
     return facts
+
+
+def operator_facts(operator: str) -> dict[str, str]:
+    """What a template to the operator may say of her."""
+    name, address = parseaddr(operator)
+    return {"operator": name or address, "operator_email": address}
 
 
 def version_of(row: Workspace, welcome: Welcome | None, facts: Mapping[str, str]) -> str:

@@ -7,10 +7,13 @@ from fly.access import keys
 from fly.access.welcome import Welcome
 from fly.client import Client
 from fly.ledger import Ledger, Workspace
-from fly.people.letters import WELCOME, Letter, Letters, facts_of, message, version_of
+from fly.people.letters import WELCOME, Letter, Letters, facts_of, message, operator_facts, version_of
 from fly.people.outbox import Mail, Outbox
 from fly.people.smtp import Mailbox
 from fly.settings import Settings
+
+OPERATOR = "operator"
+"""Whose mail it is that goes to no user."""
 
 
 class Post:
@@ -54,6 +57,8 @@ class Post:
         return self._outbox.send(mail, self.mailbox, self._written, again=again)
 
     def _written(self, mail: Mail, message_id: str) -> EmailMessage:
+        if mail.workspace == OPERATOR:
+            return written_to_operator(self._settings, mail, message_id)
         row = self._ledger.get(mail.workspace)
         letter = self.letter(row, mail.template, mail.facts)
         return message(
@@ -66,3 +71,19 @@ class Post:
     def _welcome(self, row: Workspace, template: str) -> Welcome | None:
         """Only a welcome tells how to sign in."""
         return keys.current(self._client, self._ledger, row) if template == WELCOME else None
+
+
+def send_to_operator(settings: Settings, outbox: Outbox, mail: Mail) -> Mail:
+    """A mail to the operator, tried once; neither ledger nor platform is needed for it.
+
+    *Errors*: SettingsError, PlanError: it is left as it is.
+    """
+    mailbox = Mailbox.parse(settings.smtp_url, settings.mail_from)
+    return outbox.send(mail, mailbox, lambda mail, id_: written_to_operator(settings, mail, id_))
+
+
+def written_to_operator(settings: Settings, mail: Mail, message_id: str) -> EmailMessage:
+    """*Errors*: PlanError."""
+    facts = operator_facts(settings.mail_from) | dict(mail.facts)
+    letter = Letters(settings.templates).write(mail.template, facts)
+    return message(letter, sender=settings.mail_from, to=mail.to, name="", message_id=message_id)

@@ -28,7 +28,7 @@ from fly.people.letters import NAMES, PAYMENT, WELCOME, preview
 from fly.people.notes import Notes
 from fly.people.onboard import Onboarder, Order, batch, read_orders
 from fly.people.outbox import FAILED, PENDING, SENT, UNKNOWN, Mail, Outbox
-from fly.people.post import Post
+from fly.people.post import OPERATOR, Post
 from fly.people.roll import Entry, read_entries, roll, take_in, write
 from fly.plan import Person
 from fly.provision import draft, page_probe
@@ -370,7 +370,7 @@ def outbox(
     """Lists the mails to users and what became of them; sends those that are due"""
     with desk(platform) as here, post_of(here) as (post, box):
         only = here.ledger.find(name, here.platform.key).id if name else ""
-        mine = {row.id for row in here.ledger.workspaces(here.platform.key, everything=True)}
+        mine = {row.id for row in here.ledger.workspaces(here.platform.key, everything=True)} | {OPERATOR}
         if retry or again:
             due = [mail for mail in box.due(again=again) if mail.workspace in mine]
             for mail in due:

@@ -33,6 +33,10 @@ _ALL = (
     Metric("login_ok", "0 or 1", "whether an attempt to sign in succeeded", ALL),
     Metric("claude_ready", "0 or 1", "whether the workspace is logged in at Anthropic", LAST),
     Metric("image_is_newest", "0 or 1", "whether it runs the image that new workspaces get", LAST),
+    Metric("places", "places", "from how many places people who are in came within an hour; while awake"),
+    Metric("certificate_s", "seconds", "for how long its certificate holds", LAST),
+    Metric("up_s", "seconds", "of the day that begins then, how long the page is known to have been up", ALL),
+    Metric("down_s", "seconds", "of the day that begins then, how long it is known to have been down", ALL),
     Metric("backup_age_s", "seconds", "how old the newest backup is", LAST),
 )  # fmt: skip
 

@@ -234,7 +234,7 @@ def _run(*command: str, folder: Path = ROOT, good: Sequence[int] = (0,)) -> str:
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
     except OSError as error:
-        raise BuildError(f"{command[0]} cannot be run: {error}", hint="invoke check installs it") from error
+        raise BuildError(f"{command[0]} cannot be run: {error}", hint="invoke lint installs it") from error
     if done.returncode not in good:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
         raise BuildError(

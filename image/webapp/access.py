@@ -9,12 +9,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from webapp.config import Config
 from webapp.credential import CLOSED, LINK, NONE, PASSWORD
 from webapp.devices import Device, Devices, device_name
 from webapp.problem import Problem, json_object, not_found
 from webapp.throttle import Throttle
+from webapp.told import Places
 
 FOR_GOOD_S = 400 * 24 * 3600  # browsers keep no cookie for longer; every visit begins it anew
 
@@ -25,6 +27,7 @@ class Access:
         self._devices = Devices(config.app / "devices.json", config.credential.mark)
         self._throttle = Throttle()
         self._is_public_secure = config.url.startswith("https://")
+        self.places = Places()
         self._checking = asyncio.Semaphore(1)  # a password's check takes memory and a core
         self._saving: asyncio.Task[None] | None = None
 
@@ -41,6 +44,10 @@ class Access:
         if device and self._devices.is_save_due and not (self._saving and not self._saving.done()):
             self._saving = asyncio.create_task(self._note())
         return device
+
+    def came_in(self, scope: Scope, headers: Headers) -> None:
+        """Somebody who may is here: counted by place, and not remembered."""
+        self.places.note(_address(scope, headers))
 
     def renew(self, sent: MutableHeaders, asked: Headers) -> None:
         """Begins the cookie of a device that is in anew."""
@@ -138,7 +145,7 @@ class Access:
 
     async def _prove(self, request: Request, given: Mapping[str, object]) -> None:
         """Errors: Problem 401 for what is wrong, 403 where nobody is let in, 429 for too many attempts."""
-        address = _address(request)
+        address = _address(request.scope, request.headers)
         match self._credential.login:
             case login if login == LINK:
                 self._prove_key(_given(given, "key"), address)
@@ -183,7 +190,7 @@ def _current(request: Request) -> Device | None:
     return device if isinstance(device, Device) else None
 
 
-def _address(request: Request) -> str:
+def _address(scope: Scope, headers: Headers) -> str:
     """Where the browser is: Fly's proxy, and the embedded door, say so and let nobody else say it."""
-    direct = request.client.host if request.client else ""
-    return request.headers.get("fly-client-ip", "") or direct
+    direct: str = (scope.get("client") or ("", 0))[0]
+    return headers.get("fly-client-ip", "") or direct

@@ -14,18 +14,17 @@ from webapp.access import Access
 from webapp.assets import Assets
 from webapp.auth import Auth, Login
 from webapp.awake import Awake
-from webapp.boot import boot_of, boot_routes
+from webapp.boot import boot_of, boot_routes, versions
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.data.routes import Data
 from webapp.files.routes import Files
-from webapp.front import answering
-from webapp.gate import Gate
-from webapp.guard import Guard
+from webapp.front import answering, guarded
 from webapp.health import health_routes
 from webapp.live import Live
 from webapp.settings import Settings, SettingsFile
 from webapp.terminals import Terminals
+from webapp.told import keep_told
 
 log = logging.getLogger("webapp")
 
@@ -56,13 +55,14 @@ class Server:
         self.data = Data(config, self.files, self.live.publish, self._data_arrived)
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = assets or Assets(config.static)
-        self._hosts = config.hosts
+        self._config = config
+        self._told = config.app / "told.json"
         self._somebody_came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def app(self) -> ASGIApp:
         """All of it, alone."""
-        return Guard(Gate(self.inner(), self.access, self._assets.sign_in), self._hosts)
+        return guarded(self.inner(), self._config, self.access, self._assets)
 
     def inner(self) -> Starlette:
         """What answers who has come through the gate."""
@@ -92,6 +92,7 @@ class Server:
         self._in_background("The chat could not be prepared", self._warm())
         self._in_background("The chat's folders are not kept in order", self.chat.keep_house())
         self._in_background("The machine is no longer held awake", self.awake.watch())
+        self._in_background("The operator is no longer told", keep_told(self._told, self._facts))
         try:
             yield
         finally:
@@ -105,6 +106,16 @@ class Server:
                 ("list of devices", self.access.close()),
             )
             await asyncio.gather(*(_in_time(what, work) for what, work in closing))
+
+    def _facts(self) -> dict[str, Any]:
+        """What the operator may know."""
+        state = self.login.now.state
+        return {
+            "connected": None if state == "checking" else state == "signed_in",
+            "addresses": self.access.places.count(),
+            "turns": self.chat.turns(),
+            "claude": versions()["claude"],
+        }
 
     async def _warm(self) -> None:
         """Loads what chatting needs, once a page is there and has been told of the login."""

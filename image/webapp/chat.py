@@ -111,6 +111,10 @@ class Chat:
         """Whether Claude works somewhere; not while it only waits for the person."""
         return any(conversation.busy for conversation in self._loaded.values())
 
+    def turns(self) -> int:
+        """How many are under way, also those that wait for the person."""
+        return sum(one.busy or one.turn != "idle" for one in self._loaded.values())
+
     async def auth_changed(self, *, signed_in: bool = False) -> None:
         """Processes that have nothing to do end: the next ones start with the new login.
 

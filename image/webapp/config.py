@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from webapp.credential import Credential, read_credential
@@ -27,6 +28,10 @@ class Config:
     credential: Credential = field(default_factory=Credential)
     hosts: frozenset[str] = frozenset()
     """The names under which browsers reach this workspace."""
+    paused_until: datetime | None = None
+    """Until then a page that says so stands in place of the workspace."""
+    contact: str = ""
+    """Whom to write to then."""
 
     @property
     def home(self) -> Path:
@@ -62,7 +67,21 @@ def read_config(environ: Mapping[str, str]) -> Config:
         url=_url(environ.get("JARVIS_URL", "").strip()),
         credential=read_credential(environ),
         hosts=frozenset(environ.get("JARVIS_HOSTS", "").lower().replace(",", " ").split()),
+        paused_until=_moment(environ.get("JARVIS_PAUSED_UNTIL", "").strip()),
+        contact=environ.get("JARVIS_CONTACT", "").strip(),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ConfigError(f"JARVIS_PAUSED_UNTIL is {text!r}, which is no moment like 2026-12-01T00:00:00Z")
+    return found
 
 
 def _url(text: str) -> str:

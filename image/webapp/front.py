@@ -56,6 +56,16 @@ def answering(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette] | None 
     )
 
 
+def guarded(app: ASGIApp, config: Config, access: Access, assets: Assets) -> ASGIApp:
+    """This, behind all that stands before it."""
+    if config.paused_until is not None:
+        from webapp.pause import Pause  # noqa: PLC0415
+
+        app = Pause(app, config.paused_until, config.contact)
+    # The outermost, so that nothing answers without them.
+    return Guard(Gate(app, access, assets.sign_in), config.hosts)
+
+
 class Front:
     """The whole server, from its first answer on; where the rest cannot be had it has `failed`, and ends."""
 
@@ -76,8 +86,7 @@ class Front:
         )
 
     def app(self) -> ASGIApp:
-        # The outermost, so that nothing answers without them.
-        return Guard(Gate(self._answer, self._access, self._assets.sign_in), self._config.hosts)
+        return guarded(self._answer, self._config, self._access, self._assets)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._whole is None and not _comes_first(scope):

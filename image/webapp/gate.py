@@ -32,14 +32,19 @@ class Gate:
         self._stranger = stranger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._access.is_open or _is_open(scope):
+        if scope["type"] == "lifespan" or _is_open(scope):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if self._access.is_open:
+            self._access.came_in(scope, headers)
+            await self._app(scope, receive, send)
+            return
         device = self._access.device_of(headers)
         if device is None:
             await self._refusal(scope)(scope, receive, send)
             return
+        self._access.came_in(scope, headers)
         scope.setdefault("state", {})["device"] = device
         if scope["type"] == "websocket":
             await self._socket(device, scope, receive, send)

@@ -191,6 +191,8 @@ class FakeFly:
         self.busy_apps: list[str] = []
         """Each look finds the first of them done."""
         self.page_body = b'{"status": "ok", "busy": false}'
+        self.told: dict[str, Any] = {}
+        """What every workspace tells its operator; nothing where it is too old to tell."""
         self.boots = True
         self.volume_region = ""
         """Where volumes come to lie, when not where they were asked for."""
@@ -615,7 +617,10 @@ def exec_(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
     fly.let_boot(machine)
     if machine["state"] != "started":
         raise Refusal(412, f"unable to exec in machine, not currently started: '{machine['state']}'")
-    verb = _body_of(request)["command"][3]
+    command = _body_of(request)["command"]
+    if command[0] == "cat":
+        return {"exit_code": 0 if fly.told else 1, "stdout": json.dumps(fly.told)}
+    verb = command[3]
     return {"exit_code": 0, "stdout": (_listed if verb == "list" else _served)(fly, machine)}
 
 

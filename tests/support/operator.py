@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pexpect
 
+from fly.local import process
+
 ROOT = Path(__file__).resolve().parents[2]
 INVOKE = Path(sys.executable).with_name("invoke")
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -21,7 +23,7 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 class Operator:
     """Types verbs; `home` holds her ledger and the embedded platform's state."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **variables: str) -> None:
         self.home = home
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FLY_")
@@ -31,6 +33,7 @@ class Operator:
             "JARVIS_DOOR_PORT": str(_free_port()),
             "COLUMNS": "160",
             "TERM": "xterm-256color",
+            **variables,
         }
         self._said: list[str] = []
 
@@ -74,6 +77,11 @@ class Operator:
         client = httpx.Client(base_url=door, headers=headers, timeout=30, trust_env=False)
         client.post("/api/login", json={"key": link.fragment.removeprefix("key=")}).raise_for_status()
         return client
+
+    def stands_up(self) -> None:
+        """The embedded platform runs; nothing is built for it."""
+        api, door = (int(self._environment[f"JARVIS_{name}_PORT"]) for name in ("API", "DOOR"))
+        process.ensure_running(self.home / "platform", api, door)
 
     def evidence(self) -> list[tuple[str, str]]:
         log = self.home / "platform" / "platform.log"

@@ -54,6 +54,9 @@ class NoChat:
     def busy(self) -> bool:
         return self.is_busy
 
+    def turns(self) -> int:
+        return int(self.is_busy)
+
     def routes(self) -> list[Any]:
         return []
 

@@ -37,10 +37,10 @@ async function answered<T>(path: string, init: RequestInit): Promise<T> {
   return (text ? JSON.parse(text) : null) as T;
 }
 
-/** Where this device is signed out nothing is said: the page is on its way to the door. */
+/** Where this device is signed out, or the workspace rests, nothing is said: the page is on its way to the page that says so. */
 export async function refused(status: number, text: string): Promise<never> {
   const { code, words } = reason(text);
-  if (status === 401 && code === "signed_out") {
+  if ((status === 401 && code === "signed_out") || (status === 403 && code === "paused")) {
     leave();
     return new Promise<never>(() => undefined);
   }
