@@ -9,6 +9,7 @@ from invoke.context import Context
 
 import fly.access.verbs
 import fly.change.verbs
+import fly.backup.verbs
 import fly.money.verbs
 import fly.people.verbs
 import fly.verbs
@@ -41,6 +42,7 @@ VERBS = (
     fly.people.verbs,
     fly.change.verbs,
     fly.watch.verbs,
+    fly.backup.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,

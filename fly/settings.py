@@ -38,6 +38,8 @@ VARIABLES: Mapping[str, str] = {
 FLY_API_URL = "https://api.machines.dev"
 FLY_LOGS_URL = "https://api.fly.io"
 KEPT_COPIES = {"daily": 7, "weekly": 5, "monthly": 12}
+INHERITED = ("PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+"""What a program of others needs to run at all, and to find its way out."""
 KEEP_WORDS = ("last", "daily", "weekly", "monthly", "yearly")
 
 
@@ -131,6 +133,7 @@ class Settings:
     backup_key_id: str = ""
     backup_secret_key: Secret = NO_SECRET
     backup_keep: Mapping[str, int] = field(default_factory=lambda: KEPT_COPIES)
+    inherited: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, environ: Mapping[str, str], root: Path) -> "Settings":
@@ -165,6 +168,7 @@ class Settings:
             backup_key_id=given["JARVIS_BACKUP_KEY_ID"],
             backup_secret_key=Secret(given["JARVIS_BACKUP_SECRET_KEY"]),
             backup_keep=_keep(given["JARVIS_BACKUP_KEEP"]),
+            inherited={name: value for name, value in environ.items() if name.upper() in INHERITED},
         )
 
     @property
