@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from fly.backup.courier import PIECE, Seal
 from fly.backup.records import Copy
-from fly.errors import BackupError
+from fly.errors import BackupError, JarvisError
 from fly.settings import Settings
 
 FILE = "data.tar"
@@ -143,7 +143,12 @@ class Repository:
         command = self._command("dump", "--tag", f"{copy.id},{WHOLE}", "latest", f"/{FILE}")
         with self._running(command) as (process, stderr):
             assert process.stdout
-            yield iter(lambda: process.stdout.read(PIECE), b"")  # type: ignore[union-attr]
+            try:
+                yield iter(lambda: process.stdout.read(PIECE), b"")  # type: ignore[union-attr]
+            except JarvisError:
+                # Who read it says that it breaks off; restic knows why.
+                if process.poll() in (None, 0):
+                    raise
             if process.wait() != 0:
                 raise self._trouble("The copy could not be read", _said(stderr))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,19 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
-from fly.backup.making import Backing, Made, back_up, settle
-from fly.backup.records import Backups, Copy, Latest
+from fly.backup.making import Backing, Made, back_up
+from fly.backup.records import Backups, Copy, Drill, Latest
 from fly.backup.repository import Repository
+from fly.backup.restoring import bring_back, chosen, is_lost, longest_unproven, room_gb
+from fly.backup.restoring import drill as tried
+from fly.backup.swapping import settle
 from fly.console import say, step, verb
-from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk
-from fly.errors import JarvisError
+from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
+from fly.errors import BackupError, JarvisError
 from fly.ledger import READY, Workspace
+from fly.plan import Person
+from fly.provision import destroy, draft, page_probe, provision
+from fly.record import stamp
 from fly.settings import Settings
 
 ALL_HELP = "all workspaces, one after the other; one that fails does not stop the rest"
@@ -37,7 +44,7 @@ def backing_of(here: Desk, repository: str = "") -> Iterator[Backing]:
     kept = Repository(settings)
     with Backups(here.settings.backups) as backups:
         backing = Backing(here.client, backups, kept)
-        settle(backing)
+        settle(backing, here.ledger)
         with step(f"Repository {kept.location}"):
             is_new = kept.ensure()
         if is_new:
@@ -245,3 +252,211 @@ def size(count: int) -> str:
         if count >= least:
             return f"{count / least:.1f} {unit}"
     return f"{count} B"
+
+
+# --- the way back ---------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": NAME_HELP + "; with --to: whose copy it is",
+        "all": "everybody whose workspace the platform has lost: after a host was lost",
+        "at": "as it was then: a day or a moment, such as 2026-11-20 or 2026-11-20T14:00 (UTC)",
+        "copy": COPY_HELP,
+        "to": "make a new workspace of it, for somebody of this name",
+        "email": "with --to: and this e-mail",
+        "repository": TO_HELP,
+        "yes": "do not ask",
+        "dry_run": "show which copy would be brought back, and where to; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def restore(
+    context: Context,
+    name: str = "",
+    all: bool = False,
+    at: str = "",
+    copy: str = "",
+    to: str = "",
+    email: str = "",
+    repository: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Brings a copy back: in place of what is there (asks; a copy of that first), or as a new workspace."""
+    moment = _moment(at)
+    if to and not email:
+        console.require(email=email)
+    if all and (to or copy):
+        raise Exit(
+            "--all brings everybody back where they were.\n  Try: --name NAME with --to or --copy", code=2
+        )
+    with desk(platform) as here:
+        rows = _chosen(here, name, everybody=all)
+        with backing_of(here, repository) as backing:
+            rows = [row for row in rows if is_lost(here.client, row)] if all else rows
+            found = [(row, _copy_of(backing, row, moment, copy)) for row in rows]
+            if dry_run:
+                _show_ways(here, found, to)
+                return
+            if to:
+                done = [_outcome(found[0][0], partial(_as_new, here, backing, found[0], Person(to, email)))]
+            else:
+                _ask(here, found, yes=yes)
+                done = [_outcome(row, partial(_back, here, backing, row, one)) for row, one in found]
+    _show_restored(done, as_json=json)
+
+
+def _moment(text: str) -> str:
+    """As the record writes it; a day means its end."""
+    if not text:
+        return ""
+    try:
+        at = datetime.fromisoformat(text if len(text) > 10 else f"{text}T23:59:59.999")
+    except ValueError:
+        raise Exit(f"--at is no day or moment: {text!r}.\n  Try: --at 2026-11-20", code=2) from None
+    return stamp(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def _copy_of(backing: Backing, row: Workspace, moment: str, copy: str) -> Copy | None:
+    """None where there is none: with --all that stops nobody else."""
+    try:
+        return chosen(known_copies(backing, row.id), at=moment, copy_id=copy)
+    except BackupError as error:
+        say(f"{row.app}: {error}")
+        return None
+
+
+def _ask(here: Desk, found: list[tuple[Workspace, Copy | None]], *, yes: bool) -> None:
+    """Nothing is lost by making anew what is gone; all else is asked about."""
+    for row, copy in found:
+        if copy and not is_lost(here.client, row):
+            console.confirm(
+                f"Put everything in {row.app} of {row.email} back to {copy.at[:16].replace('T', ' ')} UTC? "
+                "What she did since is copied first, and then gone from her workspace.",
+                yes=yes,
+            )
+
+
+def _back(here: Desk, backing: Backing, row: Workspace, copy: Copy | None) -> Workspace:
+    if copy is None:
+        raise BackupError(f"There is no such copy of {row.app}.", hint=f"invoke backups --name {row.app}")
+    if not is_lost(here.client, row):
+        _backed_up(backing, row, again=False)
+    with step(f"{row.name} ({row.app}) as of {copy.at[:16].replace('T', ' ')} UTC") as report:
+        at_work = replace(backing, report=report)
+        image = image_of(here, row)
+        return bring_back(at_work, here.ledger, row, copy, image=image, probe=page_probe(here.platform))
+
+
+def image_of(here: Desk, row: Workspace) -> str:
+    """What a workspace runs that is made anew: on Fly its own image, here what this host has."""
+    return row.image if here.platform.kind == "fly" else image_reference(here.settings, here.platform)
+
+
+def _as_new(here: Desk, backing: Backing, found: tuple[Workspace, Copy | None], person: Person) -> Workspace:
+    source, copy = found
+    if copy is None:
+        raise BackupError(
+            f"There is no such copy of {source.app}.", hint=f"invoke backups --name {source.app}"
+        )
+    image, probe = image_of(here, source), page_probe(here.platform)
+    plan = draft(here.platform, person, image=image, region=source.region, size_gb=max(10, room_gb(copy)))
+    with step(f"Workspace of {person.name}") as report:
+        row = provision(here.client, here.ledger, plan, probe=probe, report=report)
+    try:
+        with step(f"All that {source.email} had on {copy.at[:10]}") as report:
+            at_work = replace(backing, report=report)
+            return bring_back(at_work, here.ledger, row, copy, image=image, probe=probe)
+    except BaseException:
+        with step(f"Removing the workspace of {person.name} again") as report:
+            destroy(here.client, here.ledger, row, report=report)
+        raise
+
+
+def _show_ways(here: Desk, found: list[tuple[Workspace, Copy | None]], to: str) -> None:
+    for row, copy in found:
+        if copy:
+            where = f"a new workspace for {to}" if to else row.app
+            how = " (made anew)" if not to and is_lost(here.client, row) else ""
+            say(f"Would bring the copy {copy.id} of {copy.at[:16]} ({size(copy.size)}) to {where}{how}.")
+    say("Nothing was changed.")
+
+
+def _show_restored(done: list[Outcome], *, as_json: bool) -> None:
+    failed = [row for row, _, why in done if why]
+    if as_json:
+        console.print_json(
+            [{"app": (made or row).app, "ok": not why, "error": why} | (made.to_json() if made else {})
+             for row, made, why in done]
+        )  # fmt: skip
+    else:
+        console.listing(
+            ("Name", "URL", "What"),
+            [((made or row).name, (made or row).url, why or "all is back") for row, made, why in done],
+            "Nobody's workspace is lost.",
+        )
+    if failed:
+        raise Exit(f"{len(failed)} of {len(done)} failed: {', '.join(row.app for row in failed)}", code=1)
+
+
+# --- drills ---------------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": NAME_HELP + "; without it whoever was not tried for the longest",
+        "all": "everybody",
+        "to": TO_HELP,
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def drill(
+    context: Context,
+    name: str = "",
+    all: bool = False,
+    to: str = "",
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Proves that the latest copy comes back: on a throw-away machine, compared to the byte (for cron)."""
+    with desk(platform) as here, backing_of(here, to) as backing:
+        rows = _to_try(here, backing, name, everybody=all)
+        done = [_outcome(row, partial(_tried, here, backing, row)) for row in rows]
+    drills = [(row, one, why or ("" if one.ok else one.detail)) for row, one, why in done]
+    if json:
+        console.print_json(
+            [{"app": row.app, "ok": not why, "detail": why or one.detail, "copy": one.copy if one else ""}
+             for row, one, why in drills]
+        )  # fmt: skip
+    else:
+        console.listing(
+            ("Name", "Copy", "Took", "What"),
+            [
+                (row.name, one.copy if one else "", f"{one.took_s:.0f} s" if one else "", why or one.detail)
+                for row, one, why in drills
+            ],
+            "There are no copies to try: invoke backup --all",
+        )
+    if failed := [row.app for row, _, why in drills if why]:
+        raise Exit(f"These cannot be brought back: {', '.join(failed)}", code=1)
+
+
+def _to_try(here: Desk, backing: Backing, name: str, *, everybody: bool) -> list[Workspace]:
+    if name or everybody:
+        return _chosen(here, name, everybody=everybody)
+    copied = {copy.workspace for copy in known_copies(backing)}
+    rows = [row for row in _chosen(here, "", everybody=True) if row.id in copied]
+    turn = longest_unproven(rows, backing.backups.drills())
+    return [turn] if turn else []
+
+
+def _tried(here: Desk, backing: Backing, row: Workspace) -> Drill:
+    copy = chosen(known_copies(backing, row.id))
+    with step(f"Drill: {row.name} as of {copy.at[:16].replace('T', ' ')} UTC") as report:
+        at_work = replace(backing, report=report)
+        return tried(at_work, row, copy, image=image_of(here, row), probe=page_probe(here.platform))
