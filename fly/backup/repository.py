@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import IO, Any
 
 from fly.backup.courier import PIECE, Seal
@@ -24,6 +25,7 @@ from fly.settings import Settings
 
 FILE = "data.tar"
 WHOLE = "whole"
+LEDGER, LEDGER_FILE = "ledger", "ledger.sqlite"
 LOCKED = "already locked"
 PATIENCE_S = 600.0
 """How long another one at work on the repository is waited for."""
@@ -164,6 +166,26 @@ class Repository:
             ids = [*(one["id"] for one in going), *cut_off]
             self._run("Old copies could not be removed", "forget", "--prune", "--quiet", *ids)
         return [kept.copy.id for kept in map(self._kept, going) if kept]
+
+    # --- the ledger: without it nobody knows whose copy is whose, and which key opens what
+
+    def keep_ledger(self, copy: Path, keep: Mapping[str, int]) -> None:
+        """A copy of the ledger beside those of the workspaces."""
+        about = ("--host", LEDGER, "--tag", LEDGER)
+        command = self._command("backup", "--stdin", "--stdin-filename", LEDGER_FILE, *about, "--quiet")
+        with self._running(command, stdin=subprocess.PIPE) as (process, stderr):
+            process.communicate(copy.read_bytes())
+            if process.returncode != 0:
+                raise self._trouble("The ledger could not be stored", _said(stderr))
+        kept = [f"--keep-{name}={number}" for name, number in keep.items() if number]
+        self._run("Old ledgers could not be removed", "forget", "--tag", LEDGER, "--quiet", *kept)
+
+    def fetch_ledger(self, path: Path) -> None:
+        """The newest copy of the ledger, written to `path`, which only its owner may read."""
+        answer = self._run("There is no ledger", "dump", "--tag", LEDGER, "latest", f"/{LEDGER_FILE}")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(answer)
 
     def check(self) -> None:
         """Whether the repository is sound. *Errors*: BackupError."""
@@ -326,4 +348,5 @@ def _our_time(text: str) -> str:
 
 def _is_cut_off(snapshot: Mapping[str, Any]) -> bool:
     age = datetime.now(UTC) - datetime.fromisoformat(_our_time(snapshot["time"]))
-    return WHOLE not in (snapshot.get("tags") or []) and age > CUT_OFF_AFTER
+    tags = set(snapshot.get("tags") or [])
+    return tags.isdisjoint({WHOLE, LEDGER}) and age > CUT_OFF_AFTER

@@ -1,5 +1,6 @@
 """What an operator types about copies of workspaces."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,13 +20,15 @@ from fly.backup.restoring import bring_back, chosen, is_lost, longest_unproven, 
 from fly.backup.restoring import drill as tried
 from fly.backup.swapping import settle
 from fly.console import say, step, verb
-from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
+from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import BackupError, JarvisError
-from fly.ledger import READY, Workspace
+from fly.ledger import READY, Ledger, Workspace
+from fly.people import copies
 from fly.plan import Person
 from fly.provision import destroy, draft, page_probe, provision
 from fly.record import stamp
 from fly.settings import Settings
+from image.engine import can_install, install_packages
 
 ALL_HELP = "all workspaces, one after the other; one that fails does not stop the rest"
 TO_HELP = "another repository than JARVIS_BACKUP_REPOSITORY says: a folder, or s3:https://HOST/BUCKET/FOLDER"
@@ -38,10 +41,7 @@ def backing_of(here: Desk, repository: str = "") -> Iterator[Backing]:
 
     *Errors*: BackupError: no repository is set, or it cannot be opened.
     """
-    settings = replace(
-        here.settings, backup_repository=_location(repository or here.settings.backup_repository)
-    )
-    kept = Repository(settings)
+    kept = _repository(here.settings, repository)
     with Backups(here.settings.backups) as backups:
         backing = Backing(here.client, backups, kept)
         settle(backing, here.ledger)
@@ -52,8 +52,15 @@ def backing_of(here: Desk, repository: str = "") -> Iterator[Backing]:
         yield backing
 
 
-def _location(text: str) -> str:
-    return Settings.read({"JARVIS_BACKUP_REPOSITORY": text}, Path()).backup_repository
+def _repository(settings: Settings, location: str) -> Repository:
+    """The one that was asked for, else the one that is set; restic is there."""
+    if location:
+        location = Settings.read({"JARVIS_BACKUP_REPOSITORY": location}, Path()).backup_repository
+        settings = replace(settings, backup_repository=location)
+    if can_install("restic"):
+        with step("restic (Debian's package)") as report:
+            install_packages(report, "restic")
+    return Repository(settings)
 
 
 def _warn(location: str) -> None:
@@ -92,6 +99,7 @@ def backup(
         with backing_of(here, to) as backing:
             done = [_outcome(row, partial(_backed_up, backing, row, again=again)) for row in rows]
             if all:
+                _keep_ledger(backing, here.settings)
                 _retire(backing, here.settings)
     _show_outcomes(done, as_json=json)
 
@@ -122,6 +130,13 @@ def _chosen(here: Desk, name: str, *, everybody: bool) -> list[Workspace]:
     if name:
         return [here.ledger.find(name, here.platform.key)]
     return [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
+
+
+def _keep_ledger(backing: Backing, settings: Settings) -> None:
+    """With it the repository and its password are enough to bring everybody back."""
+    with step("Copy of the ledger"):
+        copy = copies.copy_daily(settings.ledger) or copies.copy(settings.ledger, copies.BY_HAND)
+        backing.repository.keep_ledger(copy, settings.backup_keep)
 
 
 def _retire(backing: Backing, settings: Settings) -> None:
@@ -265,6 +280,7 @@ def size(count: int) -> str:
         "copy": COPY_HELP,
         "to": "make a new workspace of it, for somebody of this name",
         "email": "with --to: and this e-mail",
+        "ledger": "only fetch the newest copy of the ledger, for `invoke ledger-restore`",
         "repository": TO_HELP,
         "yes": "do not ask",
         "dry_run": "show which copy would be brought back, and where to; change nothing",
@@ -280,6 +296,7 @@ def restore(
     copy: str = "",
     to: str = "",
     email: str = "",
+    ledger: bool = False,
     repository: str = "",
     yes: bool = False,
     dry_run: bool = False,
@@ -288,6 +305,9 @@ def restore(
 ) -> None:
     """Brings a copy back: in place of what is there (asks; a copy of that first), or as a new workspace."""
     moment = _moment(at)
+    if ledger:
+        _fetch_ledger(repository)
+        return
     if to and not email:
         console.require(email=email)
     if all and (to or copy):
@@ -308,6 +328,18 @@ def restore(
                 _ask(here, found, yes=yes)
                 done = [_outcome(row, partial(_back, here, backing, row, one)) for row, one in found]
     _show_restored(done, as_json=json)
+
+
+def _fetch_ledger(repository: str) -> None:
+    """Needs no platform: it is what comes first when all is lost."""
+    settings = Settings.read(os.environ, ROOT)
+    name = f"ledger-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-from-repository.sqlite"
+    path = copies.folder_of(settings.ledger) / name
+    kept = _repository(settings, repository)
+    with step(f"The ledger out of {kept.location}"):
+        kept.fetch_ledger(path)
+    copies.examine(path, len(Ledger.MIGRATIONS))
+    say(f"{path} is whole. Put it in the ledger's place: invoke ledger-restore --file {path.name}")
 
 
 def _moment(text: str) -> str:
