@@ -8,8 +8,8 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 import fly.access.verbs
-import fly.change.verbs
 import fly.backup.verbs
+import fly.change.verbs
 import fly.money.verbs
 import fly.people.verbs
 import fly.verbs

@@ -264,6 +264,15 @@ def latest(path: Path, workspace: str) -> Latest | None:
         return backups.latest(workspace)
 
 
+def confirmed(path: Path) -> dict[str, datetime]:
+    """When the newest copy of each workspace was last known to be all there is."""
+    if not path.exists():
+        return {}
+    with Backups(path) as backups:
+        newest = (backups.latest(whose) for whose in {copy.workspace for copy in backups.copies()})
+        return {one.copy.workspace: datetime.fromisoformat(one.confirmed_at) for one in newest if one}
+
+
 def _lives(owner: str) -> bool:
     found = Owner.parse(owner)
     return found.is_elsewhere or found.is_alive

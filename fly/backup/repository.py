@@ -8,6 +8,7 @@ enough to bring everything back. The tag `whole` comes last; what lacks it was c
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -90,7 +91,7 @@ class Repository:
             self._try("unlock", timeout_s=ANSWERS_WITHIN_S)
             return False
         if "Is there a repository at" not in said:
-            raise self._trouble("The repository cannot be opened", said)
+            raise self._trouble(f"The repository {self.location} cannot be opened", said)
         code, _, said = self._try("init", timeout_s=ANSWERS_WITHIN_S)
         if code != 0:
             raise self._trouble("The repository cannot be made", said)
@@ -229,6 +230,7 @@ class Repository:
                 return answer
             if LOCKED not in said or time.monotonic() - began > self._patience_s:
                 raise self._trouble(complaint, said)
+            self._try("unlock", timeout_s=ANSWERS_WITHIN_S)  # only what dead processes have locked
             self._sleep(2.0)
 
     def _try(self, *arguments: str, timeout_s: float | None = None) -> tuple[int, bytes, str]:
@@ -270,7 +272,7 @@ class Repository:
                 yield process, stderr
             finally:
                 if process.poll() is None:
-                    process.terminate()
+                    process.send_signal(signal.SIGINT)  # the one at which it takes its lock away
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(10)
                     process.kill()

@@ -124,6 +124,17 @@ def _backed_up(backing: Backing, row: Workspace, *, again: bool) -> Made:
     return made
 
 
+def back_up_at_last(here: Desk, row: Workspace) -> None:
+    """A copy before a workspace goes; one that did not run since the last copy has it. What is lost has none.
+
+    *Errors*: BackupError: then nothing may be removed.
+    """
+    if row.state != READY or is_lost(here.client, row):
+        return
+    with backing_of(here) as backing:
+        _backed_up(backing, row, again=False)
+
+
 def _chosen(here: Desk, name: str, *, everybody: bool) -> list[Workspace]:
     if bool(name) == everybody:
         raise Exit("Whose?\n  Try: --name NAME, or --all", code=2)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fly.backup.records import Backups, Copy, Drill, Swap, latest
+from fly.backup.records import Backups, Copy, Drill, Swap, confirmed, latest
 from fly.errors import BackupError
 
 COPY = Copy(
@@ -30,6 +30,10 @@ def test_the_latest_copy_tells_when_it_was_made_and_when_one_was_proven(folder: 
     assert found is not None
     assert found.proven_at == DRILL.at
     assert latest(path, "W2") is None
+    assert {whose: at.isoformat() for whose, at in confirmed(path).items()} == {
+        "W1": "2026-11-24T01:00:00+00:00"
+    }
+    assert confirmed(folder / "none") == {}
 
 
 def test_a_workspace_that_did_not_run_since_is_confirmed_without_a_copy(folder: Path) -> None:
