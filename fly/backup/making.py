@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fly.backup.courier import Broken, Seal
-from fly.backup.records import Backups, Copy, Latest
+from fly.backup.records import Copy, Latest
 from fly.backup.repository import Repository
-from fly.backup.throwaway import Wanted, remove_abandoned, throwaway
+from fly.backup.throwaway import Wanted, Work, throwaway
 from fly.backup.wire import Wire
 from fly.client import Client
-from fly.errors import ApiError, BackupError, JarvisError, NotFound, Unreachable
+from fly.errors import ApiError, BackupError, NotFound, Unreachable
 from fly.ledger import READY, Workspace, new_id
 from fly.model import Machine, Snapshot
 from fly.record import stamp
@@ -24,14 +24,11 @@ SHOWN_EVERY_S = 0.5
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Backing:
+@dataclass(frozen=True, kw_only=True)
+class Backing(Work):
     """What copies are made and brought back with."""
 
-    client: Client
-    backups: Backups
     repository: Repository
-    report: Report = lambda _line: None
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,6 @@ class Made:
 
     latest: Latest
     is_new: bool
-
-
-def settle(backing: Backing) -> None:
-    """What runs that were killed have left of throw-away machines."""
-    remove_abandoned(backing.client, backing.backups, backing.report)
 
 
 def back_up(backing: Backing, row: Workspace, *, again: bool = False) -> Made:
@@ -111,7 +103,7 @@ def _stored(backing: Backing, row: Workspace, image: str, mark: str) -> Copy:
         raise BackupError(f"{row.app} has no volume on the platform.", hint="invoke repair")
     snapshot = snapshot_of(backing.client, row.app, volume.id, backing.report)
     wanted = Wanted(image, volume.region, volume.size_gb, snapshot.id)
-    with throwaway(backing.client, backing.backups, wanted, backing.report) as made:
+    with throwaway(backing, wanted) as made:
         seal, new_bytes = backing.repository.store(
             copy_id, row.id, at, lambda out: _carried(made.wire, out, backing.report)
         )
@@ -203,7 +195,3 @@ def _asked_for(client: Client, app: str, volume_id: str) -> bool:
             return False
         raise
     return True
-
-
-def explained(error: JarvisError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)

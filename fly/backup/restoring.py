@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 from fly.access.welcome import HOSTS_VARIABLE
 from fly.backup.making import Backing, Shown
 from fly.backup.records import Copy, Drill
-from fly.backup.swapping import Target, become, claimed, replace_machine, settle_one, swap_of
+from fly.backup.swapping import (
+    Target,
+    become,
+    claimed,
+    make_app,
+    put_aside,
+    replace_machine,
+    settle_one,
+    swap_of,
+)
 from fly.backup.throwaway import Throwaway, Wanted, throwaway
 from fly.backup.wire import Wire
 from fly.client import Client
@@ -57,12 +66,18 @@ def bring_back(
     with claimed(ledger, row) as mine:
         lost = is_lost(backing.client, mine)
         machine = None if lost else _machine(backing.client, mine)
-        target = (
-            _rebuilt(backing, ledger, mine, copy, image) if machine is None else _same(backing, mine, machine)
-        )
         swap = swap_of(mine, "restore", machine)
+
+        def prepared() -> Target:
+            if machine is None:
+                made = _rebuilt(backing, ledger, mine, copy, image)
+                make_app(backing, mine)
+                return made
+            put_aside(backing, mine, swap)
+            return _same(backing, mine, machine)
+
         return replace_machine(
-            backing, ledger, mine, swap, target, fill=lambda wire: filled(backing, wire, copy), probe=probe
+            backing, ledger, mine, swap, prepared, fill=lambda wire: filled(backing, wire, copy), probe=probe
         )
 
 
@@ -138,7 +153,7 @@ def drill(backing: Backing, row: Workspace, copy: Copy, *, image: str, probe: Pr
     began = time.monotonic()
     try:
         wanted = Wanted(image, row.region, room_gb(copy))
-        with throwaway(backing.client, backing.backups, wanted, backing.report) as place:
+        with throwaway(backing, wanted) as place:
             filled(backing, place.wire, copy)
             backing.report("opening its page")
             _opened(backing.client, place, image, probe)

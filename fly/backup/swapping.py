@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from fly.backup.making import Backing
 from fly.backup.records import Swap
 from fly.backup.throwaway import (
     MARK,
     STARTED_S,
     Wanted,
+    Work,
     courier_config,
     new_key,
     new_volume,
@@ -50,31 +50,31 @@ Fill = Callable[[Wire], None]
 """Puts onto the new volume what belongs there, and proves it. *Errors*: BackupError."""
 
 
-def settle(backing: Backing, ledger: Ledger) -> None:
+def settle(work: Work, ledger: Ledger) -> None:
     """What runs that were killed have left: throw-away machines, and workspaces between two volumes."""
-    remove_abandoned(backing.client, backing.backups, backing.report)
-    ours = {row.id: row for row in ledger.workspaces(backing.client.platform.key)}
-    for swap in backing.backups.swaps():
+    remove_abandoned(work)
+    ours = {row.id: row for row in ledger.workspaces(work.client.platform.key)}
+    for swap in work.backups.swaps():
         if swap.workspace in ours and not swap.is_worked_on:
-            settle_one(backing, ledger, ours[swap.workspace])
+            settle_one(work, ledger, ours[swap.workspace])
 
 
-def settle_one(backing: Backing, ledger: Ledger, row: Workspace) -> None:
+def settle_one(work: Work, ledger: Ledger, row: Workspace) -> None:
     """Finishes the workspace's swap if its page has answered already, else undoes it.
 
     *Errors*: BackupError: another process works on it.
     """
-    swap = backing.backups.swap(row.id)
+    swap = work.backups.swap(row.id)
     if swap is None:
         return
     if swap.is_worked_on:
         raise BackupError(f"{row.app} is being brought back by another process.", hint="wait for it")
-    backing.backups.take_over(row.id)
-    backing.report(f"an earlier {swap.what} of {row.app} was cut off")
+    work.backups.take_over(row.id)
+    work.report(f"an earlier {swap.what} of {row.app} was cut off")
     if swap.stage == SWITCHED:
-        _finish(backing, ledger, row, swap)
+        _finish(work, ledger, row, swap)
     else:
-        _undo(backing, row, swap)
+        _undo(work, row, swap)
 
 
 @contextmanager
@@ -88,35 +88,39 @@ def claimed(ledger: Ledger, row: Workspace) -> Iterator[Workspace]:
 
 
 def replace_machine(
-    backing: Backing, ledger: Ledger, row: Workspace, swap: Swap, target: Target, *, fill: Fill, probe: Probe
+    work: Work,
+    ledger: Ledger,
+    row: Workspace,
+    swap: Swap,
+    prepared: Callable[[], Target],
+    *,
+    fill: Fill,
+    probe: Probe,
 ) -> Workspace:
     """The workspace on its new machine, its page answering; the old one is gone. The row is claimed.
 
+    `prepared` puts the old machine aside, or makes the app where there is none.
+
     *Errors*: BackupError; those of the client. Then everything is as it was.
     """
-    backups = backing.backups
-    backups.begin(swap)
+    work.backups.begin(swap)
     with one_interrupt() as undoing:
         try:
-            if swap.old_machine:
-                _put_aside(backing, row, swap)
-            else:
-                _make_app(backing, row)
-            _made(backing, row, target, fill, probe)
+            _made(work, row, prepared(), fill, probe)
         except BaseException as error:
             undoing()
-            _undone(backing, row, swap, error)
+            _undone(work, row, swap, error)
             raise
         undoing()
-        now = backups.swap(row.id)
+        now = work.backups.swap(row.id)
         assert now is not None
-        return _finish(backing, ledger, row, now)
+        return _finish(work, ledger, row, now)
 
 
-def _undone(backing: Backing, row: Workspace, swap: Swap, error: BaseException) -> None:
+def _undone(work: Work, row: Workspace, swap: Swap, error: BaseException) -> None:
     """*Errors*: BackupError that names both troubles, where undoing fails too; the next run tries again."""
     try:
-        _undo(backing, row, swap)
+        _undo(work, row, swap)
     except JarvisError as worse:
         raise BackupError(
             f"{str(error) or type(error).__name__}\nIt could not be undone either: {worse}",
@@ -124,9 +128,10 @@ def _undone(backing: Backing, row: Workspace, swap: Swap, error: BaseException) 
         ) from error
 
 
-def _put_aside(backing: Backing, row: Workspace, swap: Swap) -> None:
-    backing.report(f"putting {swap.old_machine} aside")
-    client = backing.client
+def put_aside(work: Work, row: Workspace, swap: Swap) -> None:
+    """The old machine stopped, out of every visitor's reach, and otherwise as it is."""
+    work.report(f"putting {swap.old_machine} aside")
+    client = work.client
     client.cordon(row.app, swap.old_machine)
     with suppress(NotFound):
         if client.machine(row.app, swap.old_machine).state != "stopped":
@@ -134,19 +139,20 @@ def _put_aside(backing: Backing, row: Workspace, swap: Swap) -> None:
             client.wait(row.app, swap.old_machine, "stopped", timeout_s=STOPPED_S)
 
 
-def _make_app(backing: Backing, row: Workspace) -> None:
-    client = backing.client
+def make_app(work: Work, row: Workspace) -> None:
+    """The workspace's app at its old address, with nothing in it."""
+    client = work.client
     if find_app(client, row.app, row.network):
         return
-    backing.report(f"app {row.app}")
+    work.report(f"app {row.app}")
     request = {"app_name": row.app, "name": row.app, "org_slug": client.platform.org, "network": row.network}
     client.create_app(request)
     for kind in ADDRESS_TYPES:
         client.assign_ip(row.app, kind)
 
 
-def _made(backing: Backing, row: Workspace, target: Target, fill: Fill, probe: Probe) -> None:
-    client, backups, report = backing.client, backing.backups, backing.report
+def _made(work: Work, row: Workspace, target: Target, fill: Fill, probe: Probe) -> None:
+    client, backups, report = work.client, work.backups, work.report
     report("a new volume")
     volume = new_volume(client, row.app, target.wanted, report)
     backups.went_on(row.id, new_volume=volume.id)
@@ -171,8 +177,8 @@ def become(client: Client, app: str, machine_id: str, config: Mapping[str, Any],
     client.wait(app, machine_id, "started", timeout_s=STARTED_S, instance_id=changed.instance_id)
 
 
-def _finish(backing: Backing, ledger: Ledger, row: Workspace, swap: Swap) -> Workspace:
-    client = backing.client
+def _finish(work: Work, ledger: Ledger, row: Workspace, swap: Swap) -> Workspace:
+    client = work.client
     machine = client.machine(row.app, swap.new_machine)
     row = ledger.note(
         row.id,
@@ -183,21 +189,21 @@ def _finish(backing: Backing, ledger: Ledger, row: Workspace, swap: Swap) -> Wor
         url=client.platform.url_of(row.app),
     )
     if swap.old_machine:
-        backing.report("removing the old machine and its volume")
+        work.report("removing the old machine and its volume")
     _clear_away(client, row.app, {swap.new_machine}, {swap.new_volume})
-    backing.backups.ended(row.id)
+    work.backups.ended(row.id)
     return row
 
 
-def _undo(backing: Backing, row: Workspace, swap: Swap) -> None:
-    client = backing.client
-    backing.report("undoing: everything as it was")
+def _undo(work: Work, row: Workspace, swap: Swap) -> None:
+    client = work.client
+    work.report("undoing: everything as it was")
     if not swap.old_machine:
         remove_app(client, row.app, row.network)
     else:
         _clear_away(client, row.app, {swap.old_machine}, {swap.old_volume})
         _put_back(client, row, swap)
-    backing.backups.ended(row.id)
+    work.backups.ended(row.id)
 
 
 def _put_back(client: Client, row: Workspace, swap: Swap) -> None:

@@ -35,6 +35,15 @@ KNOWN_S, VOLUME_S, STARTED_S, READY_S = 30.0, 3600.0, 600.0, 120.0
 Report = Callable[[str], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What everything here works with."""
+
+    client: Client
+    backups: Backups
+    report: Report = lambda _line: None
+
+
 @dataclass(frozen=True)
 class Throwaway:
     """A machine that runs a courier; whoever has the wire can use it."""
@@ -79,10 +88,9 @@ class Wanted:
 
 
 @contextmanager
-def throwaway(
-    client: Client, backups: Backups, wanted: Wanted, report: Report = lambda _line: None
-) -> Iterator[Throwaway]:
+def throwaway(work: Work, wanted: Wanted) -> Iterator[Throwaway]:
     """A machine with a volume; all of it is gone after the block."""
+    client, backups, report = work.client, work.backups, work.report
     suffix = "".join(secrets.choice(ALPHABET) for _ in range(SUFFIX_LENGTH))
     app, network = f"copy-{suffix}", f"{NETWORK_PREFIX}{suffix}"
     backups.borrow(app, network, client.platform.key)
@@ -139,12 +147,12 @@ def reached(client: Client, url: str, key: Secret) -> Iterator[Wire]:
         yield wire
 
 
-def remove_abandoned(client: Client, backups: Backups, report: Report = lambda _line: None) -> None:
+def remove_abandoned(work: Work) -> None:
     """What runs that were killed have left."""
-    for left in backups.abandoned(client.platform.key):
-        report(f"an earlier run left {left.app}: removing it")
-        remove_app(client, left.app, left.network)
-        backups.returned(left.app)
+    for left in work.backups.abandoned(work.client.platform.key):
+        work.report(f"an earlier run left {left.app}: removing it")
+        remove_app(work.client, left.app, left.network)
+        work.backups.returned(left.app)
 
 
 def _known(client: Client, app: str) -> None:

@@ -14,11 +14,14 @@ from invoke.exceptions import Exit
 
 from fly import console
 from fly.backup.making import Backing, Made, back_up
+from fly.backup.moving import check as check_move
+from fly.backup.moving import move as move_to
 from fly.backup.records import Backups, Copy, Drill, Latest
 from fly.backup.repository import Repository
 from fly.backup.restoring import bring_back, chosen, is_lost, longest_unproven, room_gb
 from fly.backup.restoring import drill as tried
 from fly.backup.swapping import settle
+from fly.backup.throwaway import Work
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import BackupError, JarvisError
@@ -43,7 +46,7 @@ def backing_of(here: Desk, repository: str = "") -> Iterator[Backing]:
     """
     kept = _repository(here.settings, repository)
     with Backups(here.settings.backups) as backups:
-        backing = Backing(here.client, backups, kept)
+        backing = Backing(client=here.client, backups=backups, repository=kept)
         settle(backing, here.ledger)
         with step(f"Repository {kept.location}"):
             is_new = kept.ensure()
@@ -503,3 +506,49 @@ def _tried(here: Desk, backing: Backing, row: Workspace) -> Drill:
     with step(f"Drill: {row.name} as of {copy.at[:16].replace('T', ' ')} UTC") as report:
         at_work = replace(backing, report=report)
         return tried(at_work, row, copy, image=image_of(here, row), probe=page_probe(here.platform))
+
+
+# --- another region -------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "region": "where to, such as fra",
+        "yes": "do not ask",
+        "dry_run": "show what would be moved; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def move(
+    context: Context,
+    name: str = "",
+    region: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Moves a workspace to another region, with all files, at the same address (asks; it rests meanwhile)."""
+    console.require(name=name, region=region)
+    with desk(platform) as here, Backups(here.settings.backups) as backups:
+        row = here.ledger.find(name, here.platform.key)
+        check_move(row, region)
+        if dry_run:
+            say(f"Would move {row.app} of {row.email} from {row.region} to {region}.")
+            say("Nothing was changed.")
+            return
+        console.confirm(
+            f"Move {row.app} of {row.email} from {row.region} to {region}? "
+            "What runs in it ends, and its page rests until it is there.",
+            yes=yes,
+        )
+        with step(f"{row.name}: {row.region} → {region}") as report:
+            work = Work(client=here.client, backups=backups, report=report)
+            settle(work, here.ledger)
+            moved = move_to(work, here.ledger, row, region, probe=page_probe(here.platform))
+    if json:
+        console.print_json(moved.to_json())
+    else:
+        say(f"{moved.url} is in {moved.region} now.")

@@ -20,7 +20,7 @@ from fly.errors import BackupError
 from fly.settings import Secret, Settings
 from tests.support.run import Run
 
-NOW = datetime(2026, 11, 23, 7, 39, 14, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 7, 39, 14, tzinfo=UTC)
 BYTES = os.urandom(8_000_000)
 
 

@@ -45,6 +45,16 @@ def packed(top: Path) -> tuple[bytes, Seal]:
     return out.getvalue(), seal
 
 
+def exact(top: Path) -> dict[Path, tuple[int, ...]]:
+    """Dates to the nanosecond too."""
+    found = {path.relative_to(top): path.lstat() for path in sorted(top.rglob("*"))}
+    return {
+        path: (one.st_mode, one.st_uid, one.st_gid, one.st_mtime_ns, one.st_nlink)
+        for path, one in found.items()
+        if path.parts[0] != "lost+found"
+    }
+
+
 def test_everything_arrives_exactly_as_it_was(lived_in: Path, folder: Path) -> None:
     stream, seal = packed(lived_in)
     target = folder / "target"
@@ -53,6 +63,7 @@ def test_everything_arrives_exactly_as_it_was(lived_in: Path, folder: Path) -> N
     assert read(io.BytesIO(stream)) == seal == measure(str(lived_in))
     assert fill(str(target), io.BytesIO(stream)) == seal
     assert measure(str(target)) == seal
+    assert exact(target) == exact(lived_in)
     assert (target / "hole").stat().st_blocks < 100
     assert (target / "workspace" / "run.sh").stat().st_nlink == 2
     assert list((target / "lost+found").iterdir()) == []
@@ -114,7 +125,7 @@ def test_no_change_on_the_volume_keeps_its_seal(lived_in: Path, change: str) -> 
         case "mode":
             file.chmod(0o755)
         case "mtime":
-            os.utime(file, ns=(1, file.stat().st_mtime_ns + 1))
+            os.utime(file, ns=(1, file.stat().st_mtime_ns + 1_000_000_000))
         case "gone":
             stamp = link.parent.stat().st_mtime_ns
             link.unlink()
