@@ -9,6 +9,7 @@ from invoke.context import Context
 
 import fly.access.verbs
 import fly.alarm.verbs
+import fly.backup.verbs
 import fly.change.verbs
 import fly.dashboard.verbs
 import fly.money.verbs
@@ -24,10 +25,12 @@ from fly import console
 from fly.access import keys
 from fly.console import say, step, verb
 from fly.desk import Desk, desk, image_reference
+from fly.errors import LedgerError
 from fly.ledger import READY, Ledger, Workspace
 from fly.local import process
 from fly.plan import Person
 from fly.provision import draft, page_probe, wait_for_page
+from fly.remains import find_app
 from fly.settings import VARIABLES, Settings
 from fly.verbs import make, show
 from image.build import build_image, remove_images
@@ -45,6 +48,7 @@ VERBS = (
     fly.watch.verbs,
     fly.alarm.verbs,
     fly.dashboard.verbs,
+    fly.backup.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,
@@ -84,9 +88,15 @@ def up(context: Context, like_fly: bool = False, not_like_fly: bool = False) -> 
 
 def _first_user(here: Desk) -> tuple[Workspace, bool]:
     """Whoever has a workspace already, else the one that `invoke provision` would make; whether it is new."""
-    ready = [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
+    rows = [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
+    ready = [row for row in rows if find_app(here.client, row.app, row.network)]
     if ready:
         return ready[0], False
+    if rows:
+        raise LedgerError(
+            f"The platform is up, and none of the {len(rows)} workspaces in the ledger is on it.",
+            hint="invoke restore --all brings them back from their copies",
+        )
     person = Person(here.settings.user_name, here.settings.user_email)
     image_of_hers = image_reference(here.settings, here.platform)
     plan = draft(here.platform, person, image=image_of_hers, region=here.settings.region)

@@ -10,6 +10,7 @@ JarvisError
 ├─ PlatformError      the embedded platform can not start or stop
 ├─ UntestedImage      an image that has not proved itself
 ├─ RegistryError      a registry refuses, or what was pushed did not arrive
+├─ BackupError        a copy could not be made, found, proven or brought back
 ├─ Unreachable        no answer came; `.sent` says whether what was asked may have happened all the same
 ├─ ApiError           an answer came and it was no: status, code, message, method, path, request_id
 │   └─ NotAllowed  NotFound  NameTaken  NoCapacity  TooMany  PlatformBroken
@@ -69,6 +70,10 @@ class UntestedImage(JarvisError):
 
 class RegistryError(JarvisError):
     """A registry refuses, or what was pushed did not arrive."""
+
+
+class BackupError(JarvisError):
+    """A copy could not be made, found, proven or brought back."""
 
 
 class Unreachable(JarvisError):

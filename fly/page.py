@@ -26,7 +26,7 @@ def trouble_at(
         named = _named(url)
         # A connection of its own for every probe: what is asked is what a stranger would see.
         with httpx.Client(
-            verify=_trust(certificate),
+            verify=trust(certificate),
             trust_env=not door_url,
             timeout=httpx.Timeout(timeout_s, connect=5),
         ) as http:
@@ -49,7 +49,7 @@ def is_busy(url: str, door_url: str = "", certificate: Path | None = None, *, ti
     base = (door_url or url).rstrip("/")
     try:
         with httpx.Client(
-            verify=_trust(certificate),
+            verify=trust(certificate),
             trust_env=not door_url,
             timeout=httpx.Timeout(timeout_s, connect=5),
         ) as http:
@@ -67,7 +67,8 @@ def _named(url: str) -> dict[str, Any]:
     }
 
 
-def _trust(certificate: Path | None) -> ssl.SSLContext | bool:
+def trust(certificate: Path | None) -> ssl.SSLContext | bool:
+    """Whom to believe: whom everybody believes, and who proves himself with this certificate."""
     if certificate is None:
         return True
     trusted = ssl.create_default_context()

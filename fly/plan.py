@@ -119,7 +119,7 @@ class Plan:
             "env": self.environment,
             "guest": {"cpu_kind": "shared", "cpus": self.cpus, "memory_mb": self.memory_mb},
             "mounts": [{"volume": volume_id, "path": MOUNT_PATH}],
-            "services": [_service()],
+            "services": [service()],
             # Fly's checks come from the host, not through its proxy: they keep no machine awake.
             "checks": {"health": _health_check()},
             "restart": {"policy": "on-failure", "max_retries": 10},
@@ -258,7 +258,8 @@ def render_toml(plan: Plan, template: str) -> str:
     return string.Template(template).substitute(values, **facts, volume_name=VOLUME_NAME)
 
 
-def _service() -> dict[str, Any]:
+def service() -> dict[str, Any]:
+    """How a machine is reached from outside."""
     return {
         "protocol": "tcp",
         "internal_port": PORT,

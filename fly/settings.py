@@ -3,7 +3,7 @@
 import json
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,18 @@ VARIABLES: Mapping[str, str] = {
     "JARVIS_SMTP_URL": "where mail is handed in: `smtps://USER:PASSWORD@HOST:465` or `smtp+starttls://…`",
     "JARVIS_MAIL_FROM": "whom mail to users comes from, such as `My Jarvis <jarvis@example.com>`",
     "JARVIS_ALERT_MAIL": "whom `invoke check --mail` writes to (default: the address of JARVIS_MAIL_FROM)",
+    "JARVIS_BACKUP_REPOSITORY": "where copies of workspaces go: a folder, or `s3:https://HOST/BUCKET/FOLDER`",
+    "JARVIS_BACKUP_PASSWORD": "what they are encrypted with; keep it elsewhere too: without it they are lost",
+    "JARVIS_BACKUP_KEY_ID": "who we are to the S3-compatible storage",
+    "JARVIS_BACKUP_SECRET_KEY": "and the secret key there",
+    "JARVIS_BACKUP_KEEP": "how many copies of each workspace stay (default `daily=7,weekly=5,monthly=12`)",
 }
 FLY_API_URL = "https://api.machines.dev"
 FLY_LOGS_URL = "https://api.fly.io"
+KEPT_COPIES = {"daily": 7, "weekly": 5, "monthly": 12}
+INHERITED = ("PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+"""What a program of others needs to run at all, and to find its way out."""
+KEEP_WORDS = ("last", "daily", "weekly", "monthly", "yearly")
 
 
 class Secret:
@@ -121,6 +130,12 @@ class Settings:
     smtp_url: Secret = NO_SECRET
     mail_from: str = ""
     alert_mail: str = ""
+    backup_repository: str = ""
+    backup_password: Secret = NO_SECRET
+    backup_key_id: str = ""
+    backup_secret_key: Secret = NO_SECRET
+    backup_keep: Mapping[str, int] = field(default_factory=lambda: KEPT_COPIES)
+    inherited: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, environ: Mapping[str, str], root: Path) -> "Settings":
@@ -151,6 +166,12 @@ class Settings:
             smtp_url=Secret(given["JARVIS_SMTP_URL"]),
             mail_from=given["JARVIS_MAIL_FROM"],
             alert_mail=given["JARVIS_ALERT_MAIL"],
+            backup_repository=_repository(given["JARVIS_BACKUP_REPOSITORY"]),
+            backup_password=Secret(environ.get("JARVIS_BACKUP_PASSWORD", "")),
+            backup_key_id=given["JARVIS_BACKUP_KEY_ID"],
+            backup_secret_key=Secret(given["JARVIS_BACKUP_SECRET_KEY"]),
+            backup_keep=_keep(given["JARVIS_BACKUP_KEEP"]),
+            inherited={name: value for name, value in environ.items() if name.upper() in INHERITED},
         )
 
     @property
@@ -190,6 +211,11 @@ class Settings:
     def watch(self) -> Path:
         """What was measured of workspaces."""
         return self.home / "watch.sqlite"
+
+    @property
+    def backups(self) -> Path:
+        """Which copies were made of whom, and which of them are proven."""
+        return self.home / "backups.sqlite"
 
     @property
     def platform_dir(self) -> Path:
@@ -278,6 +304,39 @@ def _file(name: str, text: str) -> Path | None:
     if not path.is_file():
         raise SettingsError(f"{name} names no file: {text}.", hint="the path of a PEM file")
     return path
+
+
+def _repository(text: str) -> str:
+    """*Errors*: SettingsError: one that holds a secret, or is of a kind that nobody tried."""
+    if not text.startswith("s3:"):
+        if "://" in text or text.startswith("sftp:"):
+            raise SettingsError(
+                "JARVIS_BACKUP_REPOSITORY is neither a folder nor an S3-compatible storage.",
+                hint="/mnt/backups/my-jarvis, or s3:https://HOST/BUCKET/FOLDER",
+            )
+        return str(Path(text).expanduser().absolute()) if text else ""
+    url = text.removeprefix("s3:")
+    if "@" in urlsplit(url if "://" in url else f"https://{url}").netloc:
+        raise SettingsError(
+            "JARVIS_BACKUP_REPOSITORY holds a key, and addresses are shown to everybody.",
+            hint="put it into JARVIS_BACKUP_KEY_ID and JARVIS_BACKUP_SECRET_KEY",
+        )
+    return text
+
+
+def _keep(text: str) -> dict[str, int]:
+    if not text:
+        return dict(KEPT_COPIES)
+    parts = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
+    if any(name not in KEEP_WORDS or not number.isdecimal() for name, _, number in parts):
+        raise SettingsError(
+            f"JARVIS_BACKUP_KEEP makes no sense: {text!r}.",
+            hint=f"such as daily=7,weekly=5,monthly=12; known are {', '.join(KEEP_WORDS)}",
+        )
+    kept = {name: int(number) for name, _, number in parts}
+    if not any(kept.values()):
+        raise SettingsError("JARVIS_BACKUP_KEEP would keep no copy at all.", hint="daily=7")
+    return kept
 
 
 def _port(name: str, text: str) -> int:

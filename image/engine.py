@@ -147,6 +147,11 @@ def _is_debian(release: Path = Path("/etc/os-release")) -> bool:
 # --- one that must be installed or started --------------------------------------------------------
 
 
+def can_install(program: str) -> bool:
+    """Whether this program is missing, and Debian and our rights let us install it."""
+    return shutil.which(program) is None and os.geteuid() == 0 and _is_debian()
+
+
 def install_packages(report: Report, *packages: str, if_known: Sequence[str] = ()) -> None:
     """Installs Debian packages; of `if_known` those that this release has.
 

@@ -56,6 +56,8 @@ def test(context: Context, tier: str = "", only: str = "", no_check: bool = Fals
         install_chromium()
     if "contract" in tiers and shutil.which("docker-registry") is None:
         _apt_install("docker-registry", "a registry")
+    if {"contract", "release"} & set(tiers) and shutil.which("restic") is None:
+        _apt_install("restic", "restic")
     broken = [name for name in tiers if not _passes(name, only)]
     if broken:
         raise Exit(f"Failed: {', '.join(broken)}.", code=1)

@@ -15,6 +15,7 @@ from invoke.exceptions import Exit
 from fly import console
 from fly.access.verbs import LOGIN_HELP
 from fly.access.welcome import LINK
+from fly.backup.verbs import back_up_at_last
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import LedgerError, PlanError
@@ -228,23 +229,35 @@ def checklist(
     help={
         "name": NAME_HELP,
         "yes": "do not ask",
+        "no_copy": "make no last copy of her files, although there is a place for copies",
         "dry_run": "show what would go; change nothing",
         "platform": PLATFORM_HELP,
     }
 )
 def offboard(
-    context: Context, name: str = "", yes: bool = False, dry_run: bool = False, platform: str = ""
+    context: Context,
+    name: str = "",
+    yes: bool = False,
+    no_copy: bool = False,
+    dry_run: bool = False,
+    platform: str = "",
 ) -> None:
     """Says goodbye to a user: her workspace is removed, her terms end, a mail tells her (asks twice)"""
     console.require(name=name)
     with desk(platform) as here, onboarder_of(here) as onboarder:
         row = here.ledger.find(name, here.platform.key)
-        say("Nothing here keeps a copy of her files: she takes them along under Settings → Data.")
+        is_copied = bool(here.settings.backup_repository) and not no_copy
+        if is_copied:
+            say(f"Her files are copied one last time to {here.settings.backup_repository}.")
+        else:
+            say("Nothing here keeps a copy of her files: she takes them along under Settings → Data.")
         if dry_run:
             say(f"Would remove {row.app} of {row.name} <{row.email}> with all files, and say goodbye to her.")
             return
         console.confirm(f"Say goodbye to {row.name} <{row.email}>, and remove {row.app}?", yes=yes)
         console.confirm("All her files are gone for good then. Has she taken along what she wants?", yes=yes)
+        if is_copied:
+            back_up_at_last(here, row)
         with step(f"Goodbye to {row.name}") as report:
             mail = replace(onboarder, report=report).offboard(row)
     _tell(mail) if mail else say("No mail was sent: JARVIS_SMTP_URL is not set.")

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fly import console
+from fly.backup.records import confirmed
 from fly.console import say, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.errors import ApiError, JarvisError, Unreachable
@@ -120,7 +121,7 @@ def _known(here: Desk) -> Known:
     except JarvisError:
         newest = ""
     costs = {one.workspace: one.cost for one in bills(accounts_of(here), Month.of(now))}
-    return Known(now, newest, costs, {})
+    return Known(now, newest, costs, confirmed(here.settings.backups))
 
 
 def fitting(found: Sequence[Status], width: int) -> tuple[list[str], list[list[str]]]:

@@ -21,26 +21,27 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class Operator:
-    """Types verbs; `home` holds her ledger and the embedded platform's state."""
+    """Types verbs; `home` holds her ledger and the embedded platform's state, `more` her environment."""
 
-    def __init__(self, home: Path, **variables: str) -> None:
+    def __init__(self, home: Path, **more: str) -> None:
         self.home = home
-        self._environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("FLY_")
-        } | {
-            "JARVIS_HOME": str(home),
-            "JARVIS_API_PORT": str(_free_port()),
-            "JARVIS_DOOR_PORT": str(_free_port()),
-            "COLUMNS": "160",
-            "TERM": "xterm-256color",
-            **variables,
-        }
+        self.environment = (
+            {name: value for name, value in os.environ.items() if not name.startswith("FLY_")}
+            | {
+                "JARVIS_HOME": str(home),
+                "JARVIS_API_PORT": str(_free_port()),
+                "JARVIS_DOOR_PORT": str(_free_port()),
+                "COLUMNS": "160",
+                "TERM": "xterm-256color",
+            }
+            | more
+        )
         self._said: list[str] = []
 
     def types(self, *words: str) -> pexpect.spawn[str]:
         """A verb, started at a terminal."""
         child: pexpect.spawn[str] = pexpect.spawn(
-            str(INVOKE), list(words), cwd=str(ROOT), env=self._environment, encoding="utf-8", timeout=120,
+            str(INVOKE), list(words), cwd=str(ROOT), env=self.environment, encoding="utf-8", timeout=120,
             dimensions=(50, 160),
         )  # fmt: skip
         return child
@@ -65,14 +66,14 @@ class Operator:
 
     def visits(self, url: str, path: str = "/health") -> httpx.Response:
         """A page, asked for through the door."""
-        door = f"http://127.0.0.1:{self._environment['JARVIS_DOOR_PORT']}"
+        door = f"http://127.0.0.1:{self.environment['JARVIS_DOOR_PORT']}"
         return httpx.get(f"{door}{path}", headers={"host": httpx.URL(url).netloc.decode()}, timeout=30)
 
     def signs_in(self, name: str) -> httpx.Client:
         """A browser in which a workspace's link was opened; closed by the caller."""
         link = httpx.URL(self.reads("link", "--name", name)["link"])
         url = f"{link.scheme}://{link.netloc.decode()}"
-        door = f"http://127.0.0.1:{self._environment['JARVIS_DOOR_PORT']}"
+        door = f"http://127.0.0.1:{self.environment['JARVIS_DOOR_PORT']}"
         headers = {"host": link.netloc.decode(), "origin": url}
         client = httpx.Client(base_url=door, headers=headers, timeout=30, trust_env=False)
         client.post("/api/login", json={"key": link.fragment.removeprefix("key=")}).raise_for_status()
@@ -80,7 +81,7 @@ class Operator:
 
     def stands_up(self) -> None:
         """The embedded platform runs; nothing is built for it."""
-        api, door = (int(self._environment[f"JARVIS_{name}_PORT"]) for name in ("API", "DOOR"))
+        api, door = (int(self.environment[f"JARVIS_{name}_PORT"]) for name in ("API", "DOOR"))
         process.ensure_running(self.home / "platform", api, door)
 
     def evidence(self) -> list[tuple[str, str]]:

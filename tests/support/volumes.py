@@ -62,10 +62,7 @@ class Volume:
 
     def manifest(self, below: str = "") -> Manifest:
         """Every path on it (or below a folder) with kind, mode, owner and a hash of its bytes."""
-        with self._archive(below) as archive:
-            return {
-                path: _entry(archive, member) for member in archive if (path := _below_root(member, below))
-            }
+        return manifest_of(self._reader, _MOUNT, below)
 
     def at_rest(self) -> Manifest:
         """The manifest once nobody writes any more."""
@@ -79,7 +76,7 @@ class Volume:
 
     def read(self, path: str) -> bytes:
         """The bytes of one file."""
-        with self._archive(path) as archive:
+        with _archive(self._reader, f"{_MOUNT}/{path}") as archive:
             content = archive.extractfile(archive.getmembers()[0])
             assert content is not None, f"{path} is no file"
             return content.read()
@@ -101,11 +98,18 @@ class Volume:
             with contextlib.suppress(docker.errors.NotFound):
                 remove()
 
-    @contextlib.contextmanager
-    def _archive(self, path: str) -> Iterator[tarfile.TarFile]:
-        chunks, _ = self._reader.get_archive(f"{_MOUNT}/{path}")
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-            yield archive
+
+def manifest_of(container: Any, mount: str, below: str = "") -> Manifest:
+    """Every path of what a container has mounted there (or below a folder of it)."""
+    with _archive(container, f"{mount}/{below}") as archive:
+        return {path: _entry(archive, member) for member in archive if (path := _below_root(member, below))}
+
+
+@contextlib.contextmanager
+def _archive(container: Any, path: str) -> Iterator[tarfile.TarFile]:
+    chunks, _ = container.get_archive(path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        yield archive
 
 
 def folder(path: str, *, mode: int, owner: int = 0) -> tuple[tarfile.TarInfo, bytes]:

@@ -61,6 +61,11 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         "JARVIS_USER": "Dan <dan@example.com>",
         "JARVIS_SMTP_URL": "smtps://dan:hush@mail.test",
         "JARVIS_MAIL_FROM": "Dan <dan@example.com>",
+        "JARVIS_BACKUP_REPOSITORY": "s3:https://s3.test/bucket/folder",
+        "JARVIS_BACKUP_PASSWORD": " so does this one",
+        "JARVIS_BACKUP_KEY_ID": "key",
+        "JARVIS_BACKUP_SECRET_KEY": "hush",
+        "JARVIS_BACKUP_KEEP": "daily=3, yearly=2",
     }
     assert set(given) == set(VARIABLES)
     settings = Settings.read(given, ROOT)
@@ -78,6 +83,10 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
     assert (settings.user_name, settings.user_email) == ("Dan", "dan@example.com")
     assert (settings.registry, settings.registry_user) == ("127.0.0.1:5000/workspaces", "dan")
     assert settings.registry_password == Secret(" a space counts ")
+    assert (settings.backup_repository, settings.backup_key_id) == ("s3:https://s3.test/bucket/folder", "key")
+    assert settings.backup_password == Secret(" so does this one")
+    assert settings.backup_secret_key == Secret("hush")
+    assert settings.backup_keep == {"daily": 3, "yearly": 2}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,10 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         ("FLY_API_TOKEN", "schlüssel"),
         ("JARVIS_DOOR_CERTIFICATE", "/no/such/file.pem"),
         ("JARVIS_USER", "Lilach"),
+        ("JARVIS_BACKUP_REPOSITORY", "sftp:host:/folder"),
+        ("JARVIS_BACKUP_REPOSITORY", "s3:https://key:hush@s3.test/bucket"),
+        ("JARVIS_BACKUP_KEEP", "forever=1"),
+        ("JARVIS_BACKUP_KEEP", "daily=0"),
     ],
 )
 def test_a_malformed_variable_is_named_with_what_it_should_hold(name: str, value: str) -> None:

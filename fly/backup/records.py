@@ -1,0 +1,278 @@
+"""Which copies were made of whom, which of them were proven, and what a killed run left to put in order."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fly.errors import BackupError
+from fly.owner import Owner
+from fly.record import Record, append_only, stamp
+
+SCHEMA = (
+    """
+    CREATE TABLE copies (
+        id TEXT PRIMARY KEY,
+        workspace TEXT NOT NULL,
+        app TEXT NOT NULL,
+        email TEXT NOT NULL,
+        at TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        new_bytes INTEGER NOT NULL,
+        files INTEGER NOT NULL,
+        manifest TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        mark TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX copies_by_workspace ON copies (workspace, at);
+    CREATE TABLE looks (
+        number INTEGER PRIMARY KEY,
+        copy TEXT NOT NULL REFERENCES copies (id) ON DELETE CASCADE,
+        at TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE drills (
+        number INTEGER PRIMARY KEY,
+        copy TEXT NOT NULL,
+        workspace TEXT NOT NULL,
+        at TEXT NOT NULL,
+        ok INTEGER NOT NULL,
+        detail TEXT NOT NULL,
+        took_s REAL NOT NULL
+    ) STRICT;
+    """
+    + append_only("drills")
+    + """
+    CREATE TABLE borrowed (
+        app TEXT PRIMARY KEY,
+        network TEXT NOT NULL,
+        platform TEXT NOT NULL,
+        owner TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE swaps (
+        workspace TEXT PRIMARY KEY,
+        what TEXT NOT NULL,
+        old_machine TEXT NOT NULL,
+        old_volume TEXT NOT NULL,
+        old_state TEXT NOT NULL,
+        old_config TEXT NOT NULL,
+        new_volume TEXT NOT NULL DEFAULT '',
+        new_machine TEXT NOT NULL DEFAULT '',
+        stage TEXT NOT NULL,
+        owner TEXT NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy of a workspace's whole volume, as it was at `at` (ISO 8601, UTC).
+
+    `mark` is what the machine said of itself then, if it slept: as long as it says the same, nothing changed.
+
+    *Units*: `size` and `new_bytes` in bytes; the latter is what the repository grew by.
+    """
+
+    id: str
+    workspace: str
+    app: str
+    email: str
+    at: str
+    size: int
+    new_bytes: int
+    files: int
+    manifest: str
+    repository: str
+    mark: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "mark"}
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A copy was brought back to a throw-away place, and compared with what it was made from."""
+
+    copy: str
+    workspace: str
+    at: str
+    ok: bool
+    detail: str
+    took_s: float
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The newest copy of a workspace.
+
+    `confirmed_at` is when it was last known to be all there is: when it was made, or when the workspace was
+    seen not to have run since. `proven_at` is when a copy of this workspace was last brought back and
+    compared; empty if never.
+    """
+
+    copy: Copy
+    confirmed_at: str
+    proven_at: str
+
+    @property
+    def age(self) -> timedelta:
+        return datetime.now(UTC) - datetime.fromisoformat(self.confirmed_at)
+
+    def to_json(self) -> dict[str, Any]:
+        shown = {"confirmed_at": self.confirmed_at, "proven_at": self.proven_at}
+        return self.copy.to_json() | shown
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A machine and its volume on their way to be replaced by others; what is needed to finish or undo it."""
+
+    workspace: str
+    what: str
+    old_machine: str
+    old_volume: str
+    old_state: str
+    old_config: str
+    new_volume: str = ""
+    new_machine: str = ""
+    stage: str = "begun"
+    owner: str = ""
+
+    @property
+    def is_worked_on(self) -> bool:
+        return bool(self.owner) and _lives(self.owner)
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """A throw-away app."""
+
+    app: str
+    network: str
+
+
+class Backups(Record):
+    """The record at `path`.
+
+    *Errors*: BackupError.
+    """
+
+    CALLED = "The record of backups"
+    REFUSAL = BackupError
+    MIGRATIONS = SCHEMA
+
+    # --- copies
+
+    def add(self, copy: Copy) -> None:
+        marks = ", ".join("?" * len(fields(Copy)))
+        self._execute(f"INSERT OR IGNORE INTO copies VALUES ({marks})", *astuple(copy))  # noqa: S608
+
+    def copies(self, workspace: str = "") -> list[Copy]:
+        """Oldest first."""
+        where = "WHERE ? = '' OR workspace = ?"
+        return [
+            Copy(*row)
+            for row in self._rows(f"SELECT * FROM copies {where} ORDER BY at, id", workspace, workspace)  # noqa: S608
+        ]
+
+    def latest(self, workspace: str) -> Latest | None:
+        """What `status`, `check` and others show of it."""
+        mine = self.copies(workspace)
+        if not mine:
+            return None
+        looks = self._rows("SELECT max(at) FROM looks WHERE copy = ?", mine[-1].id)[0][0]
+        proven = self._rows("SELECT max(at) FROM drills WHERE workspace = ? AND ok", workspace)[0][0]
+        return Latest(mine[-1], max(mine[-1].at, looks or ""), proven or "")
+
+    def confirm(self, copy: Copy) -> None:
+        """It is still all there is: its workspace has not run since."""
+        self._execute("INSERT INTO looks (copy, at) VALUES (?, ?)", copy.id, stamp())
+
+    def keep_only(self, repository: str, ids: Iterable[str]) -> None:
+        """Forgets copies that are in this repository no longer."""
+        present = set(ids)
+        with self._transaction():
+            for copy in self.copies():
+                if copy.repository == repository and copy.id not in present:
+                    self._database.execute("DELETE FROM copies WHERE id = ?", (copy.id,))
+
+    # --- drills
+
+    def note(self, drill: Drill) -> None:
+        self._execute(
+            "INSERT INTO drills (copy, workspace, at, ok, detail, took_s) VALUES (?, ?, ?, ?, ?, ?)",
+            *(drill.copy, drill.workspace, drill.at, int(drill.ok), drill.detail, drill.took_s),
+        )
+
+    def drills(self, workspace: str = "") -> list[Drill]:
+        """Oldest first."""
+        rows = self._rows(
+            "SELECT copy, workspace, at, ok, detail, took_s FROM drills "
+            "WHERE ? = '' OR workspace = ? ORDER BY number",
+            *(workspace, workspace),
+        )
+        return [Drill(copy, whose, at, bool(ok), detail, took) for copy, whose, at, ok, detail, took in rows]
+
+    # --- throw-away apps
+
+    def borrow(self, app: str, network: str, platform: str) -> None:
+        """Written before it is made, so that whatever kills us leaves a row by which it is found."""
+        values = (app, network, platform, str(Owner.me()))
+        self._execute("INSERT INTO borrowed VALUES (?, ?, ?, ?)", *values)
+
+    def returned(self, app: str) -> None:
+        self._execute("DELETE FROM borrowed WHERE app = ?", app)
+
+    def abandoned(self, platform: str) -> list[Borrowed]:
+        """Those whose borrower is gone."""
+        rows = self._rows("SELECT app, network, owner FROM borrowed WHERE platform = ?", platform)
+        return [Borrowed(app, network) for app, network, owner in rows if not _lives(owner)]
+
+    # --- machines on their way to be replaced
+
+    def begin(self, swap: Swap) -> None:
+        marks = ", ".join("?" * len(fields(Swap)))
+        values = astuple(swap)[:-1]
+        self._execute(f"INSERT INTO swaps VALUES ({marks})", *values, str(Owner.me()))  # noqa: S608
+
+    def swap(self, workspace: str) -> Swap | None:
+        found = self._rows("SELECT * FROM swaps WHERE workspace = ?", workspace)
+        return Swap(*found[0]) if found else None
+
+    def swaps(self) -> list[Swap]:
+        return [Swap(*row) for row in self._rows("SELECT * FROM swaps")]
+
+    def went_on(self, workspace: str, **facts: str) -> None:
+        """Writes an id, or how far it is, down the moment it is so."""
+        assert set(facts) <= {"new_volume", "new_machine", "stage", "owner"}
+        for name, value in facts.items():
+            self._execute(f"UPDATE swaps SET {name} = ? WHERE workspace = ?", value, workspace)  # noqa: S608
+
+    def take_over(self, workspace: str) -> None:
+        self.went_on(workspace, owner=str(Owner.me()))
+
+    def ended(self, workspace: str) -> None:
+        self._execute("DELETE FROM swaps WHERE workspace = ?", workspace)
+
+
+def latest(path: Path, workspace: str) -> Latest | None:
+    """The newest copy of a workspace in the record at `path`; None as long as there is no record."""
+    if not path.exists():
+        return None
+    with Backups(path) as backups:
+        return backups.latest(workspace)
+
+
+def confirmed(path: Path) -> dict[str, datetime]:
+    """When the newest copy of each workspace was last known to be all there is."""
+    if not path.exists():
+        return {}
+    with Backups(path) as backups:
+        newest = (backups.latest(whose) for whose in {copy.workspace for copy in backups.copies()})
+        return {one.copy.workspace: datetime.fromisoformat(one.confirmed_at) for one in newest if one}
+
+
+def _lives(owner: str) -> bool:
+    found = Owner.parse(owner)
+    return found.is_elsewhere or found.is_alive

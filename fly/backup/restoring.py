@@ -1,0 +1,185 @@
+"""Brings copies back: into a workspace's own app, into one that is gone from the platform, or for a drill."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from fly.access.welcome import HOSTS_VARIABLE
+from fly.backup.making import Backing, Shown
+from fly.backup.records import Copy, Drill
+from fly.backup.swapping import (
+    Target,
+    become,
+    claimed,
+    make_app,
+    put_aside,
+    replace_machine,
+    settle_one,
+    swap_of,
+)
+from fly.backup.throwaway import Throwaway, Wanted, throwaway
+from fly.backup.wire import Wire
+from fly.client import Client
+from fly.errors import BackupError, JarvisError, NotFound
+from fly.ledger import READY, Ledger, Workspace, plan_of
+from fly.model import Machine
+from fly.plan import Plan, service
+from fly.provision import PAGE_S, Probe, wait_for_page
+from fly.record import stamp
+from fly.remains import find_app, find_volume
+
+SIZE_GB = 10
+"""Where nobody wrote down how large a volume was."""
+
+
+def is_lost(client: Client, row: Workspace) -> bool:
+    """Whether the platform has no app of a workspace that should be there."""
+    return row.state == READY and find_app(client, row.app, row.network) is None
+
+
+def chosen(copies: list[Copy], *, at: str = "", copy_id: str = "") -> Copy:
+    """The newest of these copies, oldest first; not made after `at`, or with this id.
+
+    *Errors*: BackupError: there is none, or several.
+    """
+    found = [one for one in copies if one.id.startswith(copy_id.upper()) and (not at or one.at <= at)]
+    if not found:
+        raise BackupError("There is no such copy.", hint="invoke backups --name … shows those there are")
+    if copy_id and len(found) > 1:
+        raise BackupError(f"There are {len(found)} copies {copy_id}….", hint="more of its id: invoke backups")
+    return found[-1]
+
+
+def bring_back(
+    backing: Backing, ledger: Ledger, row: Workspace, copy: Copy, *, image: str, probe: Probe
+) -> Workspace:
+    """The workspace with all that is in the copy, and nothing else; proven, its page answering.
+
+    `image` is what an app runs that has to be made anew. What is there now is gone afterwards: who calls
+    makes a copy of it first.
+
+    *Errors*: BackupError; those of the client. Then everything is as it was.
+    """
+    settle_one(backing, ledger, row)
+    with claimed(ledger, row) as mine:
+        lost = is_lost(backing.client, mine)
+        machine = None if lost else _machine(backing.client, mine)
+        swap = swap_of(mine, "restore", machine)
+
+        def prepared() -> Target:
+            if machine is None:
+                made = _rebuilt(backing, ledger, mine, copy, image)
+                make_app(backing, mine)
+                return made
+            put_aside(backing, mine, swap)
+            return _same(backing, mine, machine)
+
+        return replace_machine(
+            backing, ledger, mine, swap, prepared, fill=lambda wire: filled(backing, wire, copy), probe=probe
+        )
+
+
+def filled(backing: Backing, wire: Wire, copy: Copy) -> None:
+    """Puts the copy onto a courier's volume, and proves that nothing else is there. *Errors*: BackupError."""
+    backing.report("bringing the copy")
+    with backing.repository.opened(copy) as pieces:
+        seal = wire.fill(_shown(pieces, backing))
+    if seal.digest != copy.manifest:
+        raise BackupError(
+            f"What came back of {copy.app} is not what was copied on {copy.at[:10]}.",
+            hint="invoke backups --check, and another copy: --at",
+        )
+
+
+def _shown(pieces: Iterator[bytes], backing: Backing) -> Iterator[bytes]:
+    shown = Shown(backing.report)
+    for piece in pieces:
+        shown.more(len(piece))
+        yield piece
+
+
+def _machine(client: Client, row: Workspace) -> Machine:
+    try:
+        return client.machine(row.app, row.machine_id)
+    except NotFound:
+        raise BackupError(
+            f"{row.app} is there and its machine {row.machine_id} is not.",
+            hint=f"invoke destroy --name {row.app}, then restore its copy --to a new workspace",
+        ) from None
+
+
+def _same(backing: Backing, row: Workspace, machine: Machine) -> Target:
+    volume = find_volume(backing.client, row.app)
+    size_gb = volume.size_gb if volume else SIZE_GB
+    return Target(Wanted(machine.image, machine.region or row.region, size_gb), machine.config)
+
+
+def _rebuilt(backing: Backing, ledger: Ledger, row: Workspace, copy: Copy, image: str) -> Target:
+    """As the ledger has it: the same name and address, and the key that opens it today."""
+    plan = plan_of(row)
+    keys = ledger.keys(row.id)
+    if plan is None or not keys:
+        raise BackupError(
+            f"The ledger does not know how {row.app} was made, or which key opens it.",
+            hint=f"invoke restore --name {row.app} --to NAME --email E-MAIL: a new workspace of its copy",
+        )
+    url = backing.client.platform.url_of(row.app)
+    renewed = replace(
+        plan, name=row.name, email=row.email, image=image, region=row.region, url=url, welcome=keys[0],
+        org=backing.client.platform.org, size_gb=max(plan.size_gb, room_gb(copy)),
+    )  # fmt: skip
+    return Target(Wanted(image, row.region, renewed.size_gb), _config_of(renewed))
+
+
+def _config_of(plan: Plan) -> dict[str, object]:
+    return {name: value for name, value in plan.machine_config("").items() if name != "mounts"}
+
+
+def room_gb(copy: Copy) -> int:
+    """The smallest volume that surely takes the copy."""
+    return max(1, math.ceil((copy.size * 1.1 + copy.files * 4096) / 1e9))
+
+
+# --- drills -------------------------------------------------------------------------------------------
+
+
+def drill(backing: Backing, row: Workspace, copy: Copy, *, image: str, probe: Probe) -> Drill:
+    """Brings a copy back to a throw-away machine, compares it with what was copied, and opens its page.
+
+    *Errors*: none for a copy that fails: that is the drill's outcome, and it is written down.
+    """
+    began = time.monotonic()
+    try:
+        wanted = Wanted(image, row.region, room_gb(copy))
+        with throwaway(backing, wanted) as place:
+            filled(backing, place.wire, copy)
+            backing.report("opening its page")
+            _opened(backing.client, place, image, probe)
+        ok, detail = True, f"{copy.files} files, {copy.size} bytes, as they were; the page answers"
+    except JarvisError as error:
+        ok, detail = False, str(error)
+    done = Drill(copy.id, row.id, stamp(), ok, detail, round(time.monotonic() - began, 1))
+    backing.backups.note(done)
+    return done
+
+
+def _opened(client: Client, place: Throwaway, image: str, probe: Probe) -> None:
+    """The workspace's server on what came back; nobody can sign in there."""
+    environment = {HOSTS_VARIABLE: urlsplit(place.url).hostname or ""}
+    guest = {"cpu_kind": "shared", "cpus": 1, "memory_mb": 512}
+    config = {
+        "image": image,
+        "env": environment,
+        "guest": guest,
+        "services": [service() | {"autostop": "off"}],
+    }
+    become(client, place.app, place.machine_id, config, place.volume_id)
+    wait_for_page(client, probe, place.url, PAGE_S)
+
+
+def longest_unproven(rows: list[Workspace], drills: list[Drill]) -> Workspace | None:
+    """Whose turn it is: who was never tried, then whose last try is the longest ago."""
+    last = {drill.workspace: drill.at for drill in drills}
+    return min(rows, key=lambda row: (last.get(row.id, ""), row.created_at), default=None)

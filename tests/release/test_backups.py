@@ -1,0 +1,98 @@
+"""The operator's insurance: copies off the host, a host that is lost, and work that is killed half way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.support.lostplace import lose_host, start_platform, volume_manifest
+from tests.support.operator import Operator
+from tests.support.volumes import Manifest, differences
+
+PEOPLE = (("Lilach", "lilach@example.com"), ("Dan", "dan@example.com"))
+WORK = (
+    "cd /data/workspace && mkdir -p 'Letters of 2026' && printf 'שלום\\n' > 'Letters of 2026/מכתב.txt'",
+    "printf '#!/bin/sh\\necho it runs\\n' > run.sh && chmod 750 run.sh && ln -s run.sh link",
+    "ln /data/workspace/run.sh /data/workspace/same",
+    "head -c 3000000 /dev/urandom > noise && mkfifo pipe && mkdir -m 700 private",
+    'mkdir -p /data/claude/projects && echo \'{"type":"user"}\' > /data/claude/projects/a.jsonl',
+    "echo 'alias hello=\"echo hello\"' >> /data/home/.bashrc",
+)
+
+
+@pytest.fixture
+def operator(tmp_path: Path, image: str, docker_client: docker.DockerClient) -> Iterator[Operator]:
+    operator = Operator(
+        tmp_path / "home",
+        JARVIS_IMAGE=f"{image.partition(':')[0]}@{docker_client.images.get(image).id}",
+        JARVIS_BACKUP_REPOSITORY=str(tmp_path / "repository"),
+        JARVIS_BACKUP_PASSWORD="correct horse",
+    )
+    start_platform(operator)
+    yield operator
+    if operator.home.exists():
+        operator.runs("down", "--destroy", "--keep-cache", "--yes")
+
+
+def machine_of(client: docker.DockerClient, user: dict[str, str]) -> Any:
+    return client.containers.get(f"jarvis-{user['app']}-{user['machine_id']}")
+
+
+def live_in(client: docker.DockerClient, operator: Operator, name: str, email: str) -> dict[str, str]:
+    """A user with files, settings and a device that is signed in."""
+    user: dict[str, str] = operator.reads("provision", "--name", name, "--email", email)
+    with closing(operator.signs_in(email)) as browser:
+        browser.put("/api/settings", json={"display_name": f"{name}!"}).raise_for_status()
+    for command in WORK:
+        done = machine_of(client, user).exec_run(["sh", "-c", command], user="jarvis")
+        assert done.exit_code == 0, done.output
+    return user
+
+
+def rest(operator: Operator) -> None:
+    """All machines sleep, so that nobody writes any more."""
+    operator.runs("down")
+    start_platform(operator)
+
+
+def test_a_lost_host_comes_back_from_the_repository_and_its_password(
+    operator: Operator, docker_client: docker.DockerClient, image: str
+) -> None:
+    """Host, volumes and ledger are lost; every file, mode and owner is back at the same links."""
+    users = [live_in(docker_client, operator, name, email) for name, email in PEOPLE]
+    rest(operator)
+    before = [volume_manifest(docker_client, user, image) for user in users]
+    made = operator.reads("backup", "--all")
+    assert [one["new"] for one in made] == [True, True]
+    assert [one["new"] for one in operator.reads("backup", "--all")] == [False, False], "nobody has run since"
+    lose_host(docker_client, operator)
+
+    start_platform(operator)
+    said = operator.runs("restore", "--ledger")
+    file = next(line for line in said.splitlines() if "ledger-restore" in line).split()[-1]
+    operator.runs("ledger-restore", "--file", file, "--yes")
+    back = operator.reads("restore", "--all")
+    assert [one["ok"] for one in back] == [True, True]
+    rest(operator)
+    found = {user["email"]: user for user in operator.reads("users")}
+    for user, manifest in zip(users, before, strict=True):
+        there = found[user["email"]]
+        assert (there["app"], there["url"]) == (user["app"], user["url"])
+        after = volume_manifest(docker_client, there, image)
+        assert differences(quiet(manifest), quiet(after)) == []
+        assert operator.reads("link", "--name", user["email"])["link"] == user["link"]
+        with closing(operator.signs_in(user["email"])) as browser:
+            settings = browser.get("/api/boot").json()["settings"]
+            assert settings["display_name"] == f"{user['name']}!"
+    assert operator.reads("restore", "--all") == [], "nobody is lost any more"
+    assert [one["ok"] for one in operator.reads("drill")] == [True]
+
+
+def quiet(manifest: Manifest) -> Manifest:
+    """Without what the server writes by itself when it starts and ends."""
+    return {path: entry for path, entry in manifest.items() if path != "app/devices.json"}
