@@ -1,4 +1,4 @@
-"""Makes the user's guide's pictures of the first login, in a real container: `python -m docs.pictures [IMAGE]`.
+"""Makes the guide's pictures of the first login, in a real container: `python -m docs.pictures [IMAGE]`.
 
 Anthropic is the tests' stand-in.
 """
