@@ -392,7 +392,7 @@ def test_a_guesser_elsewhere_is_slowed_down_by_herself(locked: Served) -> None:
 ATTACKERS = st.lists(st.integers(0, 120), min_size=1, max_size=160)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(attackers=ATTACKERS)
 @example(attackers=[n % 121 for n in range(160)])
 @example(attackers=[7] * 40)

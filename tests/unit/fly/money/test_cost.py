@@ -33,7 +33,7 @@ def spans(draw: st.DrawFn) -> Span:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(spans(), max_size=6), st.lists(moments, max_size=4))
 def test_a_bill_of_the_parts_is_the_bill_of_the_whole(used: list[Span], edges: list[datetime]) -> None:
     marks = [START, *sorted(edges), START + YEAR]
@@ -41,7 +41,7 @@ def test_a_bill_of_the_parts_is_the_bill_of_the_whole(used: list[Span], edges: l
     assert sum(parts) == pytest.approx(total(lines(used, START, START + YEAR)), abs=Decimal("1e-9"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(spans(), max_size=6), st.lists(moments, max_size=4))
 def test_cutting_a_span_changes_no_sum(used: list[Span], edges: list[datetime]) -> None:
     pieces = [piece for span in used for piece in cut(span, edges)]
@@ -51,7 +51,7 @@ def test_cutting_a_span_changes_no_sum(used: list[Span], edges: list[datetime]) 
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(spans(), max_size=6))
 def test_every_line_can_be_checked_with_a_calculator(used: list[Span]) -> None:
     found = lines(used, START, START + YEAR)
@@ -60,7 +60,7 @@ def test_every_line_can_be_checked_with_a_calculator(used: list[Span]) -> None:
     assert sum(total(mine) for mine in by_workspace(found).values()) == total(found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(max_size=3), st.decimals(0, 1000, places=7), max_size=8))
 def test_cents_that_are_shared_out_add_up(amounts: dict[str, Decimal]) -> None:
     shared = shared_out(amounts)

@@ -1,0 +1,6 @@
+"""How property tests run: how long an example takes says nothing on a busy machine."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
