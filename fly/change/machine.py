@@ -82,9 +82,8 @@ class HeldMachine:
 
     def wake(self) -> None:
         """It runs; whether its page answers is another question."""
-        if self.look().state == "started":
-            return
-        surely(self.client, lambda: self.client.start(*self._at, nonce=self.nonce), self._is("started"))
+        if self.look().state in ASLEEP:
+            surely(self.client, lambda: self.client.start(*self._at, nonce=self.nonce), self._is("started"))
         self.client.wait(*self._at, "started", timeout_s=STARTED_S)
 
     def stop(self) -> None:

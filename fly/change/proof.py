@@ -17,7 +17,7 @@ from fly.ledger import Workspace
 from fly.model import Machine, Snapshot, Volume
 from fly.plan import MOUNT_PATH
 from fly.provision import Report
-from fly.remains import LOOK_AGAIN_S, find_app
+from fly.remains import LOOK_AGAIN_S, is_ours
 
 T = TypeVar("T")
 
@@ -138,18 +138,18 @@ def _config(volume: Volume, image: str) -> dict[str, Any]:
 
 
 def made(client: Client, create: Callable[[], T], find: Callable[[], T | None]) -> T:
-    """What `create` made; where its answer was lost, what is there, and else it is asked for again."""
-    for pause_s in LOOK_AGAIN_S:
-        try:
-            return create()
-        except (Unreachable, ApiError) as error:
-            if not may_have_happened(error):
-                raise
-        client.sleep(pause_s)
-        with suppress(Unreachable, ApiError):
-            if found := find():
-                return found
-    return create()
+    """What `create` made; where its answer was lost, what `find` finds. It is never asked for again."""
+    try:
+        return create()
+    except (Unreachable, ApiError) as error:
+        if not may_have_happened(error):
+            raise
+        for pause_s in LOOK_AGAIN_S:
+            client.sleep(pause_s)
+            with suppress(Unreachable, ApiError):
+                if found := find():
+                    return found
+        raise
 
 
 def _volumes(client: Client, row: Workspace) -> Iterator[Volume]:
@@ -163,10 +163,10 @@ def _machines(client: Client, row: Workspace) -> Iterator[Machine]:
 def remove_trials(client: Client, row: Workspace) -> None:
     """Nothing of a trial is left in the workspace's app, and nothing else was touched.
 
-    *Errors*: NotInTime; those of the client.
+    *Errors*: ProvisionError, the app is not ours; NotInTime; those of the client.
     """
-    if not find_app(client, row.app, row.network):
-        return
+    if not is_ours(client.app(row.app), row.network):
+        raise ProvisionError(f"The app {row.app} is somebody else's: it was not touched.", step="proof")
     for machine in list(_machines(client, row)):
         if machine.id != row.machine_id:
             remove_machine(client, row.app, machine.id)

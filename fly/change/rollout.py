@@ -106,7 +106,7 @@ class Rolling:
     def settle(self, platform: str) -> list[Leg]:
         """What was cut off in the middle, ended: on the new image or the old one.
 
-        *Errors*: LedgerError, a process that lives is at work; ChangeError.
+        *Errors*: LedgerError, a process that lives is at work; ChangeError, one can still not be ended.
         """
         cut_off = self.rollouts.unfinished(platform)
         for leg in cut_off:
@@ -125,8 +125,14 @@ class Rolling:
 
     def _resumed(self, leg: Leg) -> Leg:
         row = self.ledger.get(leg.workspace)
-        with self.show(f"{row.app}, which was cut off {leg.step}") as report:
-            return self.upgrading(report).resume(leg)
+        try:
+            with self.show(f"{row.app}, which was cut off {leg.step}") as report:
+                return self.upgrading(report).resume(leg)
+        except ChangeError:
+            ended = self.rollouts.leg(leg.number)
+            if ended.is_unfinished:
+                raise
+            return ended
 
     def run(self, rollout: Rollout) -> list[Leg]:
         """The legs of this run, ended. After the first failure no more are begun, but for a rollback."""

@@ -138,6 +138,7 @@ class Upgrading:
             self._check(leg, machine)
             # From here on she may have changed something: the copy is no longer what she would want back.
             leg = self.rollouts.note(leg, step=OPENING, copy="")
+        machine.wake()
         machine.open_door()
         self.report(f"waiting for {row.url}")
         wait_for_page(self.client, self.eyes.page, row.url, self.patience.page_s)
@@ -147,6 +148,7 @@ class Upgrading:
     def _check(self, leg: Leg, machine: HeldMachine) -> None:
         """*Errors*: ChangeError, NotInTime."""
         self.report("checking the server and her data on the new image")
+        machine.wake()
         machine.wait_until_serving(self.patience.page_s)
         if harm := damage(Contents.unpack(leg.copy), machine.contents()):
             raise ChangeError(f"Her data is not as it was: {'; '.join(harm)}", outcome=CHANGING)

@@ -78,11 +78,12 @@ def upgrade(
             _go_on(here, rolling, as_json=json)
             return
         image = _target(here, to)
+        settled = [] if dry_run or tell else rolling.settle(here.platform.key)
         stops = plan(here.client, _chosen(here, name), lambda _row: image, canary)
         if tell:
             _tell(here, stops, tell)
             return
-        _carry_out(here, rolling, UPGRADE, stops, yes=yes, dry_run=dry_run, as_json=json)
+        _carry_out(here, rolling, UPGRADE, stops, settled, yes=yes, dry_run=dry_run, as_json=json)
 
 
 @verb(
@@ -113,8 +114,9 @@ def rollback(
     _one_or_all(name, all=all)
     with desk(platform) as here, Rollouts(here.settings.ledger) as rollouts:
         rolling = rolling_of(here, rollouts, patience_of_it)
+        settled = [] if dry_run else rolling.settle(here.platform.key)
         stops = plan(here.client, _chosen(here, name), lambda row: image_before(rollouts, row), 0)
-        _carry_out(here, rolling, ROLLBACK, stops, yes=yes, dry_run=dry_run, as_json=json)
+        _carry_out(here, rolling, ROLLBACK, stops, settled, yes=yes, dry_run=dry_run, as_json=json)
 
 
 def rolling_of(here: Desk, rollouts: Rollouts, patience: Patience) -> Rolling:
@@ -138,6 +140,7 @@ def _carry_out(
     rolling: Rolling,
     kind: str,
     stops: Sequence[Stop],
+    settled: Sequence[Leg],
     *,
     yes: bool,
     dry_run: bool,
@@ -149,7 +152,6 @@ def _carry_out(
     if dry_run:
         say("Nothing was changed.")
         return
-    settled = rolling.settle(here.platform.key)
     if not going:
         _show_report(here, settled, as_json=as_json)
         return
