@@ -22,8 +22,10 @@ from fly.change.upgrade import Upgrading
 from fly.client import Client
 from fly.errors import ChangeError, JarvisError, LedgerError
 from fly.ledger import LIVE, READY, Ledger, Workspace
+from fly.repair import Finding
 
 ASLEEP = ("stopped", "suspended")
+CUT_OFF = "cut off"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,24 @@ def _stop(client: Client, row: Workspace, to: str) -> Stop:
     if not to:
         return replace(found, why_not="no image before this one is known")
     return replace(found, why_not="it runs that image") if machine.image == to else found
+
+
+def cut_off(ledger: Ledger, rollouts: Rollouts, platform: str) -> list[Finding]:
+    """The workspaces that a run which died left in the middle of a change, and what ends that."""
+    rows = [(leg, ledger.get(leg.workspace)) for leg in rollouts.unfinished(platform)]
+    return [
+        Finding(
+            CUT_OFF,
+            row.app,
+            f"the upgrade of {row.email} was cut off: {leg.step}",
+            "invoke upgrade goes on, or takes it back",
+            row.id,
+            row,
+            outcome="left as it is",
+        )
+        for leg, row in rows
+        if row.state in LIVE and not row.is_worked_on
+    ]
 
 
 def image_before(rollouts: Rollouts, row: Workspace) -> str:

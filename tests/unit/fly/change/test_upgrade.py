@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fly.change.rollout import cut_off
 from fly.change.rollouts import DONE, GONE, RESTORED, RETURNED, UNTOUCHED
 from fly.change.upgrade import Upgrading
 from fly.errors import ChangeError
@@ -231,6 +232,20 @@ def test_a_workspace_that_was_destroyed_in_the_middle_holds_up_nobody(
     assert [leg.step for leg in changes.upgrade()] == [DONE]
     assert [leg.step for leg in changes.rollouts.of_workspace(first.id)] == [GONE]
     changes.assert_well(second, NEXT)
+
+
+def test_repair_tells_of_an_upgrade_that_was_cut_off(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, world = changes.user("Dan"), changes.world
+    monkeypatch.setattr(Upgrading, "go", lambda self, leg: self.rollouts.start(leg, row))
+    changes.upgrade()
+    monkeypatch.undo()
+    [finding] = cut_off(world.ledger, changes.rollouts, "fly/personal")
+    assert (finding.app, finding.ok) == (row.app, True)
+    assert finding.what == "the upgrade of dan@example.com was cut off: waiting"
+    changes.go_on()
+    assert cut_off(world.ledger, changes.rollouts, "fly/personal") == []
 
 
 def test_an_image_that_nobody_planned_is_not_changed(changes: Changes) -> None:
