@@ -143,7 +143,7 @@ def test_a_canary_that_fails_returns_and_the_others_are_not_touched(fleet: Fleet
 
 @pytest.mark.timeout(LONG_S)
 def test_an_upgrade_that_is_killed_goes_on_and_one_command_takes_everybody_back(fleet: Fleet) -> None:
-    """After kill -9 half way `repair` tells of it, `upgrade` ends it, `rollback --all` takes everybody back."""
+    """After kill -9 half way `repair` tells of it, `upgrade` ends it, `rollback --all` takes all back."""
     child = fleet.begins("--all", "--to", fleet.new, "--canary", "0")
     child.expect_exact("✓", timeout=LONG_S)
     child.expect_exact("changing to the new image", timeout=LONG_S)
