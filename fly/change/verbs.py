@@ -216,6 +216,9 @@ def _show_report(here: Desk, legs: Sequence[Leg], *, as_json: bool) -> None:
 def _tell(here: Desk, stops: Sequence[Stop], when: str) -> None:
     facts = {"when": when, "what": "A new version is put in. Your page is away for a minute or two."}
     with post_of(here) as (post, _outbox):
+        console.say(
+            f"Mail goes out as {post.mailbox.sender}"
+        )  # refuses before anything is put into the outbox
         for one in stops:
             if not one.why_not:
                 sent = post.send(post.put(one.row, MAINTENANCE, facts))
