@@ -25,6 +25,7 @@ PYTHON = "/opt/jarvis/venv/bin/python"
 INSIDE = Path(__file__).with_name("inside.py")
 STOPPED_S, LISTED_S = 60.0, 300
 ASLEEP = ("stopped", "suspended")
+ENDED = ("created", "stopped", "failed")
 GIVEN_UP = ("stopped", "failed", "destroyed")
 
 
@@ -88,6 +89,8 @@ class HeldMachine:
 
     def stop(self) -> None:
         """Its server has ended in order, so that all it knew is on the volume."""
+        if self.look().state in ENDED:
+            return
         surely(self.client, lambda: self.client.stop(*self._at, nonce=self.nonce), self._is("stopped"))
         self.client.wait(*self._at, "stopped", timeout_s=STOPPED_S)
 

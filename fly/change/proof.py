@@ -68,11 +68,19 @@ def _when_complete(client: Client, row: Workspace, new: Callable[[], Snapshot | 
 
 
 def prove(
-    client: Client, row: Workspace, snapshot: Snapshot, before: Contents, *, image: str, report: Report
+    client: Client,
+    row: Workspace,
+    snapshot: Snapshot,
+    before: Contents | None,
+    *,
+    image: str,
+    report: Report,
 ) -> Contents:
     """What is on the snapshot, once a volume was made of it and read; nothing of the trial is left.
 
-    *Errors*: ProvisionError, where it lacks anything of `before`; those of the client.
+    `before`: what her own machine had read, or None where it could not be asked.
+
+    *Errors*: ProvisionError, where it lacks anything of that; those of the client.
     """
     remove_trials(client, row)
     try:
@@ -82,7 +90,7 @@ def prove(
             remove_trials(client, row)
         raise
     remove_trials(client, row)
-    if lacks := missing_of_copy(before, copy):
+    if lacks := missing_of_copy(before, copy) if before else copy.missing_parts():
         raise ProvisionError(
             f"The snapshot {snapshot.id} of {row.app} is no copy of her volume: {'; '.join(lacks)}",
             step="proof",

@@ -94,6 +94,35 @@ def test_an_image_that_does_not_serve_goes_back_and_her_data_stays(changes: Chan
 
 
 @pytest.mark.parametrize("state", STATES)
+def test_a_workspace_that_does_not_answer_on_its_old_image_is_helped_by_a_new_one(
+    changes: Changes, state: str
+) -> None:
+    row = changes.user(state=state)
+    changes.world.fly.broken_images.add(IMAGE)
+    [leg] = changes.upgrade()
+    assert (leg.step, leg.answered) == (DONE, "no")
+    changes.assert_well(row, NEXT, state)
+
+
+def test_where_no_image_answers_it_has_its_old_one_again(changes: Changes) -> None:
+    row = changes.user()
+    changes.world.fly.broken_images |= {IMAGE, NEXT}
+    [leg] = changes.upgrade()
+    assert leg.step == RETURNED
+    assert changes.image(row) == changes.world.ledger.get(row.id).image == IMAGE
+    assert not changes.machine(row)["cordoned"]
+
+
+def test_a_bad_image_that_was_let_in_is_left_again_in_one_command(changes: Changes) -> None:
+    rows = [changes.user("Dan"), changes.user("Zoe", "suspended")]
+    changes.upgrade()
+    changes.world.fly.broken_images.add(NEXT)
+    assert [leg.step for leg in changes.rollback()] == [DONE] * 2
+    changes.assert_well(rows[0], IMAGE)
+    changes.assert_well(rows[1], IMAGE, "suspended")
+
+
+@pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("serves", [True, False])
 def test_an_image_that_loses_a_file_gives_way_to_the_old_one_and_the_snapshot(
     changes: Changes, state: str, serves: bool
