@@ -181,7 +181,7 @@ def _finish(here: Desk, rolling: Rolling, rollout: Rollout, settled: Sequence[Le
     if failed:
         left = [one for one in rolling.rollouts.legs(rollout) if one.step == "planned"]
         rest = f" {len(left)} workspaces were not begun." if left else ""
-        raise Exit(f"{failed[0].why}{rest}\n  Try: invoke upgrade goes on; invoke repair --dry-run", code=1)
+        raise Exit(f"{failed[0].why}{rest}\n  Try: invoke upgrade, which goes on from there", code=1)
 
 
 def _show_plan(stops: Sequence[Stop], *, as_json: bool) -> None:
@@ -207,7 +207,7 @@ def _show_report(here: Desk, legs: Sequence[Leg], *, as_json: bool) -> None:
         console.print_json([{"name": row.name, "app": row.app} | one.to_json() for one, row in rows])
         return
     console.listing(
-        ("User", "App", "Image", "Outcome", "Slept", "Snapshot"),
+        ("User", "App", "Image", "Outcome", "Found", "Snapshot"),
         [(row.name, row.app, shown(row.image), one.step, one.was, one.snapshot) for one, row in rows],
         "Nobody was changed.",
     )
