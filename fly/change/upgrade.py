@@ -79,6 +79,9 @@ class Upgrading:
         """
         with self._claimed(leg.workspace) as row, one_interrupt() as undoing:
             try:
+                if row.machine_id not in (leg.machine, leg.new_machine):
+                    self.report(f"{row.app} has another machine since: nothing of it is touched")
+                    return self.rollouts.note(leg, step=UNTOUCHED, why="it has another machine since")
                 if leg.step in (CHANGING, OPENING) and self._image(row) == leg.to_image:
                     self.report(f"{row.app} was cut off on its new image: going on")
                     with held(self.client, row, "upgrade", self.report) as machine:

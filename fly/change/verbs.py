@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
+from fly.backup.records import confirmed
 from fly.change.eyes import Eyes, Patience
 from fly.change.images import choose, shown
 from fly.change.power import RESTART, SUSPEND, WAKE, Power
@@ -148,7 +149,7 @@ def _carry_out(
 ) -> None:
     going = [one for one in stops if not one.why_not]
     if dry_run or not as_json:
-        _show_plan(stops, as_json=as_json)
+        _show_plan(here, stops, as_json=as_json)
     if dry_run:
         say("Nothing was changed.")
         return
@@ -184,16 +185,19 @@ def _finish(here: Desk, rolling: Rolling, rollout: Rollout, settled: Sequence[Le
         raise Exit(f"{failed[0].why}{rest}\n  Try: invoke upgrade, which goes on from there", code=1)
 
 
-def _show_plan(stops: Sequence[Stop], *, as_json: bool) -> None:
+def _show_plan(here: Desk, stops: Sequence[Stop], *, as_json: bool) -> None:
+    copied = confirmed(here.settings.backups)
+    days = {one.row.id: copied[one.row.id].isoformat()[:10] for one in stops if one.row.id in copied}
     if as_json:
-        console.print_json([one.to_json() for one in stops])
+        console.print_json([one.to_json() | {"last_backup": days.get(one.row.id, "")} for one in stops])
         return
     console.listing(
-        ("User", "App", "From", "To", "Machine", "Volume", ""),
+        ("User", "App", "From", "To", "Machine", "Volume", "Backup", ""),
         [
             (
                 *(one.row.name, one.row.app, shown(one.from_image), shown(one.to_image), one.state),
-                *(f"{one.size_gb} GB" if one.size_gb else "", one.why_not or ("canary" * one.is_canary)),
+                *(f"{one.size_gb} GB" if one.size_gb else "", days.get(one.row.id, "none")),
+                one.why_not or ("canary" * one.is_canary),
             )
             for one in stops
         ],

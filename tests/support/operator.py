@@ -41,7 +41,7 @@ class Operator:
     @property
     def ports(self) -> tuple[int, int]:
         """Of the API and of the door."""
-        return int(self._environment["JARVIS_API_PORT"]), int(self._environment["JARVIS_DOOR_PORT"])
+        return int(self.environment["JARVIS_API_PORT"]), int(self.environment["JARVIS_DOOR_PORT"])
 
     def types(self, *words: str) -> pexpect.spawn[str]:
         """A verb, started at a terminal."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from fly.change.rollout import cut_off
-from fly.change.rollouts import DONE, GONE, RESTORED, RETURNED, UNTOUCHED
+from fly.change.rollouts import DONE, GONE, RESTORED, RETURNED, UNTOUCHED, Leg
 from fly.change.upgrade import Upgrading
 from fly.errors import ChangeError
 from tests.support.changes import NEXT, Changes, changes_in
@@ -275,6 +275,26 @@ def test_repair_tells_of_an_upgrade_that_was_cut_off(
     assert finding.what == "the upgrade of dan@example.com was cut off: waiting"
     changes.go_on()
     assert cut_off(world.ledger, changes.rollouts, "fly/personal") == []
+
+
+def test_a_workspace_that_was_restored_from_elsewhere_meanwhile_is_not_touched(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, world = changes.user(), changes.world
+
+    def die(self: Upgrading, leg: Leg) -> Leg:
+        return self.rollouts.note(self.rollouts.start(leg, row), step="changing", copy="what was there")
+
+    monkeypatch.setattr(Upgrading, "go", die)
+    changes.upgrade()
+    monkeypatch.undo()
+    other = changes.machine(row) | {"id": "another"}
+    world.fly.machines["another"] = other
+    del world.fly.machines[row.machine_id]
+    world.ledger.note(row.id, machine_id="another")
+    world.fly.calls.clear()
+    [leg] = changes.settle()
+    assert (leg.step, world.fly.calls) == (UNTOUCHED, [])
 
 
 def test_an_image_that_nobody_planned_is_not_changed(changes: Changes) -> None:
