@@ -22,7 +22,8 @@ class Finding:
     """Where ledger and platform disagree, and what cures it; `outcome` and `ok` tell how that went.
 
     *Shape* of `kind`: `unfinished` a run died, `vanished` the platform has no such app, `leftover` the app of
-    a closed row, `orphan` an app that carries our mark and has no row here.
+    a closed row, `orphan` an app that carries our mark and has no row here, `cut off` in the middle of an
+    upgrade.
     """
 
     kind: str

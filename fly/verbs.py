@@ -11,6 +11,8 @@ from fly import console
 from fly.access import keys
 from fly.access.verbs import LOGIN_HELP, advice, facts
 from fly.access.welcome import LINK, PASSWORD, Welcome
+from fly.change.rollout import cut_off
+from fly.change.rollouts import Rollouts
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.ledger import Workspace
@@ -179,9 +181,15 @@ def repair(
             console.confirm("Remove every app of ours that is in no ledger, with all its files?", yes=yes)
         with step("Comparing ledger and platform") as report:
             findings = repair_all(here.client, here.ledger, report=report, orphans=orphans, dry_run=dry_run)
+            findings += _cut_off(here)
     console.print_json([one.to_json() for one in findings]) if json else _show_findings(findings)
     if not all(one.ok for one in findings):
         raise Exit("Not everything could be put in order.\n  Try: invoke repair again", code=1)
+
+
+def _cut_off(here: Desk) -> list[Finding]:
+    with Rollouts(here.settings.ledger) as rollouts:
+        return cut_off(here.ledger, rollouts, here.platform.key)
 
 
 def _show_findings(findings: list[Finding]) -> None:

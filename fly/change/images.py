@@ -12,7 +12,7 @@ SHORTEST = 6
 """So many signs of a digest name an image."""
 
 
-def tested(records: Records, platform: Platform) -> list[str]:
+def eligible(records: Records, platform: Platform) -> list[str]:
     """The references of all that may be rolled out, the newest last."""
     found = _pushed(records) if platform.kind == "fly" else _verified(records)
     return list(dict.fromkeys(found))
@@ -36,7 +36,7 @@ def choose(records: Records, platform: Platform, wanted: str) -> str:
 
     *Errors*: UntestedImage.
     """
-    every = tested(records, platform)
+    every = eligible(records, platform)
     if wanted in every:
         return wanted
     digest = wanted.rpartition("@")[2].removeprefix("sha256:").lower()

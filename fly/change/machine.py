@@ -25,6 +25,7 @@ PYTHON = "/opt/jarvis/venv/bin/python"
 INSIDE = Path(__file__).with_name("inside.py")
 STOPPED_S, LISTED_S = 60.0, 300
 ASLEEP = ("stopped", "suspended")
+ENDED = ("created", "stopped", "failed")
 GIVEN_UP = ("stopped", "failed", "destroyed")
 
 
@@ -82,13 +83,14 @@ class HeldMachine:
 
     def wake(self) -> None:
         """It runs; whether its page answers is another question."""
-        if self.look().state == "started":
-            return
-        surely(self.client, lambda: self.client.start(*self._at, nonce=self.nonce), self._is("started"))
+        if self.look().state in ASLEEP:
+            surely(self.client, lambda: self.client.start(*self._at, nonce=self.nonce), self._is("started"))
         self.client.wait(*self._at, "started", timeout_s=STARTED_S)
 
     def stop(self) -> None:
         """Its server has ended in order, so that all it knew is on the volume."""
+        if self.look().state in ENDED:
+            return
         surely(self.client, lambda: self.client.stop(*self._at, nonce=self.nonce), self._is("stopped"))
         self.client.wait(*self._at, "stopped", timeout_s=STOPPED_S)
 

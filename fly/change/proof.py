@@ -17,7 +17,7 @@ from fly.ledger import Workspace
 from fly.model import Machine, Snapshot, Volume
 from fly.plan import MOUNT_PATH
 from fly.provision import Report
-from fly.remains import LOOK_AGAIN_S, find_app
+from fly.remains import LOOK_AGAIN_S, is_ours
 
 T = TypeVar("T")
 
@@ -68,11 +68,19 @@ def _when_complete(client: Client, row: Workspace, new: Callable[[], Snapshot | 
 
 
 def prove(
-    client: Client, row: Workspace, snapshot: Snapshot, before: Contents, *, image: str, report: Report
+    client: Client,
+    row: Workspace,
+    snapshot: Snapshot,
+    before: Contents | None,
+    *,
+    image: str,
+    report: Report,
 ) -> Contents:
     """What is on the snapshot, once a volume was made of it and read; nothing of the trial is left.
 
-    *Errors*: ProvisionError, where it lacks anything of `before`; those of the client.
+    `before`: what her own machine had read, or None where it could not be asked.
+
+    *Errors*: ProvisionError, where it lacks anything of that; those of the client.
     """
     remove_trials(client, row)
     try:
@@ -82,7 +90,7 @@ def prove(
             remove_trials(client, row)
         raise
     remove_trials(client, row)
-    if lacks := missing_of_copy(before, copy):
+    if lacks := missing_of_copy(before, copy) if before else copy.missing_parts():
         raise ProvisionError(
             f"The snapshot {snapshot.id} of {row.app} is no copy of her volume: {'; '.join(lacks)}",
             step="proof",
@@ -138,18 +146,18 @@ def _config(volume: Volume, image: str) -> dict[str, Any]:
 
 
 def made(client: Client, create: Callable[[], T], find: Callable[[], T | None]) -> T:
-    """What `create` made; where its answer was lost, what is there, and else it is asked for again."""
-    for pause_s in LOOK_AGAIN_S:
-        try:
-            return create()
-        except (Unreachable, ApiError) as error:
-            if not may_have_happened(error):
-                raise
-        client.sleep(pause_s)
-        with suppress(Unreachable, ApiError):
-            if found := find():
-                return found
-    return create()
+    """What `create` made; where its answer was lost, what `find` finds. It is never asked for again."""
+    try:
+        return create()
+    except (Unreachable, ApiError) as error:
+        if not may_have_happened(error):
+            raise
+        for pause_s in LOOK_AGAIN_S:
+            client.sleep(pause_s)
+            with suppress(Unreachable, ApiError):
+                if found := find():
+                    return found
+        raise
 
 
 def _volumes(client: Client, row: Workspace) -> Iterator[Volume]:
@@ -163,10 +171,10 @@ def _machines(client: Client, row: Workspace) -> Iterator[Machine]:
 def remove_trials(client: Client, row: Workspace) -> None:
     """Nothing of a trial is left in the workspace's app, and nothing else was touched.
 
-    *Errors*: NotInTime; those of the client.
+    *Errors*: ProvisionError, the app is not ours; NotInTime; those of the client.
     """
-    if not find_app(client, row.app, row.network):
-        return
+    if not is_ours(client.app(row.app), row.network):
+        raise ProvisionError(f"The app {row.app} is somebody else's: it was not touched.", step="proof")
     for machine in list(_machines(client, row)):
         if machine.id != row.machine_id:
             remove_machine(client, row.app, machine.id)

@@ -22,8 +22,10 @@ from fly.change.upgrade import Upgrading
 from fly.client import Client
 from fly.errors import ChangeError, JarvisError, LedgerError
 from fly.ledger import LIVE, READY, Ledger, Workspace
+from fly.repair import Finding
 
 ASLEEP = ("stopped", "suspended")
+CUT_OFF = "cut off"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,24 @@ def _stop(client: Client, row: Workspace, to: str) -> Stop:
     return replace(found, why_not="it runs that image") if machine.image == to else found
 
 
+def cut_off(ledger: Ledger, rollouts: Rollouts, platform: str) -> list[Finding]:
+    """The workspaces that a run which died left in the middle of a change, and what ends that."""
+    rows = [(leg, ledger.get(leg.workspace)) for leg in rollouts.unfinished(platform)]
+    return [
+        Finding(
+            CUT_OFF,
+            row.app,
+            f"the upgrade of {row.email} was cut off: {leg.step}",
+            "invoke upgrade goes on, or takes it back",
+            row.id,
+            row,
+            outcome="left as it is",
+        )
+        for leg, row in rows
+        if row.state in LIVE and not row.is_worked_on
+    ]
+
+
 def image_before(rollouts: Rollouts, row: Workspace) -> str:
     """The image from which an upgrade took this workspace to the one that it has; empty where none did."""
     kinds = {one.number: one.kind for one in rollouts.rollouts(row.platform)}
@@ -106,7 +126,7 @@ class Rolling:
     def settle(self, platform: str) -> list[Leg]:
         """What was cut off in the middle, ended: on the new image or the old one.
 
-        *Errors*: LedgerError, a process that lives is at work; ChangeError.
+        *Errors*: LedgerError, a process that lives is at work; ChangeError, one can still not be ended.
         """
         cut_off = self.rollouts.unfinished(platform)
         for leg in cut_off:
@@ -125,8 +145,14 @@ class Rolling:
 
     def _resumed(self, leg: Leg) -> Leg:
         row = self.ledger.get(leg.workspace)
-        with self.show(f"{row.app}, which was cut off {leg.step}") as report:
-            return self.upgrading(report).resume(leg)
+        try:
+            with self.show(f"{row.app}, which was cut off {leg.step}") as report:
+                return self.upgrading(report).resume(leg)
+        except ChangeError:
+            ended = self.rollouts.leg(leg.number)
+            if ended.is_unfinished:
+                raise
+            return ended
 
     def run(self, rollout: Rollout) -> list[Leg]:
         """The legs of this run, ended. After the first failure no more are begun, but for a rollback."""

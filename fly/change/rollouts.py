@@ -41,6 +41,8 @@ class Leg:
     step: str
     was: str
     """The state in which the machine was found."""
+    answered: str
+    """`no` where its server did not answer before either."""
     snapshot: str
     copy: str
     """What is on the snapshot, packed."""
@@ -108,6 +110,7 @@ class Rollouts(Record):
         volume TEXT NOT NULL,
         step TEXT NOT NULL,
         was TEXT NOT NULL DEFAULT '',
+        answered TEXT NOT NULL DEFAULT '',
         snapshot TEXT NOT NULL DEFAULT '',
         copy TEXT NOT NULL DEFAULT '',
         new_volume TEXT NOT NULL DEFAULT '',

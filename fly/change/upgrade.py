@@ -79,6 +79,9 @@ class Upgrading:
         """
         with self._claimed(leg.workspace) as row, one_interrupt() as undoing:
             try:
+                if row.machine_id not in (leg.machine, leg.new_machine):
+                    self.report(f"{row.app} has another machine since: nothing of it is touched")
+                    return self.rollouts.note(leg, step=UNTOUCHED, why="it has another machine since")
                 if leg.step in (CHANGING, OPENING) and self._image(row) == leg.to_image:
                     self.report(f"{row.app} was cut off on its new image: going on")
                     with held(self.client, row, "upgrade", self.report) as machine:
@@ -109,9 +112,7 @@ class Upgrading:
             raise ChangeError(f"{row.app} runs {found.image}, which nobody planned", outcome=UNTOUCHED)
         leg = self.rollouts.note(leg, step=COPYING, was=leg.was or found.state)
         self.report(f"it is {found.state}: looking what is on her volume")
-        machine.wake()
-        machine.wait_until_serving(self.patience.page_s)
-        before = machine.contents()
+        leg, before = self._looked(leg, machine)
         if self.eyes.busy(row.url) and self.client.clock() < until:
             return leg
         machine.stop()
@@ -119,6 +120,22 @@ class Upgrading:
         leg = self.rollouts.note(leg, snapshot=snapshot.id)
         copy = prove(self.client, row, snapshot, before, image=leg.from_image, report=self.report)
         return self.rollouts.note(leg, step=CHANGING, copy=copy.pack())
+
+    def _looked(self, leg: Leg, machine: HeldMachine) -> tuple[Leg, Contents | None]:
+        """What is on her volume; that its server does not answer on the old image is no reason to stop."""
+        try:
+            machine.wake()
+            machine.wait_until_serving(self.patience.page_s)
+            leg = self.rollouts.note(leg, answered="yes")
+        except NotInTime as error:
+            self.report(f"it does not answer on its old image either: {error.seen}")
+            leg = self.rollouts.note(leg, answered="no")
+        try:
+            return leg, machine.contents()
+        except ApiError:
+            if leg.answered == "yes":
+                raise
+            return leg, None
 
     def _changed(self, leg: Leg, row: Workspace, machine: HeldMachine) -> Leg:
         self.report("changing to the new image")
@@ -138,6 +155,7 @@ class Upgrading:
             self._check(leg, machine)
             # From here on she may have changed something: the copy is no longer what she would want back.
             leg = self.rollouts.note(leg, step=OPENING, copy="")
+        machine.wake()
         machine.open_door()
         self.report(f"waiting for {row.url}")
         wait_for_page(self.client, self.eyes.page, row.url, self.patience.page_s)
@@ -147,6 +165,7 @@ class Upgrading:
     def _check(self, leg: Leg, machine: HeldMachine) -> None:
         """*Errors*: ChangeError, NotInTime."""
         self.report("checking the server and her data on the new image")
+        machine.wake()
         machine.wait_until_serving(self.patience.page_s)
         if harm := damage(Contents.unpack(leg.copy), machine.contents()):
             raise ChangeError(f"Her data is not as it was: {'; '.join(harm)}", outcome=CHANGING)
@@ -201,6 +220,9 @@ class Upgrading:
     def _returned(self, leg: Leg, row: Workspace, machine: HeldMachine) -> Leg:
         self.report(f"taking {row.app} back to its old image")
         self._put(row, machine, leg.from_image, f"back from {leg.to_image}: {leg.why}")
+        if leg.answered == "no":
+            machine.open_door()
+            return self.rollouts.note(leg, step=RETURNED)
         if leg.copy and (harm := self._harm(leg, machine)):
             return self.rollouts.note(leg, step=RESTORING, why=f"{leg.why}; {harm}")
         machine.open_door()

@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
+from fly.backup.records import confirmed
 from fly.change.eyes import Eyes, Patience
 from fly.change.images import choose, shown
 from fly.change.power import RESTART, SUSPEND, WAKE, Power
@@ -78,11 +79,12 @@ def upgrade(
             _go_on(here, rolling, as_json=json)
             return
         image = _target(here, to)
+        settled = [] if dry_run or tell else rolling.settle(here.platform.key)
         stops = plan(here.client, _chosen(here, name), lambda _row: image, canary)
         if tell:
             _tell(here, stops, tell)
             return
-        _carry_out(here, rolling, UPGRADE, stops, yes=yes, dry_run=dry_run, as_json=json)
+        _carry_out(here, rolling, UPGRADE, stops, settled, yes=yes, dry_run=dry_run, as_json=json)
 
 
 @verb(
@@ -113,8 +115,9 @@ def rollback(
     _one_or_all(name, all=all)
     with desk(platform) as here, Rollouts(here.settings.ledger) as rollouts:
         rolling = rolling_of(here, rollouts, patience_of_it)
+        settled = [] if dry_run else rolling.settle(here.platform.key)
         stops = plan(here.client, _chosen(here, name), lambda row: image_before(rollouts, row), 0)
-        _carry_out(here, rolling, ROLLBACK, stops, yes=yes, dry_run=dry_run, as_json=json)
+        _carry_out(here, rolling, ROLLBACK, stops, settled, yes=yes, dry_run=dry_run, as_json=json)
 
 
 def rolling_of(here: Desk, rollouts: Rollouts, patience: Patience) -> Rolling:
@@ -138,6 +141,7 @@ def _carry_out(
     rolling: Rolling,
     kind: str,
     stops: Sequence[Stop],
+    settled: Sequence[Leg],
     *,
     yes: bool,
     dry_run: bool,
@@ -145,11 +149,10 @@ def _carry_out(
 ) -> None:
     going = [one for one in stops if not one.why_not]
     if dry_run or not as_json:
-        _show_plan(stops, as_json=as_json)
+        _show_plan(here, stops, as_json=as_json)
     if dry_run:
         say("Nothing was changed.")
         return
-    settled = rolling.settle(here.platform.key)
     if not going:
         _show_report(here, settled, as_json=as_json)
         return
@@ -179,19 +182,22 @@ def _finish(here: Desk, rolling: Rolling, rollout: Rollout, settled: Sequence[Le
     if failed:
         left = [one for one in rolling.rollouts.legs(rollout) if one.step == "planned"]
         rest = f" {len(left)} workspaces were not begun." if left else ""
-        raise Exit(f"{failed[0].why}{rest}\n  Try: invoke upgrade goes on; invoke repair --dry-run", code=1)
+        raise Exit(f"{failed[0].why}{rest}\n  Try: invoke upgrade, which goes on from there", code=1)
 
 
-def _show_plan(stops: Sequence[Stop], *, as_json: bool) -> None:
+def _show_plan(here: Desk, stops: Sequence[Stop], *, as_json: bool) -> None:
+    copied = confirmed(here.settings.backups)
+    days = {one.row.id: copied[one.row.id].isoformat()[:10] for one in stops if one.row.id in copied}
     if as_json:
-        console.print_json([one.to_json() for one in stops])
+        console.print_json([one.to_json() | {"last_backup": days.get(one.row.id, "")} for one in stops])
         return
     console.listing(
-        ("User", "App", "From", "To", "Machine", "Volume", ""),
+        ("User", "App", "From", "To", "Machine", "Volume", "Backup", ""),
         [
             (
                 *(one.row.name, one.row.app, shown(one.from_image), shown(one.to_image), one.state),
-                *(f"{one.size_gb} GB" if one.size_gb else "", one.why_not or ("canary" * one.is_canary)),
+                *(f"{one.size_gb} GB" if one.size_gb else "", days.get(one.row.id, "none")),
+                one.why_not or ("canary" * one.is_canary),
             )
             for one in stops
         ],
@@ -205,7 +211,7 @@ def _show_report(here: Desk, legs: Sequence[Leg], *, as_json: bool) -> None:
         console.print_json([{"name": row.name, "app": row.app} | one.to_json() for one, row in rows])
         return
     console.listing(
-        ("User", "App", "Image", "Outcome", "Slept", "Snapshot"),
+        ("User", "App", "Image", "Outcome", "Found", "Snapshot"),
         [(row.name, row.app, shown(row.image), one.step, one.was, one.snapshot) for one, row in rows],
         "Nobody was changed.",
     )
@@ -214,6 +220,9 @@ def _show_report(here: Desk, legs: Sequence[Leg], *, as_json: bool) -> None:
 def _tell(here: Desk, stops: Sequence[Stop], when: str) -> None:
     facts = {"when": when, "what": "A new version is put in. Your page is away for a minute or two."}
     with post_of(here) as (post, _outbox):
+        console.say(
+            f"Mail goes out as {post.mailbox.sender}"
+        )  # refuses before anything is put into the outbox
         for one in stops:
             if not one.why_not:
                 sent = post.send(post.put(one.row, MAINTENANCE, facts))

@@ -38,6 +38,7 @@ def environment(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
     """All variables that a shell or Claude starts with."""
     user = _user_name()
     return {
+        **{name: environ[name] for name in _handed_on(environ) if environ.get(name)},
         "HOME": str(config.home),
         "PATH": f"{config.home}/.local/bin:/usr/local/bin:/usr/bin:/bin",
         "TERM": "xterm-256color",
@@ -48,7 +49,7 @@ def environment(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
         "LOGNAME": user,
         "CLAUDE_CONFIG_DIR": str(config.claude_config),
         **QUIET,
-        **{name: environ[name] for name in (*FROM_THE_OPERATOR, *_handed_on(environ)) if environ.get(name)},
+        **{name: environ[name] for name in FROM_THE_OPERATOR if environ.get(name)},
     }
 
 

@@ -10,6 +10,7 @@ from fly.change.power import Power
 from fly.change.rollout import Rolling, image_before, plan
 from fly.change.rollouts import ROLLBACK, UPGRADE, Leg, Rollouts
 from fly.change.upgrade import Upgrading
+from fly.client import LEASE_S
 from fly.ledger import Workspace
 from fly.plan import Person
 from tests.support.world import PLATFORM, World
@@ -91,7 +92,8 @@ class Changes:
         assert not self.machine(row).get("cordoned")
         assert world.fly.contents[row.volume_id].items() >= HERS.items()
         assert not row.owner
-        assert world.fly.leases == {} or not world.fly.lease_of(row.machine_id)
+        world.clock.sleep(LEASE_S)  # what could not be given back runs out
+        assert not world.fly.lease_of(row.machine_id)
         if state != "stopped":
             world.assert_whole(row)
         [_only] = world.fly.of_app(world.fly.machines, row.app)

@@ -190,6 +190,7 @@ class FakeFly:
         """What an image does to the volume on which it starts."""
         self.busy_apps: list[str] = []
         """Each look finds the first of them done."""
+        self.page_headers: dict[str, str] = {}
         self.page_body = b'{"status": "ok", "busy": false}'
         self.told: dict[str, Any] = {}
         """What every workspace tells its operator; nothing where it is too old to tell."""
@@ -754,6 +755,9 @@ def _handler_of(fly: FakeFly) -> type[BaseHTTPRequestHandler]:
             try:
                 answer = self.page(host) if ".localhost" in host else fly.handle(request)
                 self.send_response(answer.status_code)
+                for name, value in answer.headers.items():
+                    if name.startswith("x-"):
+                        self.send_header(name, value)
                 self.send_header("content-length", str(len(answer.content)))
                 self.end_headers()
                 self.wfile.write(answer.content)
@@ -765,7 +769,9 @@ def _handler_of(fly: FakeFly) -> type[BaseHTTPRequestHandler]:
             if trouble:
                 return httpx.Response(502, text=trouble)
             return (
-                httpx.Response(200, content=fly.page_body) if self.path == "/health" else httpx.Response(401)
+                httpx.Response(200, content=fly.page_body, headers=fly.page_headers)
+                if self.path == "/health"
+                else httpx.Response(401)
             )
 
         do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815

@@ -38,6 +38,11 @@ class Operator:
         )
         self._said: list[str] = []
 
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Of the API and of the door."""
+        return int(self.environment["JARVIS_API_PORT"]), int(self.environment["JARVIS_DOOR_PORT"])
+
     def types(self, *words: str) -> pexpect.spawn[str]:
         """A verb, started at a terminal."""
         child: pexpect.spawn[str] = pexpect.spawn(

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -15,12 +15,17 @@ from pathlib import Path
 
 import pytest
 
+from fly.change.eyes import Eyes, Patience
+from fly.change.rollout import Rolling, cut_off, plan
+from fly.change.rollouts import UPGRADE, Leg, Rollouts
+from fly.change.upgrade import Upgrading
 from fly.client import Client
 from fly.ledger import READY, Ledger
 from fly.plan import Person
 from fly.provision import destroy, draft, page_probe, provision
 from fly.repair import repair, survey
 from fly.settings import Platform, Secret
+from tests.support.changes import NEXT
 from tests.support.fake_fly import ORG, TOKEN, Call, FakeFly, served
 from tests.support.world import IMAGE, LILACH, World
 
@@ -41,6 +46,25 @@ def destroy_there(url: str, ledger_path: str) -> None:
     platform = platform_at(url)
     with Client(platform) as client, Ledger(Path(ledger_path)) as ledger:
         destroy(client, ledger, ledger.find(LILACH.email, platform.key))
+
+
+def upgrade_there(url: str, ledger_path: str) -> None:
+    """What the killed process does."""
+    platform = platform_at(url)
+    with Client(platform) as client, Ledger(Path(ledger_path)) as ledger, Rollouts(ledger.path) as rollouts:
+        upgrade_all(platform, client, ledger, rollouts)
+
+
+def upgrade_all(platform: Platform, client: Client, ledger: Ledger, rollouts: Rollouts) -> list[Leg]:
+    """As the verb does it: what was cut off first, then who is not there yet."""
+
+    def upgrading(report: Callable[[str], None]) -> Upgrading:
+        return Upgrading(client, ledger, rollouts, Eyes.of(platform), Patience(5, 5, 0), report)
+
+    rolling = Rolling(ledger, rollouts, upgrading, lambda _title: nullcontext(lambda _line: None))
+    settled = rolling.settle(platform.key)
+    stops = plan(client, ledger.workspaces(platform.key), lambda _row: NEXT, 1)
+    return [*settled, *rolling.run(rolling.begin(platform.key, UPGRADE, stops))]
 
 
 Run = Callable[[str, str], None]
@@ -85,7 +109,7 @@ class Theatre:
 def processes() -> ForkServerContext:
     """Processes that start in milliseconds: forked from one that has imported everything, without threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "fly.provision"])
+    context.set_forkserver_preload([__name__, "fly.provision", "fly.change.upgrade"])
     return context
 
 
@@ -100,6 +124,11 @@ def theatre_in(folder: Path, processes: ForkServerContext) -> Iterator[Theatre]:
 def theatre(folder: Path, processes: ForkServerContext) -> Iterator[Theatre]:
     with theatre_in(folder, processes) as theatre:
         yield theatre
+
+
+def hastily() -> float:
+    """A clock for leases: whoever was killed does not keep the next run waiting for long."""
+    return time.monotonic() * 50
 
 
 def requests_of(target: Run, *before: Run) -> list[str]:
@@ -156,6 +185,38 @@ def test_a_destroy_that_is_killed_is_ended_by_repair(theatre: Theatre, number: i
         assert (finding.ok, finding.outcome) == (True, "destroyed")
         assert ledger.workspaces() == []
     assert theatre.fly.ours == []
+    assert theatre.fly.stranger_is_untouched
+
+
+def changing(titles: list[str]) -> list[object]:
+    """Right before and after each request that changes something."""
+    found = [(number, title) for number, title in enumerate(titles) if not title.startswith("GET")]
+    return [
+        pytest.param(number, moment, id=f"{moment} {number} {title}")
+        for number, title in found
+        for moment in ("before", "after")
+        if not title.endswith("/exec")
+    ]
+
+
+@pytest.mark.parametrize(("number", "moment"), changing(requests_of(upgrade_there, provision_there)))
+def test_an_upgrade_that_is_killed_is_ended_by_the_next_one(
+    theatre: Theatre, number: int, moment: str
+) -> None:
+    theatre.fly.clock = hastily
+    provision_there(theatre.url, str(theatre.ledger_path))
+    [volume] = [one for one in theatre.fly.volumes if one != "vol_stranger"]
+    theatre.fly.contents[volume]["workspace/letter.txt"] = "Dear"
+    theatre.run_killed(upgrade_there, number, moment)
+    platform = platform_at(theatre.url)
+    with Client(platform, sleep=briefly) as client, Ledger(theatre.ledger_path) as ledger:
+        with Rollouts(ledger.path) as rollouts:
+            upgrade_all(platform, client, ledger, rollouts)
+            assert cut_off(ledger, rollouts, platform.key) == []
+        [row] = ledger.workspaces()
+        World(theatre.fly, ledger, client, clock=None).assert_whole(row)  # type: ignore[arg-type]
+        assert (row.image, client.machine(row.app, row.machine_id).image) == (NEXT, NEXT)
+        assert theatre.fly.contents[row.volume_id]["workspace/letter.txt"] == "Dear"
     assert theatre.fly.stranger_is_untouched
 
 

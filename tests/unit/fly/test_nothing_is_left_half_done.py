@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 
+from fly.change.resize import Size, resize, size_of
+from fly.change.rollouts import ENDED, PLANNED
 from fly.client import Client
 from fly.errors import JarvisError
 from fly.ledger import READY, Workspace
 from fly.owner import Owner
 from fly.plan import ADDRESS_TYPES, Plan
 from fly.repair import ADOPT, repair
+from tests.support.changes import NEXT, changes_in
 from tests.support.fake_fly import FAULTS, Call
-from tests.support.world import World, new_world
+from tests.support.world import IMAGE, World, new_world
 
 LASTING = (
     "no connection",
@@ -50,6 +53,10 @@ class Story:
     """Whether there is something without a row before."""
     until: str = ""
     """The call from which on another story tells the same."""
+    since: str = ""
+    """The call before which another story tells the same."""
+    again: Callable[[World, Any], Any] | None = None
+    """What the next run does, where something that is ready is changed; until then it may be half changed."""
 
 
 def nothing(_world: World) -> None:
@@ -124,6 +131,59 @@ def changed(world: World, row: Workspace) -> None:
     world.client.wait(row.app, row.machine_id, "started", timeout_s=30)
 
 
+def lived_in(state: str) -> Callable[[World], Workspace]:
+    def before(world: World) -> Workspace:
+        with changes_in(world) as changes:
+            return changes.user(state=state)
+
+    return before
+
+
+def upgraded(world: World, _row: Workspace) -> None:
+    with changes_in(world) as changes:
+        changes.upgrade()
+
+
+def upgraded_in_the_end(world: World, row: Workspace) -> None:
+    """However far it came: on the new image, in the state in which it was found, with all that is hers."""
+    with changes_in(world) as changes:
+        changes.upgrade()
+        changes.assert_well(row, NEXT, "suspended")
+        assert all(leg.step in ENDED for leg in changes.rollouts.of_workspace(row.id))
+
+
+def wrecked(world: World, _row: Workspace) -> None:
+    """An upgrade to an image that loses a file, and so all the way back."""
+    world.fly.wrecking[NEXT] = lambda there: there.pop("workspace/letter.txt", None)
+    with changes_in(world) as changes:
+        changes.upgrade()
+
+
+def intact_in_the_end(world: World, row: Workspace) -> None:
+    with changes_in(world) as changes:
+        changes.settle()
+        changes.assert_well(row, IMAGE, "suspended")
+        assert all(leg.step in (*ENDED, PLANNED) for leg in changes.rollouts.of_workspace(row.id))
+
+
+LARGER = Size(512, 1, 20)
+
+
+def resized(world: World, row: Workspace) -> None:
+    with changes_in(world) as changes:
+        resize(changes.power, world.ledger, row, LARGER)
+
+
+def resized_in_the_end(world: World, row: Workspace) -> None:
+    resized(world, row)
+    with changes_in(world) as changes:
+        assert size_of(world.client, row) == LARGER
+        world.fly.page(row.url)
+        state = changes.machine(row)["state"]
+        assert state in ("suspended", "started"), "one that was woken falls asleep by itself"
+        changes.assert_well(row, IMAGE, state)
+
+
 STORIES = (
     Story("provision", nothing, lambda world, _: world.provision()),
     Story(
@@ -135,6 +195,15 @@ STORIES = (
     Story("provision finishing a killed run", killed_before_the_page, lambda world, _: world.provision()),
     Story("destroy", ready, lambda world, row: world.destroy(row)),
     Story("change under a lease", ready, changed),
+    Story("upgrade", lived_in("suspended"), upgraded, again=upgraded_in_the_end),
+    Story(
+        "upgrade that harms",
+        lived_in("suspended"),
+        wrecked,
+        since="POST /v1/apps/{app}/machines/{machine}",
+        again=intact_in_the_end,
+    ),
+    Story("resize", lived_in("suspended"), resized, again=resized_in_the_end),
     Story("repair by undoing", killed_before_the_volume, lambda world, _: mended(world)),
     Story("repair by finishing", killed_before_the_page, lambda world, _: mended(world)),
     Story("repair by removing", killed_while_removing, lambda world, _: mended(world)),
@@ -173,6 +242,16 @@ def faults_of(call: Call) -> list[str]:
     return [fault for fault in FAULTS if call.method != "GET" or fault not in same - {*PLATFORM_DOWN}]
 
 
+CLASSES = ("time-out before", "time-out after", "400", "429", "500 before", "reset after", "cut body")
+"""One fault of each class, for stories with so many calls that all of them would say the same many times."""
+
+
+def few_faults_of(call: Call) -> list[str]:
+    if call.method == "GET":
+        return ["503 before", "404"]
+    return [*CLASSES, "no connection", "Ctrl-C after"]
+
+
 def durations(call: Call, fault: str) -> Iterator[str]:
     yield "once"
     if call.method != "GET" and FAULTS[fault].commits:
@@ -184,11 +263,17 @@ def durations(call: Call, fault: str) -> Iterator[str]:
         yield "all"
 
 
+def few_durations(fault: str) -> tuple[str, ...]:
+    return ("once", "all") if fault in ("no connection", "time-out after", "503 before") else ("once",)
+
+
 def cases() -> Iterator[Any]:
     for story in STORIES:
-        for number, call in enumerate(recorded(story)):
-            for fault in faults_of(call):
-                for lasting in durations(call, fault):
+        calls = recorded(story)
+        first = [call.title for call in calls].index(story.since) if story.since else 0
+        for number, call in list(enumerate(calls))[first:]:
+            for fault in few_faults_of(call) if story.again else faults_of(call):
+                for lasting in few_durations(fault) if story.again else durations(call, fault):
                     title = f"{story.name}: {number} {call.title}: {fault}, {lasting}"
                     yield pytest.param(story, number, call, fault, lasting, id=title)
 
@@ -204,12 +289,15 @@ def test_a_call_that_fails_leaves_nothing_half_done(
     assert world.fly.injection is not None
     assert world.fly.injection.title == call.title, "the fault met another call than was recorded"
     # A platform that for good denies what it has can be found out only when it stops.
-    if not (fault == "404" and lasting == "same" and call.method == "GET"):
+    if not story.again and not (fault == "404" and lasting == "same" and call.method == "GET"):
         world.assert_the_ledger_tells_the_truth(orphans=story.orphans)
     world.assert_nothing_of_strangers_was_touched()
     if story.orphans:
         world.fly.heal()
         mended(world, ADOPT)
+    if story.again:
+        world.fly.heal()
+        story.again(world, made)
     world.assert_it_converges()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fly.page import trouble_at
+from fly.page import is_busy, trouble_at
 from fly.plan import Person
 from fly.provision import draft, provision
 from tests.support.fake_fly import served
@@ -48,3 +48,12 @@ def test_something_else_that_answers_200_is_not_the_page(made: World) -> None:
 
 def test_an_address_that_is_none_is_told() -> None:
     assert trouble_at("http://[broken/")
+
+
+def test_what_runs_in_a_workspace_is_told_by_its_health(made: World) -> None:
+    [app] = made.fly.ours
+    with served(made.fly) as url:
+        assert not is_busy(f"http://{app.name}.localhost:80", url)
+        made.fly.page_headers["x-jarvis-busy"] = "30"
+        assert is_busy(f"http://{app.name}.localhost:80", url)
+    assert not is_busy(f"http://{app.name}.localhost:80", url), "what does not answer does nothing"

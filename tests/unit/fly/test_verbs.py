@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parents[3]
         (("provision", "--size-gb", "ten"), "--size-gb takes a whole number, not 'ten'."),
         (("provision", "--name", "Lilach"), "Missing: --email."),
         (("status", "--platform", "moon"), "There is no platform 'moon'."),
+        (("upgrade", "--all", "--canary", "-1"), "--canary is 0 or more."),
+        (("restart",), "Say whom: --name NAME, or --all."),
+        (("resize", "--name", "Lilach"), "Say what: --memory-mb, --cpus or --size-gb."),
+        (("secrets", "--name", "Lilach", "--set", "JARVIS_LOGIN"), "JARVIS_LOGIN is the platform's own"),
     ],
 )
 def test_a_mistyped_word_is_answered_with_a_sentence(

@@ -36,3 +36,10 @@ def test_home_and_claude_lie_on_the_volume() -> None:
 def test_what_the_operator_sets_for_claude_is_passed_on(name: str) -> None:
     assert environment(CONFIG, {name: "value"})[name] == "value"
     assert name not in environment(CONFIG, {name: ""})
+
+
+def test_variables_of_one_user_are_handed_on_and_override_nothing_of_ours() -> None:
+    server = {"JARVIS_HANDED_ON": "MY_KEY,GONE,HOME,JARVIS_LOGIN_HASH", "MY_KEY": "k", "HOME": "/root"}
+    given = environment(CONFIG, server | {"JARVIS_LOGIN_HASH": "sha256:x", "OTHER": "o"})
+    assert set(given) == ALWAYS | {"MY_KEY"}
+    assert (given["MY_KEY"], given["HOME"]) == ("k", "/data/home")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fly.change.rollouts import DONE, GONE, RESTORED, RETURNED, UNTOUCHED
+from fly.change.rollout import cut_off
+from fly.change.rollouts import DONE, GONE, RESTORED, RETURNED, UNTOUCHED, Leg
 from fly.change.upgrade import Upgrading
 from fly.errors import ChangeError
 from tests.support.changes import NEXT, Changes, changes_in
@@ -90,6 +91,35 @@ def test_an_image_that_does_not_serve_goes_back_and_her_data_stays(changes: Chan
     [leg] = changes.upgrade()
     assert (leg.step, "does not answer" in leg.why) == (RETURNED, True)
     changes.assert_well(row, IMAGE, state)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_workspace_that_does_not_answer_on_its_old_image_is_helped_by_a_new_one(
+    changes: Changes, state: str
+) -> None:
+    row = changes.user(state=state)
+    changes.world.fly.broken_images.add(IMAGE)
+    [leg] = changes.upgrade()
+    assert (leg.step, leg.answered) == (DONE, "no")
+    changes.assert_well(row, NEXT, state)
+
+
+def test_where_no_image_answers_it_has_its_old_one_again(changes: Changes) -> None:
+    row = changes.user()
+    changes.world.fly.broken_images |= {IMAGE, NEXT}
+    [leg] = changes.upgrade()
+    assert leg.step == RETURNED
+    assert changes.image(row) == changes.world.ledger.get(row.id).image == IMAGE
+    assert not changes.machine(row)["cordoned"]
+
+
+def test_a_bad_image_that_was_let_in_is_left_again_in_one_command(changes: Changes) -> None:
+    rows = [changes.user("Dan"), changes.user("Zoe", "suspended")]
+    changes.upgrade()
+    changes.world.fly.broken_images.add(NEXT)
+    assert [leg.step for leg in changes.rollback()] == [DONE] * 2
+    changes.assert_well(rows[0], IMAGE)
+    changes.assert_well(rows[1], IMAGE, "suspended")
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -231,6 +261,40 @@ def test_a_workspace_that_was_destroyed_in_the_middle_holds_up_nobody(
     assert [leg.step for leg in changes.upgrade()] == [DONE]
     assert [leg.step for leg in changes.rollouts.of_workspace(first.id)] == [GONE]
     changes.assert_well(second, NEXT)
+
+
+def test_repair_tells_of_an_upgrade_that_was_cut_off(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, world = changes.user("Dan"), changes.world
+    monkeypatch.setattr(Upgrading, "go", lambda self, leg: self.rollouts.start(leg, row))
+    changes.upgrade()
+    monkeypatch.undo()
+    [finding] = cut_off(world.ledger, changes.rollouts, "fly/personal")
+    assert (finding.app, finding.ok) == (row.app, True)
+    assert finding.what == "the upgrade of dan@example.com was cut off: waiting"
+    changes.go_on()
+    assert cut_off(world.ledger, changes.rollouts, "fly/personal") == []
+
+
+def test_a_workspace_that_was_restored_from_elsewhere_meanwhile_is_not_touched(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, world = changes.user(), changes.world
+
+    def die(self: Upgrading, leg: Leg) -> Leg:
+        return self.rollouts.note(self.rollouts.start(leg, row), step="changing", copy="what was there")
+
+    monkeypatch.setattr(Upgrading, "go", die)
+    changes.upgrade()
+    monkeypatch.undo()
+    other = changes.machine(row) | {"id": "another"}
+    world.fly.machines["another"] = other
+    del world.fly.machines[row.machine_id]
+    world.ledger.note(row.id, machine_id="another")
+    world.fly.calls.clear()
+    [leg] = changes.settle()
+    assert (leg.step, world.fly.calls) == (UNTOUCHED, [])
 
 
 def test_an_image_that_nobody_planned_is_not_changed(changes: Changes) -> None:

@@ -1,0 +1,56 @@
+"""Which images may be rolled out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fly.change.images import choose, eligible
+from fly.errors import UntestedImage
+from fly.settings import Platform, Secret
+from image.release.content import Content
+from image.release.records import Records
+from image.release.suite import Suite
+from tests.support.world import PLATFORM
+
+LOCAL = Platform("local", "http://127.0.0.1:1", Secret("t"), "personal", "http://127.0.0.1:1")
+GOOD, BAD, LATER = (f"sha256:{sign * 64}" for sign in "abc")
+
+
+@pytest.fixture
+def records(folder: Path) -> Iterator[Records]:
+    with Records(folder / "releases.sqlite") as records:
+        for image, passed in ((GOOD, True), (BAD, True), (BAD, False), (LATER, True)):
+            note(records, image, passed=passed)
+        yield records
+
+
+def note(records: Records, image: str, *, passed: bool) -> None:
+    number = records.begin(content(image), Suite("commit", "suite"), {})
+    records.conclude(number, passed=passed, seconds=1.0, why="")
+
+
+def content(image: str) -> Content:
+    return Content(id=image, ref="my-jarvis:latest", size_bytes=1, layers=(), labels={}, created="")
+
+
+def test_here_it_is_what_has_passed_the_last_time(records: Records) -> None:
+    assert eligible(records, LOCAL) == [f"my-jarvis@{GOOD}", f"my-jarvis@{LATER}"]
+
+
+def test_on_fly_it_is_what_was_pushed(records: Records) -> None:
+    proof = next(one for one in records.verifications() if one.image == GOOD)
+    pushed = records.pushed(proof, "registry.fly.io/images", f"sha256:{'d' * 64}", ["latest"], 1)
+    assert eligible(records, PLATFORM) == [pushed.reference]
+    assert choose(records, PLATFORM, "dddddd") == pushed.reference
+
+
+@pytest.mark.parametrize("wanted", [GOOD, f"my-jarvis@{GOOD}", "aaaaaa", "sha256:aaaaaaa", "AAAAAAA"])
+def test_an_image_is_named_by_the_beginning_of_its_digest(records: Records, wanted: str) -> None:
+    assert choose(records, LOCAL, wanted) == f"my-jarvis@{GOOD}"
+
+
+@pytest.mark.parametrize("wanted", ["", "aaaaa", "bbbbbb", BAD, "my-jarvis:latest", "eeeeee"])
+def test_what_has_not_proved_itself_is_refused(records: Records, wanted: str) -> None:
+    with pytest.raises(UntestedImage, match="has not proved itself"):
+        choose(records, LOCAL, wanted)
