@@ -18,6 +18,8 @@ MEMORY_FULL = 0.95
 LONG_AWAKE = timedelta(hours=16)
 BACKUP_OLD = timedelta(hours=48)
 PASSING_FOR_LONG = timedelta(minutes=10)
+OF_A_TIME = frozenset({"awake", "egress_bytes"})
+"""Of a reading: what says something of a stretch of time only, and so nothing of this moment."""
 AT_REST = frozenset({"started", "stopped", "suspended"})
 
 
@@ -112,7 +114,8 @@ class Status:
             "cost_usd": None if self.cost is None else f"{self.cost:.4f}",
             "warnings": self.warnings,
         }
-        return told | asdict(self.reading) | (asdict(self.activity) if self.activity else {})
+        told |= {name: value for name, value in asdict(self.reading).items() if name not in OF_A_TIME}
+        return told | (asdict(self.activity) if self.activity else {})
 
 
 def _digest(image: str) -> str:
