@@ -195,7 +195,7 @@ def status(client: Client, workspace: Workspace, known: Known | None = None) -> 
 
 
 def statuses(client: Client, workspaces: Sequence[Workspace], known: Known | None = None) -> list[Status]:
-    """Many workspaces, with four requests for all of them; nobody's machine is asked."""
+    """Many workspaces, with five requests for all of them; nobody's machine is asked."""
     if not workspaces:
         return []
     known = known or Known()

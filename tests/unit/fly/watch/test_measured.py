@@ -94,11 +94,11 @@ def test_a_sleeping_machine_has_a_disk_and_nothing_else(world: World, workspace:
     assert (reading.cpu_ratio, reading.memory_bytes, reading.memory_share) == (None, None, None)
 
 
-def test_reading_asks_no_machine_and_takes_two_requests_for_all(world: World) -> None:
+def test_reading_asks_no_machine_and_takes_three_requests_for_all(world: World) -> None:
     rows = [world.provision(Person("U", f"u{number}@example.com")) for number in range(3)]
     world.fly.calls.clear()
     readings(world.client, rows)
-    assert [call.route for call in world.fly.calls] == ["/prometheus/{org}/api/v1/query"] * 2
+    assert [call.route for call in world.fly.calls] == ["/prometheus/{org}/api/v1/query"] * 3
 
 
 def test_what_belongs_to_somebody_else_is_left_out(world: World, workspace: Workspace) -> None:
@@ -166,4 +166,4 @@ def test_two_weeks_are_asked_for_a_day_at_a_time_and_no_more(
 ) -> None:
     world.fly.calls.clear()
     collect(world.client, samples, [workspace], now_of(workspace) + timedelta(days=40))
-    assert timedelta(days=14) / AT_ONCE <= len(world.fly.calls) / 3 <= timedelta(days=15) / AT_ONCE
+    assert timedelta(days=14) / AT_ONCE <= len(world.fly.calls) / 4 <= timedelta(days=15) / AT_ONCE
