@@ -18,7 +18,7 @@ from fly.money.cost import cents
 from fly.money.estimate import Estimate, Habit, estimate
 from fly.money.meter import Meter, read_all
 from fly.money.timeline import spans
-from fly.watch.measured import collect
+from fly.watch.measured import collect, note_provisioning
 from fly.watch.samples import Samples
 
 ROOTFS_GB = Decimal("0.75")
@@ -98,7 +98,9 @@ def meter(context: Context, platform: str = "") -> None:
         with step("Reading the machines"):
             missed = read_all(here.client, here.ledger, record, now)
         with step("Reading what they used"), Samples(here.settings.watch) as samples:
-            collect(here.client, samples, here.ledger.workspaces(here.platform.key), now)
+            rows = here.ledger.workspaces(here.platform.key)
+            collect(here.client, samples, rows, now)
+            note_provisioning(here.ledger, samples, rows)
     for workspace in missed:
         say(f"{workspace.app} could not be read: invoke repair")
 

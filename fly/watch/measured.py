@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from fly.client import Client
-from fly.ledger import READY, Workspace
+from fly.ledger import READY, Entry, Ledger, Workspace
 from fly.model import Series
 from fly.watch.samples import Sample, Samples
 
@@ -121,6 +121,21 @@ def collect(client: Client, samples: Samples, workspaces: Sequence[Workspace], n
     )
     samples.thin(now)
     return added
+
+
+def note_provisioning(ledger: Ledger, samples: Samples, workspaces: Sequence[Workspace]) -> int:
+    """Writes down how long it took to make each workspace, as history tells; gives how many are new."""
+    known = samples.latest_of([one.id for one in workspaces])
+    new = [one for one in workspaces if one.state == READY and "provision_ms" not in known[one.id]]
+    return samples.add(sample for one in new for sample in _provisioned(one, ledger.history(one.id)))
+
+
+def _provisioned(workspace: Workspace, history: Sequence[Entry]) -> Iterator[Sample]:
+    """Of one that was made in one go: what a later run finished took as long as somebody was away."""
+    steps = [entry for entry in history if entry.what in ("begun", "claimed", "ready")]
+    if [entry.what for entry in steps[:2]] == ["begun", "ready"]:
+        begun, ready = (datetime.fromisoformat(entry.at) for entry in steps[:2])
+        yield Sample(ready, workspace.id, "provision_ms", (ready - begun) / timedelta(milliseconds=1))
 
 
 def _times(
