@@ -41,9 +41,9 @@ class Chart:
 
     @property
     def names(self) -> list[str]:
-        """`23 Nov`, or with its hour where a day has several."""
+        """`23 Nov`, or `23 Nov 6h` where a day has several."""
         days = self.starts[1] - self.starts[0] if len(self.starts) > 1 else timedelta(days=1)
-        shape = "%-d %b" if days >= timedelta(days=1) else "%-d %b %H:00"
+        shape = "%-d %b" if days >= timedelta(days=1) else "%-d %b %-Hh"
         return [start.strftime(shape) for start in self.starts]
 
     def to_json(self) -> dict[str, Any]:
