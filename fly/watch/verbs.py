@@ -361,8 +361,7 @@ def usage(
         workspace = here.ledger.find(name, here.platform.key)
         found = _usage(here, workspace, days, now)
     if page:
-        Path(page).write_text(usages.page(found), encoding="utf-8")
-        say(f"{Path(page).absolute()}")
+        console.write_file(page, usages.page(found))
     if json:
         console.print_json(found.to_json())
     elif not page:
@@ -403,9 +402,11 @@ def _show_usage(found: usages.Usage) -> None:
 def metrics(context: Context, port: int = 9464, dashboard: str = "", platform: str = "") -> None:
     """Answers a Prometheus of your own on this machine, until Ctrl-C; has a dashboard for Grafana ready."""
     if dashboard:
-        Path(dashboard).write_text(GRAFANA.read_text(encoding="utf-8"), encoding="utf-8")
-        say(f"{Path(dashboard).absolute()}: Grafana, Dashboards, New, Import")
+        console.write_file(dashboard, GRAFANA.read_text(encoding="utf-8"))
+        say("In Grafana: Dashboards, New, Import.")
         return
+    if not 0 <= port < 65536:
+        raise Exit(f"{port} is no port.\n  Try: --port 9464", code=2)
     with desk(platform) as here:
         _serve_metrics(here, port)
 

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from invoke.exceptions import Exit
 
 from fly import console
 from fly.ledger import LEFT_BEHIND, Workspace
@@ -115,3 +117,10 @@ def test_what_is_shown_fits_the_line_and_says_who_is_in_trouble(workspace: Works
     with console.stdout.capture() as told:
         console.stdout.print(console.table(titles, rows), width=width)
     assert max(len(line) for line in told.get().splitlines()) <= width
+
+
+def test_a_file_that_can_not_be_written_is_a_sentence(folder: Path) -> None:
+    console.write_file(str(folder / "page.html"), "text")
+    assert (folder / "page.html").read_text() == "text"
+    with pytest.raises(Exit, match="can not be written: No such file or directory"):
+        console.write_file(str(folder / "nowhere" / "page.html"), "text")
