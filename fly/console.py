@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 from invoke.exceptions import Exit
@@ -158,6 +159,16 @@ def width() -> int:
 def plain(text: str) -> None:
     """Text as it is, for a person or a pipe."""
     sys.stdout.write(f"{text}\n")
+
+
+def write_file(path: str, text: str) -> None:
+    """A result that was asked for as a file; says where it lies."""
+    place = Path(path).expanduser().absolute()
+    try:
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Exit(f"{place} can not be written: {error.strerror}.\n  Try: another path", code=1) from None
+    say(str(place))
 
 
 def print_json(value: object) -> None:

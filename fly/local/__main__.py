@@ -11,6 +11,7 @@ from pathlib import Path
 import uvloop
 
 from fly.errors import PlatformError
+from fly.local.gauges import EVERY_S
 from fly.local.service import Options, platform
 
 LOG_BYTES = 5 << 20
@@ -52,6 +53,13 @@ def _options() -> tuple[Options, Path | None]:
         help="a machine sleeps so long after its last use (default: %(default)g)",
     )
     parser.add_argument(
+        "--look-every",
+        type=_seconds,
+        default=EVERY_S,
+        metavar="SECONDS",
+        help="how often it looks at what machines use (default: %(default)g)",
+    )
+    parser.add_argument(
         "--label",
         type=_label,
         action="append",
@@ -72,6 +80,7 @@ def _options() -> tuple[Options, Path | None]:
         api_port=given.api_port,
         door_port=given.door_port,
         idle_after_s=given.idle_after,
+        look_every_s=given.look_every,
         labels=dict(given.label),
         certificate=given.certificate.resolve() if given.certificate else None,
         key=given.key.resolve() if given.key else None,

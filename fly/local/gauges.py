@@ -21,9 +21,8 @@ log = logging.getLogger(__name__)
 EVERY_S = 15.0
 KEPT_S = 6 * 3600.0
 AT_ONCE = 16
-DISK_SHARE = 100
-DISK_EVERY_S = 60.0
-"""A volume is measured again after so long at the earliest, and after so many times what measuring took."""
+DISK_EVERY, DISK_SHARE = 4, 100
+"""A volume is measured at every fourth look at most, and not before a hundred times what measuring took."""
 
 
 class Memory:
@@ -55,8 +54,11 @@ class Memory:
 class Gauges:
     """Looks around until it is cancelled; `visits` tells how many requests and sockets a machine has open."""
 
-    def __init__(self, state: State, host: Host, visits: Callable[[str], int]) -> None:
+    def __init__(
+        self, state: State, host: Host, visits: Callable[[str], int], every_s: float = EVERY_S
+    ) -> None:
         self.memory = Memory()
+        self._every_s = every_s
         self._state, self._host, self._visits = state, host, visits
         self._containers: dict[str, str] = {}
         """The container that each machine was last seen in."""
@@ -68,8 +70,8 @@ class Gauges:
 
     async def watch(self) -> None:
         async with asyncio.TaskGroup() as both:
-            both.create_task(_for_ever(self.look, EVERY_S))
-            both.create_task(_for_ever(self.measure_volumes, EVERY_S))
+            both.create_task(_for_ever(self.look, self._every_s))
+            both.create_task(_for_ever(self.measure_volumes, self._every_s))
 
     async def look(self) -> None:
         """Once around all machines that run."""
@@ -115,8 +117,9 @@ class Gauges:
     async def measure_volumes(self) -> None:
         """Those that may have changed: of a machine that runs, or has run since they were last measured."""
         volumes = dict(self._state.volumes)
-        for gone in self._used.keys() - volumes.keys():
-            del self._used[gone], self._measure_at[gone]
+        for gone in self._measure_at.keys() - volumes.keys():
+            del self._measure_at[gone]
+            self._used.pop(gone, None)
         for volume in volumes.values():
             if time.monotonic() >= self._measure_at.get(volume.id, 0.0):
                 await self._measure(volume)
@@ -126,13 +129,11 @@ class Gauges:
         began = time.monotonic()
         used = await self._host.used_bytes(volume)
         took_s = time.monotonic() - began
-        if used is None:
-            self._measure_at[volume.id] = began + 10 * DISK_EVERY_S
-            return
-        self._used[volume.id] = used
-        is_quiet = machine is None or machine.state not in ("started", "starting")
-        pause_s = max(DISK_EVERY_S, DISK_SHARE * took_s)
+        is_quiet = used is None or machine is None or machine.state not in ("started", "starting")
+        pause_s = max(DISK_EVERY * self._every_s, DISK_SHARE * took_s)
         self._measure_at[volume.id] = time.monotonic() + (10 * pause_s if is_quiet else pause_s)
+        if used is not None:
+            self._used[volume.id] = used
 
 
 def counters(seen: Mapping[str, Any]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

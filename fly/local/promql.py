@@ -1,10 +1,11 @@
-"""As much of Prometheus's query language as our own tools speak: a metric chosen by labels, or how it rises.
+"""As much of Prometheus's query language as our own tools speak: a metric chosen by labels, its mean or rise.
 
     fly_instance_up
     fly_volume_used_pct{app="a"}
     {__name__=~"fly_volume_size_bytes|fly_volume_used_pct"}
     rate(fly_instance_cpu{mode!="idle"}[2m])
     increase(fly_instance_net_sent_bytes[5m])
+    avg_over_time(fly_instance_memory_mem_available[5m])
 
 *Source*: Prometheus, "Querying"; where it leaves a choice, VictoriaMetrics's, which Fly runs.
 """
@@ -26,7 +27,7 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 60
 _SELECTOR = r"(?P<name>[a-zA-Z_:][\w:]*)?\s*(?:\{(?P<labels>(?:[^{}\"]|\"(?:[^\"\\]|\\.)*\")*)\})?"
 _PLAIN = re.compile(rf"\s*{_SELECTOR}\s*")
 _RISING = re.compile(
-    rf"\s*(?P<how>rate|increase)\s*\(\s*{_SELECTOR}\s*\[(?P<window>\d+(?:ms|[smhdw]))\]\s*\)\s*"
+    rf"\s*(?P<how>rate|increase|avg_over_time)\s*\(\s*{_SELECTOR}\s*\[(?P<window>\d+(?:ms|[smhdw]))\]\s*\)\s*"
 )
 _MATCHER = re.compile(r"\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*\"((?:[^\"\\]|\\.)*)\"\s*(?:,|$)")
 
@@ -51,7 +52,7 @@ class Matcher:
 class Query:
     matchers: tuple[Matcher, ...]
     how: str = ""
-    """`rate` (by the second) or `increase`; else the value itself."""
+    """`rate` (by the second), `increase` or `avg_over_time`; else the value itself."""
     window_s: float = 0.0
 
 
@@ -70,7 +71,7 @@ def parse(text: str) -> Query:
         return Query(_matchers(found["name"], found["labels"]), found["how"], seconds(found["window"]))
     if found := _PLAIN.fullmatch(text):
         return Query(_matchers(found["name"], found["labels"]))
-    raise BadQuery(f"{text!r}: only a metric with its labels is understood here, or rate or increase of one")
+    raise BadQuery(f"{text!r}: only a metric, or rate, increase or avg_over_time of one, is understood here")
 
 
 def seconds(text: str) -> float:
@@ -140,7 +141,7 @@ def _chosen(query: Query, series: Sequence[Series]) -> list[Series]:
 
 
 def _shown(query: Query, series: Series) -> dict[str, str]:
-    """What rises is another metric than what it was made of, so it has no name."""
+    """What was made of a metric is another one, so it has no name."""
     return {label: text for label, text in series.labels.items() if not (query.how and label == NAME)}
 
 
@@ -152,6 +153,8 @@ def value_of(query: Query, series: Series, at: float) -> float | None:
     first = bisect_right(series.times, at - query.window_s)
     if first == end:
         return None
+    if query.how == "avg_over_time":
+        return math.fsum(series.values[first:end]) / (end - first)
     if query.how == "increase":
         return _risen(series, max(first - 1, 0), end)
     # A machine that slept did nothing meanwhile: a rate is over the time in which it was looked at.

@@ -23,7 +23,7 @@ from fly.local.apps import Apps
 from fly.local.container import Site
 from fly.local.docker import DockerError, Engine, addresses
 from fly.local.door import Door
-from fly.local.gauges import Gauges
+from fly.local.gauges import EVERY_S, Gauges
 from fly.local.hosting import Host
 from fly.local.idle import Rule
 from fly.local.leases import Leases
@@ -49,6 +49,8 @@ class Options:
     """How long after its last use a machine is put to sleep."""
     labels: Mapping[str, str]
     """What containers, volumes and networks carry besides our own labels."""
+    look_every_s: float = EVERY_S
+    """How often it looks at what machines use."""
     certificate: Path | None = None
     """PEM, with its `key`: the door then speaks https."""
     key: Path | None = None
@@ -83,7 +85,7 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         parts.apps.resume_deletions()
         watching = asyncio.create_task(_watch(parts.host.engine, parts.host.site, parts.machines))
         stack.push_async_callback(_cancel, watching)
-        gauges = Gauges(parts.state, parts.host, door.visits)
+        gauges = Gauges(parts.state, parts.host, door.visits, options.look_every_s)
         stack.push_async_callback(_cancel, asyncio.create_task(gauges.watch()))
         served = api.build(_served(parts, door, about, gauges))
         await stack.enter_async_context(_serving(served, listening))

@@ -18,6 +18,8 @@ from fly.money.cost import cents
 from fly.money.estimate import Estimate, Habit, estimate
 from fly.money.meter import Meter, read_all
 from fly.money.timeline import spans
+from fly.watch.measured import collect, note_provisioning
+from fly.watch.samples import Samples
 
 ROOTFS_GB = Decimal("0.75")
 """Of the image, as Fly counts it: its content on disk."""
@@ -90,9 +92,15 @@ def _show_estimates(found: Sequence[Estimate]) -> None:
 
 @verb(help={"platform": PLATFORM_HELP})
 def meter(context: Context, platform: str = "") -> None:
-    """Writes down what every machine did since the last time, for the bills; meant for cron, every hour."""
-    with desk(platform) as here, Meter(_meter_path(here)) as record, step("Reading the machines"):
-        missed = read_all(here.client, here.ledger, record, datetime.now(UTC))
+    """Writes down what every machine did and used since the last time; meant for cron, every hour."""
+    with desk(platform) as here, Meter(_meter_path(here)) as record:
+        now = datetime.now(UTC)
+        with step("Reading the machines"):
+            missed = read_all(here.client, here.ledger, record, now)
+        with step("Reading what they used"), Samples(here.settings.watch) as samples:
+            rows = here.ledger.workspaces(here.platform.key)
+            collect(here.client, samples, rows, now)
+            note_provisioning(here.ledger, samples, rows)
     for workspace in missed:
         say(f"{workspace.app} could not be read: invoke repair")
 

@@ -19,11 +19,11 @@ def since(text: str, now: datetime) -> datetime:
 
     *Errors*: PlanError.
     """
-    if found := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
+        if found := re.fullmatch(r"(\d{1,6})([smhd])", text):
+            return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise PlanError(f"{text!r} is no time.", hint="--since 10m, 2h, 1d or 2026-11-23T09:00") from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from fly.client import Client
-from fly.ledger import READY, Workspace
+from fly.ledger import READY, Entry, Ledger, Workspace
 from fly.model import Series
 from fly.watch.samples import Sample, Samples
 
@@ -27,7 +27,8 @@ UP, TOTAL, AVAILABLE = (
     "fly_instance_memory_mem_available",
 )
 SIZE, USED, OPEN = "fly_volume_size_bytes", "fly_volume_used_pct", "fly_app_concurrency"
-GAUGES = f'{{__name__=~"{"|".join((UP, TOTAL, AVAILABLE, SIZE, USED, OPEN))}"}}'
+GAUGES = f'{{__name__=~"{"|".join((UP, TOTAL, SIZE, USED, OPEN))}"}}'
+AVAILABLE_MEAN = f"avg_over_time({AVAILABLE}[5m])"
 CPU = 'rate(fly_instance_cpu{mode=~"user|nice|system|irq|softirq"}[5m])'
 CPU_NOW = CPU.replace("5m", "1m")
 SENT = 'increase(fly_instance_net_sent_bytes{device="eth0"}[5m])'
@@ -95,12 +96,13 @@ def _reading(found: dict[str, float]) -> Reading:
 
 
 def readings(client: Client, workspaces: Sequence[Workspace]) -> dict[str, Reading]:
-    """What is known at this moment, by the workspaces' ids, with two requests for all of them."""
+    """What is known at this moment, by the workspaces' ids, with three requests for all of them."""
     if not workspaces:
         return {}
-    answers = [(GAUGES, client.measured(GAUGES)), (CPU, client.measured(CPU_NOW))]
+    asked = ((GAUGES, GAUGES), (AVAILABLE, AVAILABLE), (CPU, CPU_NOW))
+    answers = [(name, client.measured(query)) for name, query in asked]
     found = _sorted_out(workspaces, answers)
-    # The two queries answer a moment apart.
+    # The queries answer a moment apart.
     merged = {
         id_: {name: value for _, values in sorted(one.moments.items()) for name, value in values.items()}
         for id_, one in found.items()
@@ -119,6 +121,21 @@ def collect(client: Client, samples: Samples, workspaces: Sequence[Workspace], n
     )
     samples.thin(now)
     return added
+
+
+def note_provisioning(ledger: Ledger, samples: Samples, workspaces: Sequence[Workspace]) -> int:
+    """Writes down how long it took to make each workspace, as history tells; gives how many are new."""
+    known = samples.latest_of([one.id for one in workspaces])
+    new = [one for one in workspaces if one.state == READY and "provision_ms" not in known[one.id]]
+    return samples.add(sample for one in new for sample in _provisioned(one, ledger.history(one.id)))
+
+
+def _provisioned(workspace: Workspace, history: Sequence[Entry]) -> Iterator[Sample]:
+    """Of one that was made in one go: what a later run finished took as long as somebody was away."""
+    steps = [entry for entry in history if entry.what in ("begun", "claimed", "ready")]
+    if [entry.what for entry in steps[:2]] == ["begun", "ready"]:
+        begun, ready = (datetime.fromisoformat(entry.at) for entry in steps[:2])
+        yield Sample(ready, workspace.id, "provision_ms", (ready - begun) / timedelta(milliseconds=1))
 
 
 def _times(
@@ -146,7 +163,8 @@ def _whole(at: datetime) -> datetime:
 def _samples(
     client: Client, workspaces: Sequence[Workspace], start: datetime, end: datetime
 ) -> Iterator[Sample]:
-    answers = [(query, client.measured_since(query, start, end, STEP)) for query in (GAUGES, CPU, SENT)]
+    asked = ((GAUGES, GAUGES), (AVAILABLE, AVAILABLE_MEAN), (CPU, CPU), (SENT, SENT))
+    answers = [(name, client.measured_since(query, start, end, STEP)) for name, query in asked]
     found = _sorted_out(workspaces, answers)
     looked = {at for one in found.values() for at in one.moments}
     for workspace in workspaces:
@@ -168,8 +186,8 @@ def _sorted_out(
     """By workspace; what belongs to somebody else is left out."""
     found = {one.id: _Found(one) for one in workspaces}
     by_app = {one.app: found[one.id] for one in workspaces}
-    for query, answer in answers:
+    for name, answer in answers:
         for series in answer:
             if mine := by_app.get(series.labels.get("app", "")):
-                mine.add(series.name if query == GAUGES else query, series)
+                mine.add(series.name if name == GAUGES else name, series)
     return found

@@ -41,3 +41,7 @@ _ALL = (
 )  # fmt: skip
 
 METRICS: Mapping[str, Metric] = {one.name: one for one in _ALL}
+TIMED = ("wake_ms", "provision_ms", "probe_ms")
+"""What is told of all workspaces together, by its quantiles."""
+SHARED = ("probe_ok", "login_ok")
+"""The same, by the share of them that went well."""

@@ -117,6 +117,7 @@ class Terminal:
                 _pass_on(plug, read_from, write_to)
         finally:
             stream.close()
+            plug.close()
         return int(api.exec_inspect(self._exec_id)["ExitCode"] or 0)
 
     def _container(self) -> str:
@@ -160,7 +161,7 @@ def _size(terminal: int) -> tuple[int, int]:
 def _raw(terminal: int) -> Iterator[None]:
     """Every key goes through, Ctrl-C too; the terminal is as before in the end, however that comes."""
     before = termios.tcgetattr(terminal)
-    tty.setraw(terminal)
+    tty.setraw(terminal, termios.TCSADRAIN)  # what was typed ahead is not lost
     try:
         yield
     finally:

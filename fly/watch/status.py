@@ -18,6 +18,8 @@ MEMORY_FULL = 0.95
 LONG_AWAKE = timedelta(hours=16)
 BACKUP_OLD = timedelta(hours=48)
 PASSING_FOR_LONG = timedelta(minutes=10)
+OF_A_TIME = frozenset({"awake", "egress_bytes"})
+"""Of a reading: what says something of a stretch of time only, and so nothing of this moment."""
 AT_REST = frozenset({"started", "stopped", "suspended"})
 
 
@@ -112,7 +114,8 @@ class Status:
             "cost_usd": None if self.cost is None else f"{self.cost:.4f}",
             "warnings": self.warnings,
         }
-        return told | asdict(self.reading) | (asdict(self.activity) if self.activity else {})
+        told |= {name: value for name, value in asdict(self.reading).items() if name not in OF_A_TIME}
+        return told | (asdict(self.activity) if self.activity else {})
 
 
 def _digest(image: str) -> str:
@@ -192,7 +195,7 @@ def status(client: Client, workspace: Workspace, known: Known | None = None) -> 
 
 
 def statuses(client: Client, workspaces: Sequence[Workspace], known: Known | None = None) -> list[Status]:
-    """Many workspaces, with four requests for all of them; nobody's machine is asked."""
+    """Many workspaces, with five requests for all of them; nobody's machine is asked."""
     if not workspaces:
         return []
     known = known or Known()

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -16,23 +17,30 @@ from rich.text import Text
 
 from fly import console
 from fly.backup.records import confirmed
+from fly.client import Client
 from fly.console import say, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.errors import ApiError, JarvisError, Unreachable
-from fly.ledger import Workspace
+from fly.ledger import Ledger, Workspace
 from fly.model import Activity, Exec
 from fly.money.bill import Month, bills
 from fly.money.verbs import accounts_of
 from fly.watch import logs as logbook
 from fly.watch import shell as shells
+from fly.watch import usage as usages
+from fly.watch.measured import collect
+from fly.watch.metrics import SHARED, TIMED
+from fly.watch.samples import Sample, Samples
 from fly.watch.status import Known, Status, statuses
 from fly.watch.status import status as status_of
 from fly.watch.wording import percent, size, span
 from image.engine import find_engine
 from image.release.content import short
 
+GRAFANA = Path(__file__).with_name("grafana.json")
 NOBODY = "Nobody yet: invoke provision --name … --email …"
-COSTS_EVERY_S = 60.0
+FACTS_EVERY_S = 60.0
+A_DAY = timedelta(days=1)
 
 
 # --- status ---------------------------------------------------------------------------------------
@@ -92,8 +100,7 @@ class _Frames:
 
     def __init__(self, here: Desk) -> None:
         self._here = here
-        self._known = _known(here)
-        self._known_at = time.monotonic()
+        self._facts = _Facts()
         self._found: list[Status] = []
 
     def __call__(self) -> RenderableType:
@@ -107,11 +114,21 @@ class _Frames:
         return Group(table, Text(line, style="dim"))
 
     def _look(self) -> None:
-        if time.monotonic() - self._known_at > COSTS_EVERY_S:
-            self._known, self._known_at = _known(self._here), time.monotonic()
         rows = self._here.ledger.workspaces(self._here.platform.key)
-        known = Known(**vars(self._known) | {"at": datetime.now(UTC)})
-        self._found = statuses(self._here.client, rows, known)
+        self._found = statuses(self._here.client, rows, self._facts(self._here))
+
+
+class _Facts:
+    """What is known, worked out anew once a minute: costs do not change faster."""
+
+    def __init__(self) -> None:
+        self._known = Known()
+        self._worked_out_at = -FACTS_EVERY_S
+
+    def __call__(self, here: Desk) -> Known:
+        if time.monotonic() - self._worked_out_at >= FACTS_EVERY_S:
+            self._known, self._worked_out_at = _known(here), time.monotonic()
+        return replace(self._known, at=datetime.now(UTC))
 
 
 def _known(here: Desk) -> Known:
@@ -320,3 +337,112 @@ def _lines(here: Desk, workspace: Workspace) -> int:
                 code = _print(lines.run(line))
             except JarvisError as error:
                 say(console.explain(error))
+
+
+# --- usage ----------------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": NAME_HELP,
+        "days": "how many, up to now",
+        "page": "write a page with the same plots to this file",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def usage(
+    context: Context, name: str = "", days: int = 7, page: str = "", json: bool = False, platform: str = ""
+) -> None:
+    """Plots what a user's machine used: CPU, memory, disk, traffic, hours awake and cost."""
+    console.require(name=name)
+    now = datetime.now(UTC)
+    with desk(platform) as here:
+        workspace = here.ledger.find(name, here.platform.key)
+        found = _usage(here, workspace, days, now)
+    if page:
+        console.write_file(page, usages.page(found))
+    if json:
+        console.print_json(found.to_json())
+    elif not page:
+        _show_usage(found)
+
+
+def _usage(here: Desk, workspace: Workspace, days: int, now: datetime) -> usages.Usage:
+    """With what the platform has measured up to now, if it answers."""
+    spans = [span for account in accounts_of(here) for span in account.spans]
+    with Samples(here.settings.watch) as samples:
+        try:
+            collect(here.client, samples, here.ledger.workspaces(here.platform.key), now)
+        except (ApiError, Unreachable) as error:
+            say(f"Nothing newer is known: {error}")
+        return usages.usage(samples, workspace, spans, days, now)
+
+
+def _show_usage(found: usages.Usage) -> None:
+    if found.is_empty:
+        say("Nothing is known of these days: `invoke meter` writes it down, from cron every hour.")
+    for chart in found.charts:
+        if any(chart.values):
+            console.plain(usages.drawn(chart, min(console.width(), 120)) + "\n")
+    sent, since = size(found.sent_bytes), f"{found.start:%-d %b %H:%M} UTC"
+    console.plain(f"{found.awake_h:.1f} h awake, ${found.cost_usd:.2f}, {sent} sent since {since}")
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "port": "where on this machine it answers",
+        "dashboard": "write a dashboard for Grafana to this file, and end",
+        "platform": PLATFORM_HELP,
+    }
+)
+def metrics(context: Context, port: int = 9464, dashboard: str = "", platform: str = "") -> None:
+    """Answers a Prometheus of your own on this machine, until Ctrl-C; has a dashboard for Grafana ready."""
+    if dashboard:
+        console.write_file(dashboard, GRAFANA.read_text(encoding="utf-8"))
+        say("In Grafana: Dashboards, New, Import.")
+        return
+    if not 0 <= port < 65536:
+        raise Exit(f"{port} is no port.\n  Try: --port 9464", code=2)
+    with desk(platform) as here:
+        _serve_metrics(here, port)
+
+
+def _serve_metrics(here: Desk, port: int) -> None:
+    import prometheus_client  # noqa: PLC0415 — costs 40 ms, and this is its only use
+
+    from fly.watch.exporter import Fleet  # noqa: PLC0415 — as above
+
+    facts = _Facts()
+    registry = prometheus_client.CollectorRegistry(auto_describe=False)
+    with Samples(here.settings.watch):  # it is there, and whole, before anybody asks
+        pass
+    try:
+        server, thread = prometheus_client.start_http_server(port, addr="127.0.0.1", registry=registry)
+    except OSError as error:
+        raise Exit(f"Port {port} is not free: {error.strerror}.\n  Try: --port {port + 1}", code=1) from None
+    registry.register(Fleet(lambda: _looked(here, facts)))
+    say(f"http://127.0.0.1:{server.server_port}/metrics answers until Ctrl-C.")
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _looked(here: Desk, facts: _Facts) -> tuple[list[Status], dict[str, list[Sample]]] | None:
+    """In a thread of the server's, so with records and a connection of its own."""
+    with Ledger(here.settings.ledger) as ledger, Client(here.platform) as client:
+        try:
+            known = facts(Desk(here.settings, here.platform, client, ledger))
+            found = statuses(client, ledger.workspaces(here.platform.key), known)
+        except (ApiError, Unreachable) as error:
+            say(str(error))
+            return None
+    with Samples(here.settings.watch) as samples:
+        names = (*TIMED, *SHARED)
+        return found, {name: samples.series(None, name, known.at - A_DAY, known.at) for name in names}

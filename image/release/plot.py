@@ -1,4 +1,4 @@
-"""Lines over releases, as SVG that needs nothing else."""
+"""Lines over releases, days or hours, as SVG that needs nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,11 @@ class Series:
     style: str
 
 
-def plot(names: Sequence[str], series: Sequence[Series], unit: str) -> str:
-    """The values of each series over what `names` names, the oldest first; nothing if there are none."""
+def plot(names: Sequence[str], series: Sequence[Series], unit: str, over: str = "verifications") -> str:
+    """The values of each series over what `names` names, the oldest first; nothing if there are none.
+
+    `over` says what is named.
+    """
     known = [value for one in series for value in one.values if value is not None]
     if not known:
         return ""
@@ -26,7 +29,7 @@ def plot(names: Sequence[str], series: Sequence[Series], unit: str) -> str:
     top = step * (int(max(known) / step) + 1)
     parts = [_grid(top, step, unit), _names(names)]
     parts += [_line(one, len(names), top, unit, names) for one in series]
-    label = escape(f"{', '.join(one.label for one in series)} in {unit}, over {len(names)} verifications")
+    label = escape(f"{', '.join(one.label for one in series)} in {unit}, over {len(names)} {over}")
     return (
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
         f"{''.join(parts)}</svg>"

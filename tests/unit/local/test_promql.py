@@ -89,6 +89,11 @@ def test_a_rate_is_over_the_time_in_which_it_was_looked_at() -> None:
     assert value_of(parse("rate(cpu[1m])"), slept, 3605.0) is None
 
 
+def test_a_mean_is_of_what_was_seen_in_the_time() -> None:
+    assert value_of(parse("avg_over_time(sent[20s])"), COUNTER, 30.0) == (130 + 10) / 2
+    assert value_of(parse("avg_over_time(sent[20s])"), COUNTER, 90.0) is None
+
+
 def test_what_rises_has_no_name_of_its_own() -> None:
     [found] = instant(parse("rate(sent[1m])"), [COUNTER], 45.0)
     assert found["metric"] == {}

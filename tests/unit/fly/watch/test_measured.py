@@ -10,7 +10,7 @@ import pytest
 from fly.ledger import Workspace
 from fly.local.promql import NAME, Series
 from fly.plan import Person
-from fly.watch.measured import AT_ONCE, STEP, Reading, collect, readings
+from fly.watch.measured import AT_ONCE, STEP, Reading, collect, note_provisioning, readings
 from fly.watch.samples import Samples
 from tests.support.world import World
 
@@ -94,11 +94,11 @@ def test_a_sleeping_machine_has_a_disk_and_nothing_else(world: World, workspace:
     assert (reading.cpu_ratio, reading.memory_bytes, reading.memory_share) == (None, None, None)
 
 
-def test_reading_asks_no_machine_and_takes_two_requests_for_all(world: World) -> None:
+def test_reading_asks_no_machine_and_takes_three_requests_for_all(world: World) -> None:
     rows = [world.provision(Person("U", f"u{number}@example.com")) for number in range(3)]
     world.fly.calls.clear()
     readings(world.client, rows)
-    assert [call.route for call in world.fly.calls] == ["/prometheus/{org}/api/v1/query"] * 2
+    assert [call.route for call in world.fly.calls] == ["/prometheus/{org}/api/v1/query"] * 3
 
 
 def test_what_belongs_to_somebody_else_is_left_out(world: World, workspace: Workspace) -> None:
@@ -166,4 +166,23 @@ def test_two_weeks_are_asked_for_a_day_at_a_time_and_no_more(
 ) -> None:
     world.fly.calls.clear()
     collect(world.client, samples, [workspace], now_of(workspace) + timedelta(days=40))
-    assert timedelta(days=14) / AT_ONCE <= len(world.fly.calls) / 3 <= timedelta(days=15) / AT_ONCE
+    assert timedelta(days=14) / AT_ONCE <= len(world.fly.calls) / 4 <= timedelta(days=15) / AT_ONCE
+
+
+def test_how_long_it_took_to_make_a_workspace_is_written_down_once(
+    world: World, workspace: Workspace, samples: Samples
+) -> None:
+    assert note_provisioning(world.ledger, samples, [workspace]) == 1
+    assert note_provisioning(world.ledger, samples, [workspace]) == 0
+    history = {entry.what: entry.at for entry in world.ledger.history(workspace.id)}
+    sample = samples.latest(workspace.id)["provision_ms"]
+    assert sample.at == datetime.fromisoformat(history["ready"])
+    took = sample.at - datetime.fromisoformat(history["begun"])
+    assert sample.value == took / timedelta(milliseconds=1)
+
+
+def test_what_a_later_run_finished_says_nothing_of_how_long_it_takes(world: World, samples: Samples) -> None:
+    row = world.ledger.begin(world.draft())
+    world.ledger.release(row.id)
+    world.ledger.claim(row.id)
+    assert note_provisioning(world.ledger, samples, [world.ledger.finish(row.id)]) == 0

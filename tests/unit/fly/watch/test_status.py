@@ -33,7 +33,7 @@ def test_a_workspace_that_is_gone_needs_no_machine(world: World) -> None:
     assert status(world.client, closed).state == ""
 
 
-def test_many_are_told_with_three_requests(world: World) -> None:
+def test_many_are_told_with_one_list_and_three_queries(world: World) -> None:
     rows = [world.provision(Person("U", f"u{number}@example.com")) for number in range(4)]
     world.fly.machines[rows[2].machine_id]["state"] = "suspended"
     world.fly.calls.clear()
@@ -41,7 +41,7 @@ def test_many_are_told_with_three_requests(world: World) -> None:
     assert states == ["started", "started", "suspended", "started"]
     asked = [call.route for call in world.fly.calls]
     pages = 3  # of two machines each: the stranger's is among them
-    assert asked == ["/v1/orgs/{org}/machines"] * pages + ["/prometheus/{org}/api/v1/query"] * 2
+    assert asked == ["/v1/orgs/{org}/machines"] * pages + ["/prometheus/{org}/api/v1/query"] * 3
 
 
 def test_nobody_costs_no_request(world: World) -> None:
