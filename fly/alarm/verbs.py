@@ -11,13 +11,14 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
+from fly.alarm import pausing
 from fly.alarm.alerts import Alert, Alerts
 from fly.alarm.caps import Cap, Caps, Use, uses
 from fly.alarm.checks import run
 from fly.alarm.facts import Fleet
 from fly.alarm.findings import WORDS, Finding, worst
 from fly.alarm.gather import Image, Sources, changes_of, disagreements, gather, moment
-from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step, lift
+from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step
 from fly.alarm.rounds import Look, go_round, uptime_of
 from fly.alarm.telling import preview, tell
 from fly.client import Client
@@ -357,7 +358,7 @@ def _show_looks(looks: Sequence[Look], told: Sequence[dict[str, Any]], month: Mo
         "hours": "so many hours awake a month",
         "usd": "so many dollars of cost a month",
         "none": "take her cap away",
-        "lift_": "let her go on for the rest of this month",
+        "lift": "let her go on for the rest of this month",
         "json": JSON_HELP,
         "platform": PLATFORM_HELP,
     }
@@ -368,15 +369,15 @@ def cap(
     hours: str = "",
     usd: str = "",
     none: bool = False,
-    lift_: bool = False,
+    lift: bool = False,
     json: bool = False,
     platform: str = "",
 ) -> None:
     """Caps how much of a month a user may use, lifts that, or shows how much of it is used up"""
     wanted = Cap.parse(hours, usd) if hours or usd else None
-    if (wanted or none or lift_) and not name:
+    if (wanted or none or lift) and not name:
         console.require(name=name)
-    if bool(wanted) + none + lift_ > 1:
+    if bool(wanted) + none + lift > 1:
         raise PlanError("One thing at a time.", hint="--hours, --usd, --none or --lift")
     with desk(platform) as here, Caps(here.settings.ledger) as caps:
         rows = [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
@@ -386,7 +387,7 @@ def cap(
         if wanted or none:
             caps.set(rows[0].id, wanted)
             say(f"{rows[0].name}: {wanted or 'no cap'}. `invoke check --mail` keeps to it.")
-        if none or lift_:
+        if none or lift:
             _lift(here, caps, rows[0], known, for_good=none)
         _show_caps(rows, caps, known, as_json=json)
 
@@ -394,7 +395,7 @@ def cap(
 def _lift(here: Desk, caps: Caps, row: Workspace, known: Mapping[str, Use], *, for_good: bool) -> None:
     keeper = Keeper(here.client, here.ledger, caps, None, here.settings.mail_from, datetime.now(UTC))
     with step(f"Letting {row.name} go on"):
-        was_paused = lift(keeper, row, known[row.id])
+        was_paused = pausing.lift(keeper, row, known[row.id])
     if was_paused:
         say(f"{row.name} is back in her workspace.")
     elif not for_good:

@@ -15,7 +15,10 @@ from fly.settings import Secret
 from tests.support.mailserver import mail_server
 from tests.unit.fly.people.conftest import Office
 
-FACTS = {"when": "Sunday", "what": "a new image", "amount": "20.00", "due": "1 December"}
+FACTS = {
+    **{"when": "Sunday", "what": "a new image", "amount": "20.00", "due": "1 December"},
+    **{"share": "80%", "cap": "40 h a month", "until": "May 1"},
+}
 
 
 def put(office: Office) -> Mail:
