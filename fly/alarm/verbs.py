@@ -21,6 +21,7 @@ from fly.alarm.gather import Image, Sources, changes_of, disagreements, gather, 
 from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step
 from fly.alarm.rounds import Look, go_round, uptime_of
 from fly.alarm.telling import preview, tell
+from fly.backup.records import confirmed
 from fly.client import Client
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk
@@ -182,7 +183,7 @@ def _fleet(here: Desk, now: datetime, doing: _Doing) -> Fleet:
         known = uses(accounts, now)
         if doing.keeps_caps:
             _keep_caps(here, looks, known, caps, now)
-        sources = Sources(samples, by_id, known, caps, images)
+        sources = Sources(samples, by_id, known, caps, images, confirmed(here.settings.backups))
         return Fleet(
             now=now,
             workspaces=tuple(gather(looks, sources)),
