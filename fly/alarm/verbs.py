@@ -16,7 +16,7 @@ from fly.alarm.alerts import Alert, Alerts
 from fly.alarm.caps import Cap, Caps, Use, uses
 from fly.alarm.checks import run
 from fly.alarm.facts import Fleet
-from fly.alarm.findings import WORDS, Finding, worst
+from fly.alarm.findings import CRITICAL, WORDS, Finding, worst
 from fly.alarm.gather import Image, Sources, changes_of, disagreements, gather, moment
 from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step
 from fly.alarm.rounds import Look, go_round, uptime_of
@@ -56,7 +56,7 @@ class Desktop:
     help={
         "mail": "mail what is new, worse or over, each once; meant for cron, every five minutes",
         "quiet": "say nothing while all is well",
-        "dry_run": "show the mail that would be sent; send and remember nothing",
+        "dry_run": "show the mail that would be sent; send nothing, change nobody's machine",
         "wake": "also wake who sleeps, once a day at most, to measure how long that takes",
         "json": JSON_HELP,
         "platform": PLATFORM_HELP,
@@ -72,28 +72,33 @@ def check(
     platform: str = "",
 ) -> None:
     """Looks whether all is well with everybody; ends with 0 (yes), 1 (warnings) or 2 (critical)"""
-    settings = Settings.read(os.environ, ROOT)
-    now = datetime.now(UTC)
-    if mail and not dry_run:
-        Mailbox.parse(settings.smtp_url, settings.mail_from)
-    doing = _Doing(wakes=wake and not dry_run, keeps_caps=mail and not dry_run, is_silent=quiet or json)
-    fleet, key = _look(settings, platform, now, doing)
-    findings = run(fleet)
-    with Alerts(settings.ledger, key) as alerts, Outbox(settings.ledger) as outbox:
-        if dry_run:
-            _show_mail(settings, alerts, findings, fleet, key)
-        else:
-            alerts.note(findings, now, blind=bool(fleet.unreachable))
-        if mail and not dry_run:
-            _mail(Desktop(settings, key, alerts, outbox), now, quiet=quiet)
-        _show(findings, alerts.lasting(), as_json=json, quiet=quiet)
+    mails = mail and not dry_run
+    doing = _Doing(wake and not dry_run, mails, is_silent=quiet or json)
+    try:
+        settings = Settings.read(os.environ, ROOT)
+        if mails:
+            Mailbox.parse(settings.smtp_url, settings.mail_from)
+        now = datetime.now(UTC)
+        fleet, key = _look(settings, platform, now, doing)
+        findings = run(fleet)
+        with Alerts(settings.ledger, key) as alerts, Outbox(settings.ledger) as outbox:
+            if dry_run:
+                _show_mail(settings, alerts, findings, fleet, key)
+            else:
+                alerts.note(findings, now, blind=bool(fleet.unreachable))
+            if mails:
+                _mail(Desktop(settings, key, alerts, outbox), now, quiet=quiet)
+            _show(findings, alerts.lasting(), as_json=json, quiet=quiet)
+    except JarvisError as error:
+        # Whoever watches the exit code must not take a check that could not be made for a warning.
+        raise Exit(console.explain(error), code=CRITICAL) from None
     if code := worst(findings):
         raise Exit(code=code)
 
 
 @dataclass(frozen=True)
 class _Doing:
-    """What a look does beside looking."""
+    """What a look does beside looking: wakes sleepers, keeps to caps."""
 
     wakes: bool
     keeps_caps: bool
