@@ -1,7 +1,7 @@
 """From what was looked at, measured, metered and agreed to the facts that the checks look at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -39,16 +39,17 @@ class Sources:
     caps: Caps
     images: Mapping[str, Image]
     """By the reference in a machine's config."""
+    backups: Mapping[str, datetime] = field(default_factory=dict)
+    """When the newest copy of each workspace was last known to be all there is."""
 
 
 def gather(looks: Sequence[Look], sources: Sources) -> list[Facts]:
     """The facts of everybody who was looked at."""
     latest = sources.samples.latest_of([look.row.id for look in looks])
-    backed_up = any("backup_age_s" in known for known in latest.values())
-    return [_facts(look, sources, latest[look.row.id], backed_up=backed_up) for look in looks]
+    return [_facts(look, sources, latest[look.row.id]) for look in looks]
 
 
-def _facts(look: Look, sources: Sources, latest: Mapping[str, Sample], *, backed_up: bool) -> Facts:
+def _facts(look: Look, sources: Sources, latest: Mapping[str, Sample]) -> Facts:
     row, machine, now = look.row, look.machine, look.at
     image = sources.images.get(machine.image, Image()) if machine else Image()
     use, cap = sources.uses.get(row.id), sources.caps.of(row.id)
@@ -69,8 +70,8 @@ def _facts(look: Look, sources: Sources, latest: Mapping[str, Sample], *, backed
         page_trouble_since=_trouble_since(sources.samples, look) if look.trouble else None,
         certificate_until=look.certificate_until,
         disk_share=_disk_share(latest),
-        backup_at=_backup_at(latest),
-        backups_are_made=backed_up,
+        backup_at=sources.backups.get(row.id),
+        backups_are_made=bool(sources.backups),
         born=moment(row.created_at),
         image_made=image.made,
         claude=(look.told.claude if look.told else "") or image.claude,
@@ -144,11 +145,6 @@ def _disk_share(latest: Mapping[str, Sample]) -> float | None:
     """A disk that sleeps does not fill: what was last measured holds."""
     used, size = latest.get("disk_used_bytes"), latest.get("disk_size_bytes")
     return used.value / size.value if used and size and size.value else None
-
-
-def _backup_at(latest: Mapping[str, Sample]) -> datetime | None:
-    age = latest.get("backup_age_s")
-    return age.at - timedelta(seconds=age.value) if age else None
 
 
 def _trouble_since(samples: Samples, look: Look) -> datetime:

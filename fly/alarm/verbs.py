@@ -11,15 +11,17 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
+from fly.alarm import pausing
 from fly.alarm.alerts import Alert, Alerts
 from fly.alarm.caps import Cap, Caps, Use, uses
 from fly.alarm.checks import run
 from fly.alarm.facts import Fleet
-from fly.alarm.findings import WORDS, Finding, worst
+from fly.alarm.findings import CRITICAL, WORDS, Finding, worst
 from fly.alarm.gather import Image, Sources, changes_of, disagreements, gather, moment
-from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step, lift
+from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step
 from fly.alarm.rounds import Look, go_round, uptime_of
 from fly.alarm.telling import preview, tell
+from fly.backup.records import confirmed
 from fly.client import Client
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk
@@ -54,7 +56,7 @@ class Desktop:
     help={
         "mail": "mail what is new, worse or over, each once; meant for cron, every five minutes",
         "quiet": "say nothing while all is well",
-        "dry_run": "show the mail that would be sent; send and remember nothing",
+        "dry_run": "show the mail that would be sent; send nothing, change nobody's machine",
         "wake": "also wake who sleeps, once a day at most, to measure how long that takes",
         "json": JSON_HELP,
         "platform": PLATFORM_HELP,
@@ -70,28 +72,33 @@ def check(
     platform: str = "",
 ) -> None:
     """Looks whether all is well with everybody; ends with 0 (yes), 1 (warnings) or 2 (critical)"""
-    settings = Settings.read(os.environ, ROOT)
-    now = datetime.now(UTC)
-    if mail and not dry_run:
-        Mailbox.parse(settings.smtp_url, settings.mail_from)
-    doing = _Doing(wakes=wake and not dry_run, keeps_caps=mail and not dry_run, is_silent=quiet or json)
-    fleet, key = _look(settings, platform, now, doing)
-    findings = run(fleet)
-    with Alerts(settings.ledger, key) as alerts, Outbox(settings.ledger) as outbox:
-        if dry_run:
-            _show_mail(settings, alerts, findings, fleet, key)
-        else:
-            alerts.note(findings, now, blind=bool(fleet.unreachable))
-        if mail and not dry_run:
-            _mail(Desktop(settings, key, alerts, outbox), now, quiet=quiet)
-        _show(findings, alerts.lasting(), as_json=json, quiet=quiet)
+    mails = mail and not dry_run
+    doing = _Doing(wake and not dry_run, mails, is_silent=quiet or json)
+    try:
+        settings = Settings.read(os.environ, ROOT)
+        if mails:
+            Mailbox.parse(settings.smtp_url, settings.mail_from)
+        now = datetime.now(UTC)
+        fleet, key = _look(settings, platform, now, doing)
+        findings = run(fleet)
+        with Alerts(settings.ledger, key) as alerts, Outbox(settings.ledger) as outbox:
+            if dry_run:
+                _show_mail(settings, alerts, findings, fleet, key)
+            else:
+                alerts.note(findings, now, blind=bool(fleet.unreachable))
+            if mails:
+                _mail(Desktop(settings, key, alerts, outbox), now, quiet=quiet)
+            _show(findings, alerts.lasting(), as_json=json, quiet=quiet)
+    except JarvisError as error:
+        # Whoever watches the exit code must not take a check that could not be made for a warning.
+        raise Exit(console.explain(error), code=CRITICAL) from None
     if code := worst(findings):
         raise Exit(code=code)
 
 
 @dataclass(frozen=True)
 class _Doing:
-    """What a look does beside looking."""
+    """What a look does beside looking: wakes sleepers, keeps to caps."""
 
     wakes: bool
     keeps_caps: bool
@@ -181,7 +188,7 @@ def _fleet(here: Desk, now: datetime, doing: _Doing) -> Fleet:
         known = uses(accounts, now)
         if doing.keeps_caps:
             _keep_caps(here, looks, known, caps, now)
-        sources = Sources(samples, by_id, known, caps, images)
+        sources = Sources(samples, by_id, known, caps, images, confirmed(here.settings.backups))
         return Fleet(
             now=now,
             workspaces=tuple(gather(looks, sources)),
@@ -357,7 +364,7 @@ def _show_looks(looks: Sequence[Look], told: Sequence[dict[str, Any]], month: Mo
         "hours": "so many hours awake a month",
         "usd": "so many dollars of cost a month",
         "none": "take her cap away",
-        "lift_": "let her go on for the rest of this month",
+        "lift": "let her go on for the rest of this month",
         "json": JSON_HELP,
         "platform": PLATFORM_HELP,
     }
@@ -368,15 +375,15 @@ def cap(
     hours: str = "",
     usd: str = "",
     none: bool = False,
-    lift_: bool = False,
+    lift: bool = False,
     json: bool = False,
     platform: str = "",
 ) -> None:
     """Caps how much of a month a user may use, lifts that, or shows how much of it is used up"""
     wanted = Cap.parse(hours, usd) if hours or usd else None
-    if (wanted or none or lift_) and not name:
+    if (wanted or none or lift) and not name:
         console.require(name=name)
-    if bool(wanted) + none + lift_ > 1:
+    if bool(wanted) + none + lift > 1:
         raise PlanError("One thing at a time.", hint="--hours, --usd, --none or --lift")
     with desk(platform) as here, Caps(here.settings.ledger) as caps:
         rows = [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
@@ -386,7 +393,7 @@ def cap(
         if wanted or none:
             caps.set(rows[0].id, wanted)
             say(f"{rows[0].name}: {wanted or 'no cap'}. `invoke check --mail` keeps to it.")
-        if none or lift_:
+        if none or lift:
             _lift(here, caps, rows[0], known, for_good=none)
         _show_caps(rows, caps, known, as_json=json)
 
@@ -394,7 +401,7 @@ def cap(
 def _lift(here: Desk, caps: Caps, row: Workspace, known: Mapping[str, Use], *, for_good: bool) -> None:
     keeper = Keeper(here.client, here.ledger, caps, None, here.settings.mail_from, datetime.now(UTC))
     with step(f"Letting {row.name} go on"):
-        was_paused = lift(keeper, row, known[row.id])
+        was_paused = pausing.lift(keeper, row, known[row.id])
     if was_paused:
         say(f"{row.name} is back in her workspace.")
     elif not for_good:

@@ -6,6 +6,7 @@ from fly.alarm.alerts import Alert, Alerts
 from fly.alarm.caps import Caps, uses
 from fly.alarm.rounds import answers_of
 from fly.alarm.uptime import Uptime, uptime
+from fly.backup.records import confirmed
 from fly.client import Client
 from fly.dashboard import overview
 from fly.dashboard.overview import DAYS, Overview, User
@@ -33,7 +34,7 @@ def look(
         Caps(settings.ledger) as caps,
     ):
         lasting = alerts.lasting()
-        users = _users(rows, machines, accounts, samples, caps, lasting, now)
+        users = _users(settings, rows, machines, accounts, samples, caps, lasting, now)
         compute, storage = overview.costs_by_day(accounts, now)
         probes = samples.series(None, "probe_ms", days[0], now)
         mine = {row.id for row in rows}
@@ -65,6 +66,7 @@ def _machines(client: Client) -> tuple[dict[str, Machine], str]:
 
 
 def _users(  # noqa: PLR0917
+    settings: Settings,
     rows: list[Workspace],
     machines: dict[str, Machine],
     accounts: list[Account],
@@ -79,6 +81,7 @@ def _users(  # noqa: PLR0917
     owing = {bill.workspace: bill for bill in of_month}
     used = uses(accounts, now, of_month)
     latest = samples.latest_of([row.id for row in live])
+    backups = confirmed(settings.backups)
     return [
         overview.user_of(
             row,
@@ -91,6 +94,7 @@ def _users(  # noqa: PLR0917
             latest[row.id],
             lasting,
             caps.of(row.id),
+            backups.get(row.id),
         )
         for row in live
         if row.id in by_id

@@ -49,6 +49,7 @@ class User:
     alerts: tuple[Alert, ...]
     cap: Cap | None
     cap_share: float | None
+    backup_at: datetime | None
 
     @property
     def state(self) -> str:
@@ -231,6 +232,7 @@ def user_of(  # noqa: PLR0917 - one for each thing that is told of her
     latest: Mapping[str, Sample],
     alerts: Sequence[Alert],
     cap: Cap | None,
+    backup_at: datetime | None,
 ) -> User:
     return User(
         row=row,
@@ -246,4 +248,5 @@ def user_of(  # noqa: PLR0917 - one for each thing that is told of her
         alerts=tuple(one for one in alerts if one.key.startswith(f"{row.id}/")),
         cap=cap,
         cap_share=cap.share(use.hours, use.usd) if cap else None,
+        backup_at=backup_at,
     )

@@ -219,7 +219,6 @@ def _lowest(shares: Sequence[float | None]) -> str:
 
 def _user(user: User, now: datetime) -> Mapping[str, Any]:
     worst = max((one.level for one in user.alerts), default=0)
-    backup_s = user.value("backup_age_s")
     disk = user.disk_share
     return {
         "name": user.row.name,
@@ -235,7 +234,7 @@ def _user(user: User, now: datetime) -> Mapping[str, Any]:
         "disk": f"{disk:.0%}" if disk is not None else "–",
         "disk_meter": _meter(disk, Limits.disk_warning, Limits.disk_critical, "of the disk"),
         "claude": {None: "–", 1.0: "logged in", 0.0: "not yet"}[user.value("claude_ready")],
-        "backup": _age(backup_s) if backup_s is not None else "–",
+        "backup": span(now, user.backup_at) if user.backup_at else "–",
         "up": _percent(user.uptime.share),
         "strip": Markup(charts.strip(*_strip(user))),  # noqa: S704
     }
@@ -307,11 +306,6 @@ def _ms(value: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.3g} s" if value < 120 else f"{value / 60:.0f} min"
-
-
-def _age(seconds: float) -> str:
-    hours = seconds / 3600
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def _minute(at: str) -> str:

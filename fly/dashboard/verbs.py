@@ -1,5 +1,6 @@
 """What an operator types to see everything at once."""
 
+import contextlib
 import secrets
 import socket
 from datetime import UTC, datetime
@@ -48,7 +49,8 @@ def dashboard(context: Context, port: int = 0, no_browser: bool = False, platfor
         if no_browser or not open_secret(url):
             say("Open this address in a browser on this machine; only it lets anybody in.")
         say("Ctrl-C ends it.")
-        server.run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            server.run(sockets=[listener])
 
 
 def _look(here: Desk) -> Overview:

@@ -7,6 +7,7 @@ from unittest import mock
 from fly.alarm.alerts import Alerts
 from fly.alarm.caps import Cap, Caps
 from fly.alarm.findings import CRITICAL, WARNING, Finding
+from fly.backup.records import Backups, Copy
 from fly.ledger import Workspace
 from fly.money.accounts import FIXED, HOURLY, Accounts, Payment, Terms
 from fly.money.meter import Meter
@@ -43,6 +44,11 @@ def populate(world: World, settings: Settings, now: datetime, *, users: int = le
             if number % 5:
                 reference = f"paid {number}"
                 accounts.pay(Payment(row.id, now.date(), 2000, "bank", reference))
+    with Backups(settings.backups) as backups:
+        for number, row in enumerate(rows):
+            age = timedelta(days=3) if number == 0 else timedelta(hours=chance.uniform(3, 26))
+            at = stamp(now - age)
+            backups.add(Copy(f"copy{number}", row.id, row.app, row.email, at, GB, GB, 9, "", "/copies"))
     with Caps(settings.ledger) as caps:
         caps.set(rows[2].id, Cap.parse(hours="60"))
         caps.set(rows[min(5, users - 1)].id, Cap.parse(usd="2.50"))
@@ -102,7 +108,6 @@ def _measured(row: Workspace, number: int, now: datetime, chance: random.Random)
         "disk_used_bytes": used,
         "disk_size_bytes": 10.0 * GB,
         "claude_ready": float(number != 13),
-        "backup_age_s": 3600 * chance.uniform(3, 26) if number != 9 else 86400 * 3.0,
     }
     return found + [Sample(now - timedelta(minutes=5), row.id, name, value) for name, value in latest.items()]
 

@@ -66,12 +66,14 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         "JARVIS_BACKUP_KEY_ID": "key",
         "JARVIS_BACKUP_SECRET_KEY": "hush",
         "JARVIS_BACKUP_KEEP": "daily=3, yearly=2",
+        "JARVIS_ALERT_MAIL": "night@example.com",
     }
     assert set(given) == set(VARIABLES)
     settings = Settings.read(given, ROOT)
     assert settings.token == Secret(TOKEN)
     assert settings.smtp_url == Secret("smtps://dan:hush@mail.test")
     assert settings.mail_from == "Dan <dan@example.com>"
+    assert settings.alert_address == "night@example.com"
     assert (settings.org, settings.api_url, settings.logs_url) == (
         "acme",
         "http://flaps.test",

@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 
 from fly.errors import PlanError, SettingsError
-from fly.people.letters import NAMES, Letters, preview
+from fly.people.letters import ALERT, NAMES, Letters, preview
 from fly.people.outbox import FAILED, PENDING, SENT, UNKNOWN, Mail
+from fly.people.post import OPERATOR
 from fly.people.smtp import Mailbox
 from fly.plan import Person
 from fly.settings import Secret
 from tests.support.mailserver import mail_server
 from tests.unit.fly.people.conftest import Office
 
-FACTS = {"when": "Sunday", "what": "a new image", "amount": "20.00", "due": "1 December"}
+FACTS = {
+    **{"when": "Sunday", "what": "a new image", "amount": "20.00", "due": "1 December"},
+    **{"share": "80%", "cap": "40 h a month", "until": "May 1"},
+}
 
 
 def put(office: Office) -> Mail:
@@ -205,3 +209,12 @@ def test_settings_that_make_no_sense_are_told_without_the_password(url: str, sen
     with pytest.raises(SettingsError) as told:
         Mailbox.parse(Secret(url), sender)
     assert "hush" not in f"{told.value} {told.value.hint}"
+
+
+def test_a_mail_to_the_operator_waits_in_the_same_outbox(office: Office) -> None:
+    new = "Lilach\tits page\tcritical, since\tinvoke status"
+    facts = {"platform": "local", "headline": "2 new", "new": new, "over": ""}
+    mail = office.outbox.put(OPERATOR, ALERT, "local-1", facts, "night@example.com")
+    assert office.post.send(mail).state == SENT
+    [taken] = office.server.taken.mails
+    assert (taken["To"], taken["Subject"]) == ("night@example.com", "[my-jarvis] 2 new")
