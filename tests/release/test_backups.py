@@ -20,9 +20,9 @@ pytestmark = pytest.mark.timeout(900)  # many verbs, one after the other
 PEOPLE = (("Lilach", "lilach@example.com"), ("Dan", "dan@example.com"))
 WORK = (
     "cd /data/workspace && mkdir -p 'Letters of 2026' && printf 'שלום\\n' > 'Letters of 2026/מכתב.txt'",
-    "printf '#!/bin/sh\\necho it runs\\n' > run.sh && chmod 750 run.sh && ln -s run.sh link",
-    "ln /data/workspace/run.sh /data/workspace/same",
-    "head -c 3000000 /dev/urandom > noise && mkfifo pipe && mkdir -m 700 private",
+    "cd /data/workspace && printf '#!/bin/sh\\necho it runs\\n' > run.sh",
+    "cd /data/workspace && chmod 750 run.sh && ln -s run.sh link && ln run.sh same",
+    "cd /data/workspace && head -c 3000000 /dev/urandom > noise && mkfifo pipe && mkdir -m 700 private",
     'mkdir -p /data/claude/projects && echo \'{"type":"user"}\' > /data/claude/projects/a.jsonl',
     "echo 'alias hello=\"echo hello\"' >> /data/home/.bashrc",
 )
