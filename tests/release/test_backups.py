@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from fly.local import process
-from tests.support.lostplace import lose_host, start_platform, volume_manifest
+from tests.support.lostplace import lose_host, volume_manifest
 from tests.support.operator import Operator
 from tests.support.volumes import Manifest, differences
 
@@ -36,7 +36,7 @@ def operator(tmp_path: Path, image: str, docker_client: docker.DockerClient) -> 
         JARVIS_BACKUP_REPOSITORY=str(tmp_path / "repository"),
         JARVIS_BACKUP_PASSWORD="correct horse",
     )
-    start_platform(operator)
+    operator.stands_up()
     yield operator
     if operator.home.exists():
         operator.runs("down", "--destroy", "--keep-cache", "--yes")
@@ -60,7 +60,7 @@ def live_in(client: docker.DockerClient, operator: Operator, name: str, email: s
 def rest(operator: Operator) -> None:
     """All machines sleep, so that nobody writes any more."""
     operator.runs("down")
-    start_platform(operator)
+    operator.stands_up()
 
 
 def test_a_lost_host_comes_back_from_the_repository_and_its_password(
@@ -75,7 +75,7 @@ def test_a_lost_host_comes_back_from_the_repository_and_its_password(
     assert [one["new"] for one in operator.reads("backup", "--all")] == [False, False], "nobody has run since"
     lose_host(docker_client, operator)
 
-    start_platform(operator)
+    operator.stands_up()
     said = operator.runs("restore", "--ledger")
     file = next(line for line in said.splitlines() if "ledger-restore" in line).split()[-1]
     operator.runs("ledger-restore", "--file", file, "--yes")
