@@ -125,12 +125,12 @@ def test_work_that_is_killed_half_way_is_finished_or_undone_by_the_next_verb(
     """Backup, restore and move are killed at their worst moments; nothing is left over, and nothing lost."""
     user = live_in(docker_client, operator, *PEOPLE[0])
     name = ("--name", user["email"])
-    killed_at(operator, "making a throw-away machine", "backup", *name)
-    made = operator.reads("backup", *name)
-    assert [one["new"] for one in made] == [True]
-    assert made_for(docker_client, operator) == (1, 1)
-
     with closing(operator.signs_in(user["email"])) as browser:
+        killed_at(operator, "making a throw-away machine", "backup", *name)
+        made = operator.reads("backup", *name)
+        assert [one["new"] for one in made] == [True]
+        assert made_for(docker_client, operator) == (1, 1)
+
         browser.put("/api/settings", json={"display_name": "later"}).raise_for_status()
         killed_at(operator, "bringing the copy", "restore", *name, "--yes")
         assert browser.get("/").status_code == 503
