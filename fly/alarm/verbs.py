@@ -20,6 +20,7 @@ from fly.alarm.gather import Image, Sources, changes_of, disagreements, gather, 
 from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step, lift
 from fly.alarm.rounds import Look, go_round, uptime_of
 from fly.alarm.telling import preview, tell
+from fly.backup.records import confirmed
 from fly.client import Client
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk
@@ -34,7 +35,7 @@ from fly.people.smtp import Mailbox
 from fly.repair import survey
 from fly.settings import Settings, choose_platform
 from fly.watch.measured import collect
-from fly.watch.samples import Samples
+from fly.watch.samples import Sample, Samples
 from image.release.records import Records
 
 # --- check ----------------------------------------------------------------------------------------
@@ -118,6 +119,9 @@ def _look(settings: Settings, flag: str, now: datetime, doing: _Doing) -> tuple[
 
 def _collect(here: Desk, samples: Samples, rows: Sequence[Workspace], now: datetime) -> None:
     """What the platform has measured since the last time; without it the rest is looked at all the same."""
+    copied = confirmed(here.settings.backups)
+    ages = ((row.id, now - copied[row.id]) for row in rows if row.id in copied)
+    samples.add(Sample(now, whose, "backup_age_s", age.total_seconds()) for whose, age in ages)
     try:
         collect(here.client, samples, rows, now)
     except JarvisError as error:
