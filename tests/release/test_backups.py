@@ -150,7 +150,7 @@ def test_work_that_is_killed_half_way_is_finished_or_undone_by_the_next_verb(
         assert made_for(docker_client, operator) == (1, 1)
         assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lilach!"
 
-    new = operator.reads("restore", *name, "--to", "Noa", "--email", "noa@example.com")[0]
+    new = operator.reads("restore", *name, "--copy", first, "--to", "Noa", "--email", "noa@example.com")[0]
     assert new["ok"]
     with closing(operator.signs_in("noa@example.com")) as browser:
         assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lilach!"
