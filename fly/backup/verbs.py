@@ -60,10 +60,11 @@ def _repository(settings: Settings, location: str) -> Repository:
     if location:
         location = Settings.read({"JARVIS_BACKUP_REPOSITORY": location}, Path()).backup_repository
         settings = replace(settings, backup_repository=location)
+    kept = Repository(settings)
     if can_install("restic"):
         with step("restic (Debian's package)") as report:
             install_packages(report, "restic")
-    return Repository(settings)
+    return kept
 
 
 def _warn(location: str) -> None:

