@@ -41,6 +41,7 @@ def _first_login(page: Page, internet: Internet) -> None:
     expect(page.get_by_test_id("auth-status")).to_contain_text("Not connected")
     _picture(page, "login-1")
     page.get_by_role("button", name="Open Terminal").click()
+    wait_until(lambda: "$" in terminal_text(page), "the shell's prompt")
     page.get_by_role("button", name="Type it for me").click()
     wait_until(lambda: "Paste code" in terminal_text(page), "Claude asks for the code", timeout_s=60)
     expect(page.get_by_role("link", name="Go to Claude’s login page")).to_be_visible()

@@ -26,6 +26,8 @@ PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
 """A machine that does much else at once lets Claude start in ten seconds instead of one."""
 OF_THIS_MACHINE = "net::ERR_NETWORK_CHANGED"
+OF_ITS_WORKER = "An unknown error occurred when fetching the script."
+"""The same, for the service worker's file; where it is missing or refused a browser says that."""
 """What Chromium says while a container comes or goes: each brings this machine another interface."""
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -117,7 +119,7 @@ def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callab
 
 
 def _is_complaint(said: ConsoleMessage) -> bool:
-    return said.type == "error" and OF_THIS_MACHINE not in said.text
+    return said.type == "error" and OF_THIS_MACHINE not in said.text and OF_ITS_WORKER not in said.text
 
 
 def _go(page: Page, url: str) -> None:

@@ -200,8 +200,7 @@ def test_links_lead_to_the_web_and_nowhere_else(home: Workspace, page_of: Callab
     page.keyboard.type(f"clear; cat /tmp/links; echo 'plain {plain} javascript:window.hacked=1'\n")
     until_shown(page, f"plain {plain}")
     for words, address in (("hidden-one", hidden), (plain, plain)):
-        point_at(page, words)
-        expect(page.locator(".terminal-hint")).to_have_text(address)
+        until_it_leads(page, words, address)
         with page.context.expect_page() as opened:
             page.mouse.down()
             page.mouse.up()
@@ -221,6 +220,18 @@ def test_links_lead_to_the_web_and_nowhere_else(home: Workspace, page_of: Callab
 def hidden_link(address: str, words: str) -> str:
     """Writes a link as programs print it (OSC 8) to where it is printed from."""
     return f"printf '\\e]8;;{address}\\a{words}\\e]8;;\\a\\n' >> /tmp/links; "
+
+
+def until_it_leads(page: Page, words: str, address: str) -> None:
+    """The page says where a link leads, as soon as it knows, while the pointer is on it."""
+    hint = page.locator(".terminal-hint")
+
+    def says_so() -> bool:
+        point_at(page, words)
+        page.wait_for_timeout(100)
+        return hint.count() == 1 and hint.inner_text() == address
+
+    wait_until(says_so, f"{words!r} to lead to {address}", timeout_s=PATIENCE_S)
 
 
 def point_at(page: Page, words: str) -> None:

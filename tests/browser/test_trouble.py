@@ -18,7 +18,7 @@ from tests.support.terminal_page import login_url, terminal_text
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
-GIVES_UP_SOON = {"env": {"CLAUDE_CODE_MAX_RETRIES": "1"}}
+GIVES_UP_SOON = {"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
 """Her own settings of Claude Code: ten tries of its own would take minutes."""
 CREDENTIALS = "/data/claude/.credentials.json"
 
@@ -52,7 +52,7 @@ def test_claude_is_overloaded_and_she_sends_it_again(
     troubled: Workspace, page_of: Callable[..., Page]
 ) -> None:
     page = page_of(troubled)
-    say(page, "Busy day [status 529 2 times]")
+    say(page, "Busy day [status 529 once]")
     notice(page, "Claude is busy")
     picture(page, "trouble-overloaded")
     page.get_by_role("button", name="Send it again").click()

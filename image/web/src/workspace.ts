@@ -37,16 +37,23 @@ live.on("auth", (message) => {
 });
 live.on("settings", (message) => keep(message.settings));
 
+/** What the server said last, and what it was asked to change and has not confirmed yet. */
+let known = settings.value;
+const underway = new Set<Partial<Settings>>();
+
 function keep(now: Settings): void {
-  settings.value = now;
-  device.set("settings", now);
+  known = now;
+  settings.value = Object.assign({ ...now }, ...underway);
+  device.set("settings", settings.value);
 }
 
-/** Shown at once; taken back where the server refuses. */
+/** Shown at once; taken back where the server refuses. An answer takes back nothing that she chose since it was asked. */
 export async function change(part: Partial<Settings>): Promise<void> {
-  const before = settings.value;
-  settings.value = { ...before, ...part };
-  keep((await attempt(ask<Settings>("PUT", "/api/settings", part))) ?? before);
+  underway.add(part);
+  keep(known);
+  const now = await attempt(ask<Settings>("PUT", "/api/settings", part));
+  underway.delete(part);
+  keep(now ?? known);
 }
 
 /** Asks Claude Code itself whether it is logged in. */

@@ -135,6 +135,29 @@ def test_a_logout_in_the_terminal_is_noticed_by_itself(config: Config, binary: B
     watching(config, story)
 
 
+def test_a_login_that_came_to_its_end_is_told_from_one_that_was_logged_out(
+    config: Config, binary: Binary
+) -> None:
+    log_in(binary, config, {**SIGNED_IN, "loginExpiresAt": "2026-12-23T07:15:51.291Z"})
+
+    async def story(watched: Watched) -> None:
+        await watched.until(lambda: watched.login.now.expires_at == "2026-12-23T07:15:51.291Z")
+        binary.says(SIGNED_OUT)
+        ended = '{"claudeAiOauth": {"accessToken": "", "refreshToken": ""}}'  # as Claude leaves it then
+        (config.claude_config / ".credentials.json").write_text(ended)
+        await watched.until(lambda: watched.login.now.expired)
+        assert watched.login.now.state == "signed_out"
+        (config.claude_config / ".credentials.json").unlink()
+        await watched.until(lambda: not watched.login.now.expired)
+
+    watching(config, story)
+
+
+def test_a_login_that_was_renewed_is_no_news() -> None:
+    before, after = (Auth("signed_in", email="a@b.example", expires_at=when) for when in ("2026", "2027"))
+    assert before.says_the_same_as(after)
+
+
 def test_another_account_is_noticed(config: Config, binary: Binary) -> None:
     log_in(binary, config)
 
