@@ -36,6 +36,11 @@ class Patience:
     page_s: float = PAGE_S
     well_s: float = 10.0
 
+    @property
+    def back_s(self) -> float:
+        """How long the old image may take, however little patience there is with a new one."""
+        return max(self.page_s, PAGE_S)
+
 
 def wait_until_idle(client: Client, row: Workspace, eyes: Eyes, until: float, report: Report) -> None:
     """Returns when nothing of hers runs, or `until` has come, by the client's clock.

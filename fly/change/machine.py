@@ -144,7 +144,7 @@ class HeldMachine:
 
         *Errors*: NotInTime, with what was seen last.
         """
-        began, trouble, ended = self.client.clock(), "", 0
+        began, trouble, ended, pause_s = self.client.clock(), "", 0, 0.2
         while True:
             trouble = self._trouble_inside()
             ended = ended + 1 if trouble.startswith(GIVEN_UP) else 0
@@ -157,7 +157,8 @@ class HeldMachine:
                     seen=trouble,
                     waited_s=self.client.clock() - began,
                 )
-            self.client.sleep(0.5)
+            self.client.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 3.0)
 
     def _trouble_inside(self) -> str:
         machine = self.look()

@@ -226,14 +226,14 @@ class Upgrading:
         if leg.copy and (harm := self._harm(leg, machine)):
             return self.rollouts.note(leg, step=RESTORING, why=f"{leg.why}; {harm}")
         machine.open_door()
-        wait_for_page(self.client, self.eyes.page, row.url, self.patience.page_s)
+        wait_for_page(self.client, self.eyes.page, row.url, self.patience.back_s)
         machine.rest(leg.was)
         return self.rollouts.note(leg, step=RETURNED)
 
     def _harm(self, leg: Leg, machine: HeldMachine) -> str:
         """Why her volume is not what it was before the new image ran; nobody was let in since."""
         try:
-            machine.wait_until_serving(self.patience.page_s)
+            machine.wait_until_serving(self.patience.back_s)
         except NotInTime as error:
             return str(error)
         return "; ".join(damage(Contents.unpack(leg.copy), machine.contents(), ours=True))
@@ -245,7 +245,7 @@ class Upgrading:
         with self._old_machine(leg) as old:
             if row.machine_id == leg.machine:
                 leg, row = self._replaced(leg, row, old)
-            wait_for_page(self.client, self.eyes.page, row.url, self.patience.page_s)
+            wait_for_page(self.client, self.eyes.page, row.url, self.patience.back_s)
             if old:
                 remove_machine(self.client, row.app, leg.machine, nonce=old.nonce)
         delete_volume(self.client, row.app, leg.volume)
