@@ -8,6 +8,7 @@ Looking wakes nothing and keeps nothing awake: the engine is asked, never what r
 import asyncio
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -63,7 +64,8 @@ class Gauges:
         self._containers: dict[str, str] = {}
         """The container that each machine was last seen in."""
         self._used: dict[str, int] = {}
-        self._measure_at: dict[str, float] = {}
+        self._measured: dict[str, tuple[float, float]] = {}
+        """When each volume was weighed, and how long to leave it in peace."""
         self._looked_at = 0.0
         self._asked = asyncio.Semaphore(AT_ONCE)
         self._near = hashlib.sha256(host.site.platform_id.encode()).hexdigest()[:4]
@@ -115,23 +117,26 @@ class Gauges:
             self.memory.note(now, "fly_volume_used_pct", 100 * self._used[volume.id] / size, **labels)
 
     async def measure_volumes(self) -> None:
-        """Those that may have changed: of a machine that runs, or has run since they were last measured."""
+        """One after the other; those of machines that sleep far less often."""
         volumes = dict(self._state.volumes)
-        for gone in self._measure_at.keys() - volumes.keys():
-            del self._measure_at[gone]
+        for gone in self._measured.keys() - volumes.keys():
+            del self._measured[gone]
             self._used.pop(gone, None)
         for volume in volumes.values():
-            if time.monotonic() >= self._measure_at.get(volume.id, 0.0):
+            if self._is_due(volume):
                 await self._measure(volume)
 
-    async def _measure(self, volume: Volume) -> None:
+    def _is_due(self, volume: Volume) -> bool:
+        measured_at, pause_s = self._measured.get(volume.id, (-math.inf, 0.0))
         machine = self._state.machines.get(volume.machine or "")
+        is_quiet = machine is None or machine.state not in ("started", "starting")
+        return time.monotonic() >= measured_at + (10 * pause_s if is_quiet else pause_s)
+
+    async def _measure(self, volume: Volume) -> None:
         began = time.monotonic()
         used = await self._host.used_bytes(volume)
-        took_s = time.monotonic() - began
-        is_quiet = used is None or machine is None or machine.state not in ("started", "starting")
-        pause_s = max(DISK_EVERY * self._every_s, DISK_SHARE * took_s)
-        self._measure_at[volume.id] = time.monotonic() + (10 * pause_s if is_quiet else pause_s)
+        ended = time.monotonic()
+        self._measured[volume.id] = ended, max(DISK_EVERY * self._every_s, DISK_SHARE * (ended - began))
         if used is not None:
             self._used[volume.id] = used
 

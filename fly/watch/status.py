@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from fly.alarm.checks import Limits
 from fly.client import Client
 from fly.errors import ApiError, NotFound, Unreachable
 from fly.ledger import READY, Workspace
@@ -13,11 +14,9 @@ from fly.model import Activity, Machine
 from fly.watch.measured import NOTHING, Reading, readings
 from fly.watch.wording import percent, span
 
-DISK_FULL = 0.85
+LIMITS = Limits()
+"""From when on something is worth a look: the same as for `invoke check`."""
 MEMORY_FULL = 0.95
-LONG_AWAKE = timedelta(hours=16)
-BACKUP_OLD = timedelta(hours=48)
-PASSING_FOR_LONG = timedelta(minutes=10)
 OF_A_TIME = frozenset({"awake", "egress_bytes"})
 """Of a reading: what says something of a stretch of time only, and so nothing of this moment."""
 AT_REST = frozenset({"started", "stopped", "suspended"})
@@ -145,7 +144,7 @@ def _of_record(status: Status) -> list[str]:
     backups = status.known.backups
     if backups and row.state == READY:
         made = status.backed_up
-        old = made is None or status.known.at - made > BACKUP_OLD
+        old = made is None or status.known.at - made > LIMITS.backup_warning
         found += ["no backup"] if made is None else [f"backup {_ago(status, made)} old"] if old else []
     return found
 
@@ -160,9 +159,9 @@ def _of_machine(status: Status) -> list[str]:
     lasted = status.known.at - status.since if status.since else timedelta()
     if machine.state == "failed":
         found.append("machine failed")
-    elif machine.state not in AT_REST and lasted > PASSING_FOR_LONG:
+    elif machine.state not in AT_REST and lasted > LIMITS.settles_within:
         found.append(f"{machine.state} for {span(lasted.total_seconds())}")
-    elif machine.state == "started" and lasted > LONG_AWAKE:
+    elif machine.state == "started" and lasted > LIMITS.awake_warning:
         found.append(f"awake for {span(lasted.total_seconds())}")
     if machine.host_status not in ("", "ok"):
         found.append(f"host {machine.host_status}")
@@ -171,7 +170,7 @@ def _of_machine(status: Status) -> list[str]:
 
 def _of_resources(status: Status) -> list[str]:
     disk, memory = status.reading.disk_share, status.reading.memory_share
-    full = [f"disk {percent(disk)} full"] if disk is not None and disk >= DISK_FULL else []
+    full = [f"disk {percent(disk)} full"] if disk is not None and disk >= LIMITS.disk_warning else []
     return full + ([f"memory {percent(memory)} full"] if memory and memory >= MEMORY_FULL else [])
 
 

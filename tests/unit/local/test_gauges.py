@@ -1,6 +1,14 @@
 """What the platform remembers of what machines use."""
 
-from fly.local.gauges import KEPT_S, Memory, counters, gauges
+import time
+from typing import cast
+
+from fly.local.container import Site
+from fly.local.gauges import KEPT_S, Gauges, Memory, counters, gauges
+from fly.local.hosting import Host
+from fly.local.state import Volume
+from tests.support.door import run
+from tests.support.host import scene
 
 SEEN = {
     "id": "c1",
@@ -40,3 +48,39 @@ def test_the_newest_part_is_kept_and_what_fell_silent_is_forgotten() -> None:
     assert KEPT_S <= one.times[-1] - one.times[0] <= KEPT_S * 1.1
     memory.forget_silent(one.times[-1] + KEPT_S + 1)
     assert memory.series() == []
+
+
+class Weighing:
+    """A host on which a volume weighs what it is told to, and whoever weighs is counted."""
+
+    def __init__(self) -> None:
+        self.site = Site("p", 2, True)
+        self.weighed = 0
+
+    async def used_bytes(self, _volume: Volume) -> int:
+        self.weighed += 1
+        return 7 << 20
+
+
+def test_a_machine_that_wakes_has_its_volume_weighed_at_once_and_a_sleeping_one_seldom() -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = one.machine("started")
+            of_disk = ("data", "iad", 1, "created", True, "ext4", 5, True, "", "")
+            volume = Volume("vol_1", machine.app, *of_disk, machine=machine.id)
+            one.state.save(volume)
+            host = Weighing()
+            watching = Gauges(one.state, cast(Host, host), lambda _id: 0, every_s=0.0001)
+            await watching.measure_volumes()
+            one.state.change(one.state.machines[machine.id], state="suspended")
+            watching._measured[volume.id] = (time.monotonic(), 60.0)
+            await watching.measure_volumes()
+            assert host.weighed == 1
+            watching._measured[volume.id] = (time.monotonic() - 61, 60.0)
+            await watching.measure_volumes()
+            assert host.weighed == 1
+            one.state.change(one.state.machines[machine.id], state="started")
+            await watching.measure_volumes()
+            assert host.weighed == 2
+
+    run(work())
