@@ -9,6 +9,8 @@ LEFT, RIGHT, TOP, BOTTOM = 38, 6, 10, 22
 SPARK_WIDTH, SPARK_HEIGHT = 120, 32
 STRIP_CELL, STRIP_HEIGHT = 6, 18
 TARGET_R = 2.6
+LEAST = 1e-9
+"""What is less than that is drawn as nothing."""
 
 Values = Sequence[float | None]
 Say = Callable[[float], str]
@@ -128,7 +130,7 @@ def strip(cells: Sequence[Cell], label: str) -> str:
 
 def scale(highest: float) -> tuple[float, float]:
     """The top of an axis and the distance of its lines, of which there are two to five; both round."""
-    if highest <= 0:
+    if highest < LEAST:
         return 1.0, 0.5
     size = 10.0 ** len(str(int(highest)))
     while size / 10 > highest:

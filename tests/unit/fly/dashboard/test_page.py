@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fly.alarm.uptime import Uptime
@@ -139,6 +139,8 @@ def test_an_axis_is_round_and_reaches_above_the_highest(highest: float) -> None:
 
 
 @given(AMOUNTS)
+@example([5e-324])
+@example([0.0, None, 0.0])
 def test_every_plot_is_sound_and_stays_within_its_frame(values: list[float | None]) -> None:
     days = [f"{number} Nov" for number in range(len(values))]
     points = [(float(number), value, "x") for number, value in enumerate(values) if value is not None]
