@@ -61,7 +61,7 @@ def edit(path: str, *changes: tuple[str, str]) -> str:
 
 def at_start(commands: str) -> str:
     """A line that makes each start do this too, as root, before anything else."""
-    return edit(ENTRYPOINT, ("me=$(id -u)\n", f'me=$(id -u)\nif [ "$me" = 0 ]; then {commands}; fi\n'))
+    return edit(ENTRYPOINT, ("if [ -O / ]; then\n", f"if [ -O / ]; then\n  {commands}\n"))
 
 
 def wrapper(*lines: str) -> str:
@@ -316,8 +316,8 @@ LIFE = (
             edit(
                 f"{WEBAPP}/app.py",
                 (
-                    "LARGEST_BODY = 1 << 20\n",
-                    "LARGEST_BODY = 1 << 20\nHELD = bytearray(b'x') * 700_000_000\n",
+                    "WARM_AFTER_S = 3.0\n",
+                    "WARM_AFTER_S = 3.0\nHELD = bytearray(b'x') * 700_000_000\n",
                 ),
             ),
         ),
@@ -481,7 +481,7 @@ PAGE = (
     Broken(
         "shows-the-key",
         "What lets one in stands in the environment of the server's processes",
-        (edit(ENTRYPOINT, ("unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER\n", "")),),
+        (edit(ENTRYPOINT, ("unset JARVIS_LOGIN JARVIS_LOGIN_HASH JARVIS_LOGIN_USER JARVIS_USER\n", "")),),
         ("image/test_access.py::test_no_shell_can_read_what_lets_one_in",),
         r"b'JARVIS_LOGIN_HASH' not in",
     ),

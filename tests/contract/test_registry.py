@@ -14,6 +14,7 @@ import pytest
 from fly.errors import RegistryError, UntestedImage
 from fly.settings import Secret
 from image.build import tags_restored_on_failure
+from image.release import predecessor
 from image.release.content import read_content
 from image.release.push import promote, push
 from image.release.records import PASSED, Outcome, Push, Records
@@ -199,6 +200,28 @@ def test_a_release_that_the_registry_has_lost_is_not_promoted(
     with pytest.raises(RegistryError, match="has no sha256"):
         promote(records, registry.repository(), LOGIN, done.digest)
     assert len(records.promotions()) == 1
+
+
+def test_the_release_before_comes_back_by_its_digest(
+    tested_image: Image,
+    pushed: Callable[[str], Push],
+    docker_client: docker.DockerClient,
+    registry: LoopbackRegistry,
+    records: Records,
+) -> None:
+    first, second = tested_image(), tested_image()
+    release = pushed(first)
+    assert predecessor.last_push(records, second) == release
+    assert predecessor.last_push(records, first) is None
+    docker_client.images.remove(first, force=True)
+    assert not predecessor.is_here(docker_client, release)
+    assert "no basic auth" in predecessor.bring(docker_client, release, None)
+    assert predecessor.bring(docker_client, release, LOGIN) == ""
+    assert predecessor.is_here(docker_client, release)
+    registry.stop()
+    docker_client.images.remove(first, force=True)
+    assert predecessor.bring(docker_client, release, LOGIN) != ""
+    assert not predecessor.is_here(docker_client, release)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ class LivePage:
         """The last that Claude said."""
         return str(self.of("assistant")[-1]["text"]) if self.of("assistant") else ""
 
-    def until(self, probe: Callable[[], object], what: str, timeout_s: float = 30) -> None:
+    def until(self, probe: Callable[[], object], what: str, timeout_s: float = 90) -> None:
         """Takes in what comes until this is true. Errors: `NeverHappenedError`."""
         deadline = time.monotonic() + timeout_s
         while not probe():

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import docker
+import docker.errors
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -197,7 +198,8 @@ def tiny_image(client: docker.DockerClient, run: Run, content: bytes | None = No
     try:
         yield image
     finally:
-        client.images.remove(image, force=True)
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.images.remove(image, force=True)
 
 
 def _free_port() -> int:

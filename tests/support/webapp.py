@@ -196,7 +196,7 @@ class Page:
         with suppress(ConnectionClosed):  # what is left can be drawn all the same
             self.send("a", struct.pack(">Q", self.position))
 
-    def step(self, timeout_s: float = 15) -> str:
+    def step(self, timeout_s: float = 60) -> str:
         """Takes one frame in and says which kind it was."""
         frame = self.socket.recv(timeout=timeout_s)
         assert isinstance(frame, bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,3 +55,23 @@ def test_what_was_noticed_is_not_tried_again(tmp_path: Path) -> None:
     assert later.find(CATALOGUE[1]) is later.find(("a",)) is None
     assert later.find(replace(broken, because="something else")) is None
     assert Proofs(path, "sha256:2").find(broken) is None
+
+
+SOURCES = {
+    "/opt/jarvis/entrypoint.sh": "image/entrypoint.sh",
+    "/etc/profile.d/my-jarvis.sh": "image/shell/profile",
+    "/etc/bash.bashrc": "image/shell/bashrc",
+}
+
+
+def test_what_a_broken_image_replaces_stands_in_the_sources_once() -> None:
+    """Building the images shows it too, but later."""
+    edits = [json.loads(layer[4:]) for broken in CATALOGUE for layer in broken.layers if '"-ISc"' in layer]
+    replaced = [
+        (SOURCES.get(words[3]) or words[3].replace("/opt/jarvis/app/", "image/"), old)
+        for words in edits
+        if "py_compile" in words[2]
+        for old, _new in json.loads(words[4])
+    ]
+    assert len(replaced) > 30
+    assert [one for one in replaced if (ROOT / one[0]).read_text("utf-8").count(one[1]) != 1] == []

@@ -126,3 +126,10 @@ def test_upgrades_begin_at_the_image_that_was_released_last() -> None:
     given = [stage.name for stage in stages(2, "sha256:old") if "--previous=sha256:old" in stage.arguments()]
     assert given == ["promises"]
     assert not any("--previous" in word for stage in stages(2) for word in stage.arguments())
+
+
+@pytest.mark.parametrize(("load", "times"), [(0.1, 1), (4, 2), (30, 10)])
+def test_a_busy_machine_is_given_more_time(monkeypatch: pytest.MonkeyPatch, load: float, times: int) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    assert [stage.timeout_s for stage in stages(2)] == [12 * times, 120 * times, 120 * times]
