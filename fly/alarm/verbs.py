@@ -36,7 +36,7 @@ from fly.people.smtp import Mailbox
 from fly.repair import survey
 from fly.settings import Settings, choose_platform
 from fly.watch.measured import collect
-from fly.watch.samples import Sample, Samples
+from fly.watch.samples import Samples
 from image.release.records import Records
 
 # --- check ----------------------------------------------------------------------------------------
@@ -125,9 +125,6 @@ def _look(settings: Settings, flag: str, now: datetime, doing: _Doing) -> tuple[
 
 def _collect(here: Desk, samples: Samples, rows: Sequence[Workspace], now: datetime) -> None:
     """What the platform has measured since the last time; without it the rest is looked at all the same."""
-    copied = confirmed(here.settings.backups)
-    ages = ((row.id, now - copied[row.id]) for row in rows if row.id in copied)
-    samples.add(Sample(now, whose, "backup_age_s", age.total_seconds()) for whose, age in ages)
     try:
         collect(here.client, samples, rows, now)
     except JarvisError as error:

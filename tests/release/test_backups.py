@@ -17,6 +17,7 @@ from tests.support.operator import Operator
 from tests.support.volumes import Manifest, differences
 
 pytestmark = pytest.mark.timeout(900)  # many verbs, one after the other
+SERVERS = frozenset({"app/devices.json", "app/told.json"})
 PEOPLE = (("Lilach", "lilach@example.com"), ("Dan", "dan@example.com"))
 WORK = (
     "cd /data/workspace && mkdir -p 'Letters of 2026' && printf 'שלום\\n' > 'Letters of 2026/מכתב.txt'",
@@ -98,7 +99,7 @@ def test_a_lost_host_comes_back_from_the_repository_and_its_password(
 
 def quiet(manifest: Manifest) -> Manifest:
     """Without what the server writes by itself when it starts and ends."""
-    return {path: entry for path, entry in manifest.items() if path != "app/devices.json"}
+    return {path: entry for path, entry in manifest.items() if path not in SERVERS}
 
 
 def killed_at(operator: Operator, words: str, *verb: str) -> None:
