@@ -138,6 +138,8 @@ class Account:
     spans: Sequence[Span]
     terms: Sequence[Terms]
     payments: Sequence[Payment]
+    app: str = ""
+    """What Fly's invoice knows it by."""
 
 
 def bills(accounts: Sequence[Account], month: Month) -> list[Bill]:
