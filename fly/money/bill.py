@@ -151,7 +151,7 @@ def bills(accounts: Sequence[Account], month: Month) -> list[Bill]:
 
 def _bill(account: Account, month: Month, mine: Sequence[Line]) -> Bill:
     charged = sum(
-        charge.cents for each in _months(Month.of(account.born), month) for charge in charges(account, each)
+        charge.cents for each in months(Month.of(account.born), month) for charge in charges(account, each)
     )
     paid = [one for one in account.payments if one.paid_on < month.next.first]
     return Bill(
@@ -205,7 +205,8 @@ def _hourly(account: Account, terms: Terms, first: date, last: date) -> Charge:
     )
 
 
-def _months(first: Month, last: Month) -> list[Month]:
+def months(first: Month, last: Month) -> list[Month]:
+    """From the one to the other, both in it."""
     found = []
     while (first.year, first.number) <= (last.year, last.number):
         found.append(first)
