@@ -89,8 +89,7 @@ def _month(month: str, correct: str, book: Invoices, today: date) -> Month:
         return Month.parse(book.get(int(_number(correct))).month)
     if month:
         return Month.parse(month)
-    this = Month(today.year, today.month)
-    return Month(this.year - (this.number == 1), (this.number - 2) % 12 + 1)
+    return Month(today.year, today.month).before
 
 
 def _number(text: str) -> str:

@@ -47,6 +47,10 @@ class Month:
         return Month(self.year + self.number // 12, self.number % 12 + 1)
 
     @property
+    def before(self) -> "Month":
+        return Month(self.year - (self.number == 1), (self.number - 2) % 12 + 1)
+
+    @property
     def days(self) -> int:
         return (self.next.first - self.first).days
 

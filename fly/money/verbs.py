@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from fly import console
 from fly.console import say, step, verb
@@ -13,10 +15,13 @@ from fly.errors import PlanError
 from fly.ledger import Workspace
 from fly.money.accounts import FIXED, Accounts, Payment, Terms, cents_of
 from fly.money.bill import Account, Bill, Month, bills, dollars
-from fly.money.cost import cents
+from fly.money.cost import by_workspace, cents, lines
 from fly.money.estimate import Estimate, Habit, estimate
+from fly.money.flyinvoice import read
 from fly.money.forecast import Forecast, forecast, in_total
 from fly.money.meter import Meter, read_all
+from fly.money.reconcile import OPEN, Match
+from fly.money.reconcile import reconcile as matched
 from fly.money.sources import accounts
 from fly.money.usage import ROOTFS_GB
 from fly.watch.measured import collect, note_provisioning
@@ -162,21 +167,107 @@ def paid(
     help={
         "month": "such as 2026-11 (default: this one, up to now)",
         "name": NAME_HELP,
+        "explain": "show where each number comes from: what was used from when to when, at which price",
         "json": JSON_HELP,
         "platform": PLATFORM_HELP,
     }
 )
-def bill(context: Context, month: str = "", name: str = "", json: bool = False, platform: str = "") -> None:
+def bill(
+    context: Context,
+    month: str = "",
+    name: str = "",
+    explain: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
     """Says for each user what a month cost, what she is charged, what she paid and what she owes."""
     chosen = Month.parse(month) if month else Month.of(datetime.now(UTC))
     with desk(platform) as here:
-        found = bills(accounts_of(here), chosen)
+        everybody = accounts_of(here)
+        found = bills(everybody, chosen)
         if name:
             found = [one for one in found if one.workspace == here.ledger.find(name, here.platform.key).id]
     if json:
         console.print_json([one.to_json() for one in found])
         return
     _show_bills(found)
+    if explain:
+        _explain(found, everybody, chosen)
+
+
+def _explain(found: Sequence[Bill], accounts: Sequence[Account], month: Month) -> None:
+    mine = by_workspace(lines([span for one in accounts for span in one.spans], month.start, month.end))
+    for one in found:
+        say(f"{one.name}: what was used, and what that costs")
+        console.listing(
+            ("What", "Of", "From (UTC)", "To", "Quantity", "Price", "Amount"),
+            [
+                (
+                    *(
+                        line.component,
+                        line.thing,
+                        f"{line.start:%m-%d %H:%M:%S}",
+                        f"{line.end:%m-%d %H:%M:%S}",
+                    ),
+                    *(f"{line.quantity:.3f} {line.unit}", f"${line.rate:.10f}", f"${line.amount:.6f}"),
+                )
+                for line in mine.get(one.workspace, [])
+            ],
+            "Nothing was metered: invoke meter has to run every hour.",
+        )
+        charged = [
+            (
+                line.what,
+                f"{line.quantity:.4f} {line.unit}",
+                f"${dollars(line.rate_cents)}",
+                f"${dollars(line.cents)}",
+            )
+            for line in one.charges
+        ]
+        console.listing(("Charged for", "Quantity", "Price", "Amount"), charged, "Nothing is charged.")
+
+
+@verb(
+    help={
+        "invoice": "Fly's invoice of the month, as CSV",
+        "month": "such as 2026-11 (default: the month before this one)",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def reconcile(
+    context: Context, invoice: str = "", month: str = "", json: bool = False, platform: str = ""
+) -> None:
+    """Compares Fly's invoice with what was metered, to the cent; fails where something is not explained"""
+    console.require(invoice=invoice)
+    charged = read(Path(invoice))
+    now = Month.of(datetime.now(UTC))
+    chosen = Month.parse(month) if month else now.before
+    with desk(platform) as here:
+        ours = {here.settings.registry: "the app for images"} if here.settings.registry else {}
+        found = matched(charged, accounts_of(here), chosen, ours)
+    if json:
+        console.print_json([one.to_json() for one in found])
+    else:
+        _show_matches(found)
+    open_ = [one for one in found if one.outcome in OPEN]
+    if open_:
+        off = sum((one.difference for one in open_), Decimal(0))
+        raise Exit(f"{len(open_)} of {len(found)} are not explained, ${off:.4f} together.", code=1)
+
+
+def _show_matches(found: Sequence[Match]) -> None:
+    console.listing(
+        ("App", "What", "Fly's invoice", "Metered", "Difference", "Outcome", "Why"),
+        [
+            (
+                *(one.app or "(all)", one.component, f"${one.invoiced:.4f}", f"${one.metered:.4f}"),
+                *(f"{one.difference:+.4f}", one.outcome, one.why),
+            )
+            for one in found
+        ],
+        "Neither side has anything for that month.",
+    )
 
 
 @verb(
