@@ -35,8 +35,8 @@ VARIABLES: Mapping[str, str] = {
     "JARVIS_BACKUP_KEY_ID": "who we are to the S3-compatible storage",
     "JARVIS_BACKUP_SECRET_KEY": "and the secret key there",
     "JARVIS_BACKUP_KEEP": "how many copies of each workspace stay (default `daily=7,weekly=5,monthly=12`)",
-    "JARVIS_INVOICE_FROM": "who sends invoices, lines parted by `|`: `My Jarvis Ltd | 1 Main Street`",
-    "JARVIS_INVOICE_PAY": "how invoices are paid, lines parted by `|`: `IBAN DE00 … | PayPal …`",
+    "JARVIS_INVOICE_FROM": "who sends invoices, lines parted by `;`: `My Jarvis Ltd; 1 Main Street`",
+    "JARVIS_INVOICE_PAY": "how invoices are paid, lines parted by `;`: `IBAN DE00 …; PayPal …`",
     "JARVIS_INVOICE_TAX": "the tax that is part of the fees, such as `VAT 19` (per cent); none by default",
     "JARVIS_INVOICE_DAYS": "how many days after its date an invoice is due (default 14)",
 }
@@ -369,7 +369,7 @@ def _user(text: str) -> tuple[str, str]:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line.strip() for line in text.split("|") if line.strip())
+    return tuple(line.strip() for line in text.split(";") if line.strip())
 
 
 def _tax(text: str) -> tuple[str, str]:

@@ -32,7 +32,7 @@ def outcomes(tmp_path: Path, text: str, *accounts: Account) -> dict[tuple[str, s
     return {(one.app, one.component): one.outcome for one in found}
 
 
-# Counted by hand: 120 h of 3,600 s at $0.0000025835 are $1.116072; 10 GB for 31 of 30 days at $0.15 are $1.55.
+# By hand: 120 h of 3,600 s at $0.0000025835 are $1.116072; 10 GB for 31 of 30 days at $0.15 are $1.55.
 def test_one_cent_and_one_orphan_are_found_and_the_rest_agrees(tmp_path: Path) -> None:
     text = (
         "App Name,Description,Surprise,Amount (USD)\n"
