@@ -85,7 +85,7 @@ class Post:
 
     def _invoice(self, number: str) -> dict[str, str]:
         with Invoices(self._settings.ledger) as invoices:
-            found = invoices.get(int(number))
+            found = invoices.get(int(number) if number.isdecimal() else 0)
         return {file_name(found): page(found, self._settings.templates)}
 
     def _facts(self, row: Workspace, template: str, facts: Mapping[str, str]) -> dict[str, str]:
