@@ -12,6 +12,7 @@ import fly.alarm.verbs
 import fly.backup.verbs
 import fly.change.verbs
 import fly.dashboard.verbs
+import fly.invoices.verbs
 import fly.money.verbs
 import fly.people.verbs
 import fly.verbs
@@ -49,6 +50,7 @@ VERBS = (
     fly.alarm.verbs,
     fly.dashboard.verbs,
     fly.backup.verbs,
+    fly.invoices.verbs,
     image.verbs,
     image.release.verbs,
     tests.verbs,

@@ -35,6 +35,10 @@ VARIABLES: Mapping[str, str] = {
     "JARVIS_BACKUP_KEY_ID": "who we are to the S3-compatible storage",
     "JARVIS_BACKUP_SECRET_KEY": "and the secret key there",
     "JARVIS_BACKUP_KEEP": "how many copies of each workspace stay (default `daily=7,weekly=5,monthly=12`)",
+    "JARVIS_INVOICE_FROM": "who sends invoices, lines parted by `;`: `My Jarvis Ltd; 1 Main Street`",
+    "JARVIS_INVOICE_PAY": "how invoices are paid, lines parted by `;`: `IBAN DE00 …; PayPal …`",
+    "JARVIS_INVOICE_TAX": "the tax that is part of the fees, such as `VAT 19` (per cent); none by default",
+    "JARVIS_INVOICE_DAYS": "how many days after its date an invoice is due (default 14)",
 }
 FLY_API_URL = "https://api.machines.dev"
 FLY_LOGS_URL = "https://api.fly.io"
@@ -136,6 +140,12 @@ class Settings:
     backup_secret_key: Secret = NO_SECRET
     backup_keep: Mapping[str, int] = field(default_factory=lambda: KEPT_COPIES)
     inherited: Mapping[str, str] = field(default_factory=dict)
+    invoice_from: tuple[str, ...] = ()
+    invoice_pay: tuple[str, ...] = ()
+    tax_name: str = ""
+    tax_percent: str = ""
+    """A decimal number, empty where there is no tax."""
+    invoice_days: int = 14
 
     @classmethod
     def read(cls, environ: Mapping[str, str], root: Path) -> "Settings":
@@ -145,6 +155,7 @@ class Settings:
         """
         given = {name: environ.get(name, "").strip() for name in VARIABLES}
         user_name, user_email = _user(given["JARVIS_USER"] or "Lilach <lilach@example.com>")
+        tax_name, tax_percent = _tax(given["JARVIS_INVOICE_TAX"])
         return cls(
             root=root,
             home=(root / (Path(given["JARVIS_HOME"] or ".jarvis").expanduser())).absolute(),
@@ -172,6 +183,11 @@ class Settings:
             backup_secret_key=Secret(given["JARVIS_BACKUP_SECRET_KEY"]),
             backup_keep=_keep(given["JARVIS_BACKUP_KEEP"]),
             inherited={name: value for name, value in environ.items() if name.upper() in INHERITED},
+            invoice_from=_lines(given["JARVIS_INVOICE_FROM"]),
+            invoice_pay=_lines(given["JARVIS_INVOICE_PAY"]),
+            tax_name=tax_name,
+            tax_percent=tax_percent,
+            invoice_days=_days(given["JARVIS_INVOICE_DAYS"] or "14"),
         )
 
     @property
@@ -350,3 +366,23 @@ def _user(text: str) -> tuple[str, str]:
     if "@" not in email:
         raise SettingsError(f"JARVIS_USER is not a person: {text!r}.", hint="Lilach <lilach@example.com>")
     return name or email.partition("@")[0], email
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.split(";") if line.strip())
+
+
+def _tax(text: str) -> tuple[str, str]:
+    name, _, percent = text.removesuffix("%").strip().rpartition(" ")
+    whole, _, part = percent.partition(".")
+    if text and not (name and whole.isdecimal() and (not part or part.isdecimal()) and float(percent) < 100):
+        raise SettingsError(
+            f"JARVIS_INVOICE_TAX is not a tax: {text!r}.", hint="its name and per cent, such as: VAT 19"
+        )
+    return name.strip(), percent
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 365):
+        raise SettingsError(f"JARVIS_INVOICE_DAYS is not a number of days: {text!r}.", hint="such as 14")
+    return int(text)

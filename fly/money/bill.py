@@ -47,6 +47,10 @@ class Month:
         return Month(self.year + self.number // 12, self.number % 12 + 1)
 
     @property
+    def before(self) -> "Month":
+        return Month(self.year - (self.number == 1), (self.number - 2) % 12 + 1)
+
+    @property
     def days(self) -> int:
         return (self.next.first - self.first).days
 
@@ -138,6 +142,8 @@ class Account:
     spans: Sequence[Span]
     terms: Sequence[Terms]
     payments: Sequence[Payment]
+    app: str = ""
+    """What Fly's invoice knows it by."""
 
 
 def bills(accounts: Sequence[Account], month: Month) -> list[Bill]:
@@ -149,7 +155,7 @@ def bills(accounts: Sequence[Account], month: Month) -> list[Bill]:
 
 def _bill(account: Account, month: Month, mine: Sequence[Line]) -> Bill:
     charged = sum(
-        charge.cents for each in _months(Month.of(account.born), month) for charge in charges(account, each)
+        charge.cents for each in months(Month.of(account.born), month) for charge in charges(account, each)
     )
     paid = [one for one in account.payments if one.paid_on < month.next.first]
     return Bill(
@@ -203,7 +209,8 @@ def _hourly(account: Account, terms: Terms, first: date, last: date) -> Charge:
     )
 
 
-def _months(first: Month, last: Month) -> list[Month]:
+def months(first: Month, last: Month) -> list[Month]:
+    """From the one to the other, both in it."""
     found = []
     while (first.year, first.number) <= (last.year, last.number):
         found.append(first)

@@ -109,27 +109,40 @@ def _hours_begun(at: datetime) -> int:
 
 def _snapshot_lines(spans: Sequence[Span]) -> Iterator[Line]:
     """Snapshots are free up to a size, which the organisation's workspaces share by their own sizes."""
-    edges = sorted({moment for span in spans for moment in (span.start, span.end)})
+    charged = _charged_seconds(spans)
+    for span in spans:
+        quantity = span.gb * (charged[span.end] - charged[span.start])
+        rate = price_list_at(span.start).snapshot_gb_month / MONTH_S
+        yield Line(
+            SNAPSHOTS,
+            span.workspace,
+            span.thing,
+            span.start,
+            span.end,
+            quantity,
+            "GB·s",
+            rate,
+            _amount(quantity, rate),
+        )
+
+
+def _charged_seconds(spans: Sequence[Span]) -> dict[datetime, Decimal]:
+    """For each moment at which a size changes: how many seconds up to then are charged for each gigabyte.
+
+    A second counts by the part of all that is stored which is beyond what is free.
+    """
+    grows: dict[datetime, Decimal] = {}
+    for span in spans:
+        grows[span.start] = grows.get(span.start, Decimal(0)) + span.gb
+        grows[span.end] = grows.get(span.end, Decimal(0)) - span.gb
+    edges, stored, passed = sorted(grows), Decimal(0), Decimal(0)
+    charged = dict.fromkeys(edges[:1], passed)
     for first, last in pairwise(edges):
-        present = [span for span in spans if span.start <= first and span.end >= last]
-        prices = price_list_at(first)
-        stored = sum((span.gb for span in present), Decimal(0))
-        charged = max(Decimal(0), stored - prices.snapshot_free_gb)
-        for span in present:
-            seconds = Span(SNAPSHOTS, "", first, last).seconds
-            quantity = charged * span.gb / stored * seconds if stored else Decimal(0)
-            rate = prices.snapshot_gb_month / MONTH_S
-            yield Line(
-                SNAPSHOTS,
-                span.workspace,
-                span.thing,
-                first,
-                last,
-                quantity,
-                "GB·s",
-                rate,
-                _amount(quantity, rate),
-            )
+        stored += grows[first]
+        beyond = max(Decimal(0), stored - price_list_at(first).snapshot_free_gb)
+        passed += Span(SNAPSHOTS, "", first, last).seconds * (beyond / stored if stored else 0)
+        charged[last] = passed
+    return charged
 
 
 def by_workspace(found: Iterable[Line]) -> dict[str, list[Line]]:

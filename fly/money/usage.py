@@ -14,6 +14,8 @@ COMPUTE, ROOTFS, VOLUME, SNAPSHOTS, IPV4, EGRESS = (
     "ipv4",
     "egress",
 )
+ROOTFS_GB = Decimal("0.75")
+"""Of the image, as Fly counts it: its content on disk."""
 COMPONENTS = (COMPUTE, ROOTFS, VOLUME, SNAPSHOTS, IPV4, EGRESS)
 
 
@@ -47,15 +49,18 @@ def within(spans: Sequence[Span], start: datetime, end: datetime) -> Iterator[Sp
         if span.component == EGRESS:
             if start < span.end <= end:
                 yield span
+        elif start <= span.start < span.end <= end:
+            yield span
         elif (first := max(start, span.start)) < (last := min(end, span.end)):
             yield replace(span, start=first, end=last)
 
 
 def cut(span: Span, moments: Sequence[datetime]) -> Iterator[Span]:
     """The same span in pieces that end at these moments; what left Fly is not cut."""
-    if span.component == EGRESS:
+    inside = sorted(moment for moment in moments if span.start < moment < span.end)
+    if span.component == EGRESS or not inside:
         yield span
         return
-    edges = [span.start, *sorted(moment for moment in moments if span.start < moment < span.end), span.end]
+    edges = [span.start, *inside, span.end]
     for first, last in itertools.pairwise(edges):
         yield replace(span, start=first, end=last)

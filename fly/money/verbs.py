@@ -6,23 +6,27 @@ from decimal import Decimal
 from pathlib import Path
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from fly import console
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk
 from fly.errors import PlanError
-from fly.ledger import DESTROYED, FAILED, Workspace
+from fly.ledger import Workspace
 from fly.money.accounts import FIXED, Accounts, Payment, Terms, cents_of
 from fly.money.bill import Account, Bill, Month, bills, dollars
-from fly.money.cost import cents
+from fly.money.cost import by_workspace, cents, lines
 from fly.money.estimate import Estimate, Habit, estimate
+from fly.money.flyinvoice import read
+from fly.money.forecast import Forecast, forecast, in_total
 from fly.money.meter import Meter, read_all
-from fly.money.timeline import spans
+from fly.money.reconcile import OPEN, Match
+from fly.money.reconcile import reconcile as matched
+from fly.money.sources import accounts
+from fly.money.usage import ROOTFS_GB
 from fly.watch.measured import collect, note_provisioning
 from fly.watch.samples import Samples
 
-ROOTFS_GB = Decimal("0.75")
-"""Of the image, as Fly counts it: its content on disk."""
 USERS = (10, 20)
 
 
@@ -93,7 +97,7 @@ def _show_estimates(found: Sequence[Estimate]) -> None:
 @verb(help={"platform": PLATFORM_HELP})
 def meter(context: Context, platform: str = "") -> None:
     """Writes down what every machine did and used since the last time; meant for cron, every hour."""
-    with desk(platform) as here, Meter(_meter_path(here)) as record:
+    with desk(platform) as here, Meter(here.settings.meter) as record:
         now = datetime.now(UTC)
         with step("Reading the machines"):
             missed = read_all(here.client, here.ledger, record, now)
@@ -119,10 +123,10 @@ def terms(
 ) -> None:
     """Notes what a user has agreed to pay."""
     console.require(name=name, fee=fee)
-    with desk(platform) as here, Accounts(here.settings.ledger) as accounts:
+    with desk(platform) as here, Accounts(here.settings.ledger) as agreed:
         workspace = here.ledger.find(name, here.platform.key)
         from_day = _day(since) if since else _born(workspace).date()
-        accounts.agree(Terms(workspace.id, from_day, plan, cents_of(fee)))
+        agreed.agree(Terms(workspace.id, from_day, plan, cents_of(fee)))
     say(
         f"{workspace.name} pays ${fee} {'a month' if plan == FIXED else 'an hour of use'} from {from_day} on."
     )
@@ -150,10 +154,10 @@ def paid(
     """Notes a payment; one that is noted already stays one."""
     console.require(name=name, amount=amount)
     day = _day(on) if on else datetime.now(UTC).date()
-    with desk(platform) as here, Accounts(here.settings.ledger) as accounts:
+    with desk(platform) as here, Accounts(here.settings.ledger) as agreed:
         workspace = here.ledger.find(name, here.platform.key)
         mark = reference or f"{workspace.id} {day} {amount}"
-        is_new = accounts.pay(Payment(workspace.id, day, cents_of(amount), how, mark))
+        is_new = agreed.pay(Payment(workspace.id, day, cents_of(amount), how, mark))
     say(
         f"{workspace.name} paid ${amount} on {day}." if is_new else f"That payment is noted already ({mark})."
     )
@@ -163,44 +167,151 @@ def paid(
     help={
         "month": "such as 2026-11 (default: this one, up to now)",
         "name": NAME_HELP,
+        "explain": "show where each number comes from: what was used from when to when, at which price",
         "json": JSON_HELP,
         "platform": PLATFORM_HELP,
     }
 )
-def bill(context: Context, month: str = "", name: str = "", json: bool = False, platform: str = "") -> None:
+def bill(
+    context: Context,
+    month: str = "",
+    name: str = "",
+    explain: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
     """Says for each user what a month cost, what she is charged, what she paid and what she owes."""
     chosen = Month.parse(month) if month else Month.of(datetime.now(UTC))
     with desk(platform) as here:
-        found = bills(accounts_of(here), chosen)
+        everybody = accounts_of(here)
+        found = bills(everybody, chosen)
         if name:
             found = [one for one in found if one.workspace == here.ledger.find(name, here.platform.key).id]
     if json:
         console.print_json([one.to_json() for one in found])
         return
     _show_bills(found)
+    if explain:
+        _explain(found, everybody, chosen)
+
+
+def _explain(found: Sequence[Bill], accounts: Sequence[Account], month: Month) -> None:
+    mine = by_workspace(lines([span for one in accounts for span in one.spans], month.start, month.end))
+    for one in found:
+        say(f"{one.name}: what was used, and what that costs")
+        console.listing(
+            ("What", "Of", "From (UTC)", "To", "Quantity", "Price", "Amount"),
+            [
+                (
+                    *(
+                        line.component,
+                        line.thing,
+                        f"{line.start:%m-%d %H:%M:%S}",
+                        f"{line.end:%m-%d %H:%M:%S}",
+                    ),
+                    *(f"{line.quantity:.3f} {line.unit}", f"${line.rate:.10f}", f"${line.amount:.6f}"),
+                )
+                for line in mine.get(one.workspace, [])
+            ],
+            "Nothing was metered: invoke meter has to run every hour.",
+        )
+        charged = [
+            (
+                line.what,
+                f"{line.quantity:.4f} {line.unit}",
+                f"${dollars(line.rate_cents)}",
+                f"${dollars(line.cents)}",
+            )
+            for line in one.charges
+        ]
+        console.listing(("Charged for", "Quantity", "Price", "Amount"), charged, "Nothing is charged.")
+
+
+@verb(
+    help={
+        "invoice": "Fly's invoice of the month, as CSV",
+        "month": "such as 2026-11 (default: the month before this one)",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def reconcile(
+    context: Context, invoice: str = "", month: str = "", json: bool = False, platform: str = ""
+) -> None:
+    """Compares Fly's invoice with what was metered, to the cent; fails where something is not explained"""
+    console.require(invoice=invoice)
+    charged = read(Path(invoice))
+    now = Month.of(datetime.now(UTC))
+    chosen = Month.parse(month) if month else now.before
+    with desk(platform) as here:
+        ours = {here.settings.registry: "the app for images"} if here.settings.registry else {}
+        found = matched(charged, accounts_of(here), chosen, ours)
+    if json:
+        console.print_json([one.to_json() for one in found])
+    else:
+        _show_matches(found)
+    open_ = [one for one in found if one.outcome in OPEN]
+    if open_:
+        off = sum((one.difference for one in open_), Decimal(0))
+        raise Exit(f"{len(open_)} of {len(found)} are not explained, ${off:.4f} together.", code=1)
+
+
+def _show_matches(found: Sequence[Match]) -> None:
+    console.listing(
+        ("App", "What", "Fly's invoice", "Metered", "Difference", "Outcome", "Why"),
+        [
+            (
+                *(one.app or "(all)", one.component, f"${one.invoiced:.4f}", f"${one.metered:.4f}"),
+                *(f"{one.difference:+.4f}", one.outcome, one.why),
+            )
+            for one in found
+        ],
+        "Neither side has anything for that month.",
+    )
+
+
+@verb(
+    name="forecast",
+    help={"month": "such as 2026-11 (default: this one)", "json": JSON_HELP, "platform": PLATFORM_HELP},
+)
+def forecast_(context: Context, month: str = "", json: bool = False, platform: str = "") -> None:
+    """Says what the month will have cost at its end, for each user and in total, and how sure that is."""
+    now = datetime.now(UTC)
+    chosen = Month.parse(month) if month else Month.of(now)
+    with desk(platform) as here:
+        found = forecast(accounts_of(here), chosen, now)
+    whole = in_total(found)
+    if json:
+        console.print_json(
+            {"month": str(chosen), "users": [one.to_json() for one in found]} | {"total": whole.to_json()}
+        )
+        return
+    _show_forecasts([*found, whole] if found else [])
+    if any(one.is_early for one in found):
+        say("Where fewer than 3 days are known, the range is from never awake again to always awake.")
+
+
+def _show_forecasts(found: Sequence[Forecast]) -> None:
+    console.listing(
+        ("Name", "So far", "Month's end", "At least", "At most", "Days known"),
+        [
+            (
+                one.name,
+                f"${cents(one.so_far)}",
+                f"${cents(one.expected)}",
+                f"${cents(one.low)}",
+                f"${cents(one.high)}",
+                str(one.days_seen),
+            )
+            for one in found
+        ],
+        "Nobody yet: invoke provision --name … --email …",
+    )
 
 
 def accounts_of(here: Desk) -> list[Account]:
     """Everything that bills are made of, for everybody who ever had a workspace on the platform."""
-    rows = here.ledger.workspaces(here.platform.key, everything=True)
-    with Accounts(here.settings.ledger) as accounts, Meter(_meter_path(here)) as record:
-        return [_account(row, accounts, record) for row in rows if row.state != FAILED]
-
-
-def _account(row: Workspace, accounts: Accounts, record: Meter) -> Account:
-    born = _born(row)
-    ended = datetime.fromisoformat(row.updated_at) if row.state == DESTROYED else None
-    until = ended or datetime.now(UTC)
-    return Account(
-        workspace=row.id,
-        name=row.name,
-        email=row.email,
-        born=born,
-        ended=ended,
-        spans=spans(record.readings(row.id), record.changes(row.id), born, until, ROOTFS_GB),
-        terms=accounts.terms(row.id),
-        payments=accounts.payments(row.id),
-    )
+    return accounts(here.settings, here.ledger, here.platform.key)
 
 
 def _show_bills(found: Sequence[Bill]) -> None:
@@ -220,10 +331,6 @@ def _show_bills(found: Sequence[Bill]) -> None:
         ],
         "Nobody yet: invoke provision --name … --email …",
     )
-
-
-def _meter_path(here: Desk) -> Path:
-    return here.settings.meter
 
 
 def _born(row: Workspace) -> datetime:

@@ -21,8 +21,8 @@ from fly.errors import PlanError
 from fly.ledger import Workspace
 
 WELCOME, MAINTENANCE, PAYMENT, GOODBYE, REPAIRED = "welcome", "maintenance", "payment", "goodbye", "repaired"
-ALLOWANCE, PAUSED = "allowance", "paused"
-NAMES = (WELCOME, MAINTENANCE, PAYMENT, GOODBYE, REPAIRED, ALLOWANCE, PAUSED)
+ALLOWANCE, PAUSED, INVOICE = "allowance", "paused", "invoice"
+NAMES = (WELCOME, MAINTENANCE, PAYMENT, GOODBYE, REPAIRED, ALLOWANCE, PAUSED, INVOICE)
 ALERT = "alert"
 """To the operator, not to a user."""
 SHIPPED = Path(__file__).with_name("templates")
@@ -114,8 +114,16 @@ def version_of(row: Workspace, welcome: Welcome | None, facts: Mapping[str, str]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
 
 
-def message(letter: Letter, *, sender: str, to: str, name: str, message_id: str) -> EmailMessage:
-    """The mail as it is sent: both parts, and headers that say that a machine wrote it."""
+def message(
+    letter: Letter,
+    *,
+    sender: str,
+    to: str,
+    name: str,
+    message_id: str,
+    pages: Mapping[str, str] | None = None,
+) -> EmailMessage:
+    """The mail as it is sent: both parts, headers that say that a machine wrote it, `pages` by file name."""
     mail = EmailMessage()
     mail["Subject"] = letter.subject
     mail["From"] = formataddr(parseaddr(sender))
@@ -125,6 +133,8 @@ def message(letter: Letter, *, sender: str, to: str, name: str, message_id: str)
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(letter.text)
     mail.add_alternative(letter.html, subtype="html")
+    for file, page in (pages or {}).items():
+        mail.add_attachment(page, subtype="html", filename=file)
     return mail
 
 

@@ -6,8 +6,19 @@ from email.message import EmailMessage
 from fly.access import keys
 from fly.access.welcome import Welcome
 from fly.client import Client
+from fly.invoices.book import Invoices
+from fly.invoices.page import file_name, page
 from fly.ledger import Ledger, Workspace
-from fly.people.letters import WELCOME, Letter, Letters, facts_of, message, operator_facts, version_of
+from fly.people.letters import (
+    INVOICE,
+    WELCOME,
+    Letter,
+    Letters,
+    facts_of,
+    message,
+    operator_facts,
+    version_of,
+)
 from fly.people.outbox import Mail, Outbox
 from fly.people.smtp import Mailbox
 from fly.settings import Settings
@@ -40,13 +51,15 @@ class Post:
         """*Errors*: PlanError; LedgerError, a welcome without a key to put in."""
         return self._letters.write(template, self._facts(row, template, facts))
 
-    def put(self, row: Workspace, template: str, facts: Mapping[str, str]) -> Mail:
+    def put(self, row: Workspace, template: str, facts: Mapping[str, str], version: str = "") -> Mail:
         """The mail in the outbox; the same one, where the same was asked for before.
+
+        The same is what says the same; with a `version`, what has that one, whatever it says.
 
         *Errors*: PlanError, before anything is put there.
         """
         self.letter(row, template, facts)
-        version = version_of(row, self._welcome(row, template), facts)
+        version = version or version_of(row, self._welcome(row, template), facts)
         return self._outbox.put(row.id, template, version, facts, row.email)
 
     def send(self, mail: Mail, *, again: bool = False) -> Mail:
@@ -62,8 +75,18 @@ class Post:
         row = self._ledger.get(mail.workspace)
         letter = self.letter(row, mail.template, mail.facts)
         return message(
-            letter, sender=self._settings.mail_from, to=mail.to, name=row.name, message_id=message_id
+            letter,
+            sender=self._settings.mail_from,
+            to=mail.to,
+            name=row.name,
+            message_id=message_id,
+            pages=self._invoice(mail.facts["number"]) if mail.template == INVOICE else {},
         )
+
+    def _invoice(self, number: str) -> dict[str, str]:
+        with Invoices(self._settings.ledger) as invoices:
+            found = invoices.get(int(number) if number.isdecimal() else 0)
+        return {file_name(found): page(found, self._settings.templates)}
 
     def _facts(self, row: Workspace, template: str, facts: Mapping[str, str]) -> dict[str, str]:
         return facts_of(row, self._settings.mail_from, self._welcome(row, template)) | dict(facts)

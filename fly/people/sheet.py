@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from fly.errors import PlanError
@@ -13,9 +14,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet program takes for the beginning of a formula."""
 
 
-def guarded(cell: str) -> str:
+Cell = str | Decimal
+"""Text, or a number that spreadsheets may add up."""
+
+
+def guarded(cell: Cell) -> Cell:
     """The text, shown as text by every spreadsheet program."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def unguarded(cell: str) -> str:
@@ -23,27 +28,29 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """*Errors*: PlanError, where the file can not be written."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *([guarded(cell) for cell in row] for row in rows)])
-    _write(path, text.getvalue().encode("utf-8-sig"))
+    write_private(path, text.getvalue().encode("utf-8-sig"))
 
 
-def write_xlsx(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def write_xlsx(
+    path: Path, columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "Users"
+) -> None:
     """*Errors*: PlanError, where the file can not be written."""
     from openpyxl import Workbook  # noqa: PLC0415 — a fifth of what every command takes to start
 
     book, content = Workbook(write_only=True), io.BytesIO()
-    sheet = book.create_sheet("Users")
+    sheet = book.create_sheet(title)
     sheet.freeze_panes = "A2"
     for row in [columns, *([guarded(cell) for cell in row] for row in rows)]:
         sheet.append(list(row))
     book.save(content)
-    _write(path, content.getvalue())
+    write_private(path, content.getvalue())
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Whole or not at all, and for its owner alone: who our users are is nobody else's business."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -85,7 +92,7 @@ def read_csv(path: Path, known: Mapping[str, Sequence[str]], needed: Sequence[st
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            raise PlanError(f"{path} is too large for a list of users.", hint="a CSV of at most 5 MB")
+            raise PlanError(f"{path} is too large for a table.", hint="a CSV of at most 5 MB")
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise PlanError(f"{path} can not be read: {error.strerror}.", hint="the path of a CSV file") from None

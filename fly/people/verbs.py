@@ -260,7 +260,7 @@ def offboard(
             back_up_at_last(here, row)
         with step(f"Goodbye to {row.name}") as report:
             mail = replace(onboarder, report=report).offboard(row)
-    _tell(mail) if mail else say("No mail was sent: JARVIS_SMTP_URL is not set.")
+    tell(mail) if mail else say("No mail was sent: JARVIS_SMTP_URL is not set.")
     say(f"What is still to be paid: invoke bill --name {row.app}")
 
 
@@ -309,7 +309,7 @@ def mail_(
             return
         _ = post.mailbox
         sent = post.send(post.put(row, template, facts))
-    _tell(sent)
+    tell(sent)
     if sent.state != SENT:
         raise Exit("It was not sent.\n  Try: invoke outbox", code=1)
 
@@ -347,12 +347,13 @@ def _show_letter(here: Desk, post: Post, row: Workspace, template: str, facts: d
 def _try(post: Post, mail: Mail, *, again: bool) -> None:
     """One that can not be written keeps no other from being sent."""
     try:
-        _tell(post.send(mail, again=again))
+        tell(post.send(mail, again=again))
     except (PlanError, LedgerError) as error:
         say(f"Not sent to {mail.to}: {console.explain(error)}")
 
 
-def _tell(mail: Mail) -> None:
+def tell(mail: Mail) -> None:
+    """What became of a mail, in a sentence."""
     told = {
         SENT: f"Sent to {mail.to} at {mail.sent_at}.",
         PENDING: f"Not yet: {mail.reason}. `invoke outbox --retry` tries again from {mail.next_at} on.",

@@ -67,9 +67,18 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         "JARVIS_BACKUP_SECRET_KEY": "hush",
         "JARVIS_BACKUP_KEEP": "daily=3, yearly=2",
         "JARVIS_ALERT_MAIL": "night@example.com",
+        "JARVIS_INVOICE_FROM": "My Jarvis Ltd; 1 Main Street",
+        "JARVIS_INVOICE_PAY": "IBAN DE00",
+        "JARVIS_INVOICE_TAX": "Sales tax 8.25 %",
+        "JARVIS_INVOICE_DAYS": "30",
     }
     assert set(given) == set(VARIABLES)
     settings = Settings.read(given, ROOT)
+    assert (settings.invoice_from, settings.invoice_pay) == (
+        ("My Jarvis Ltd", "1 Main Street"),
+        ("IBAN DE00",),
+    )
+    assert (settings.tax_name, settings.tax_percent, settings.invoice_days) == ("Sales tax", "8.25", 30)
     assert settings.token == Secret(TOKEN)
     assert settings.smtp_url == Secret("smtps://dan:hush@mail.test")
     assert settings.mail_from == "Dan <dan@example.com>"

@@ -17,6 +17,9 @@ from tests.support.mailserver import mail_server
 from tests.unit.fly.people.conftest import Office
 
 FACTS = {
+    "title": "Invoice",
+    "number": "00007",
+    "month": "2026-10",
     **{"when": "Sunday", "what": "a new image", "amount": "20.00", "due": "1 December"},
     **{"share": "80%", "cap": "40 h a month", "until": "May 1"},
 }

@@ -1,0 +1,1 @@
+"""What users are asked to pay: invoices with numbers that stay, and reminders."""
