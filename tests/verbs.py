@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TEST_LOCK = ROOT / "requirements-test.lock"
 PAGE = ROOT / "image" / "web"
-TIERS = ("unit", "contract", "image", "release", "broken", "browser")
+TIERS = ("unit", "contract", "image", "release", "stories", "broken", "browser")
 WEBAPP_ROOTS = f"MYPYPATH={ROOT}{os.pathsep}{ROOT / 'image'}"
 WEBAPP = (
     # A program of its own, in which `webapp` is the top: hence other roots than pyproject's.
@@ -29,7 +29,7 @@ WEBAPP = (
     *("image/webapp", "tests/unit/webapp"),
     *(f"tests/support/{name}.py" for name in ("webapp", "chat_page", "chat_world")),
 )
-NEEDS_IMAGE = {"image", "release", "broken", "browser"}
+NEEDS_IMAGE = {"image", "release", "stories", "broken", "browser"}
 WORKFLOWS = ".github/workflows"
 WORKFLOW_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 
@@ -56,7 +56,7 @@ def test(context: Context, tier: str = "", only: str = "", no_check: bool = Fals
         install_chromium()
     if "contract" in tiers and shutil.which("docker-registry") is None:
         _apt_install("docker-registry", "a registry")
-    if {"contract", "release"} & set(tiers) and shutil.which("restic") is None:
+    if {"contract", "stories"} & set(tiers) and shutil.which("restic") is None:
         _apt_install("restic", "restic")
     broken = [name for name in tiers if not _passes(name, only)]
     if broken:

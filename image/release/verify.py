@@ -46,8 +46,6 @@ MEASURES = tuple(
     for path in ("tests/release/test_latency.py", "tests/image/test_size.py", "tests/image/test_speed.py")
     if (ROOT / path).exists()
 )
-OF_THE_CHECKOUT = ("tests/release/test_operator.py",)
-"""Asks about the operator's verbs, which build an image of their own; nothing about the one under test."""
 LATENCY = "tests/release/test_latency.py"
 TRIED_AGAIN = {
     "cold_start_ratio": Stage("cold-starts", (f"{LATENCY}::test_it_starts_from_stopped",)),
@@ -88,7 +86,7 @@ def stages(jobs: int, previous: str = "") -> tuple[Stage, ...]:
         Stage(
             "promises",
             (*LONGEST, *tiers),
-            left_out=(*SMOKE, *MEASURES, *OF_THE_CHECKOUT),
+            left_out=(*SMOKE, *MEASURES),
             jobs=jobs,
             timeout_s=LIMIT_S * patience,
             options=options,
