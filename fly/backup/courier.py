@@ -15,6 +15,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import stat
 import sys
 import tarfile
@@ -610,6 +611,8 @@ def _watch(server: Server) -> None:
 
 
 def main() -> None:
+    # It may be the machine's first process, which hears of a signal only if it says so.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     with suppress(OSError, ValueError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -102,15 +101,6 @@ def quiet(manifest: Manifest) -> Manifest:
     return {path: entry for path, entry in manifest.items() if path not in SERVERS}
 
 
-def killed_at(operator: Operator, words: str, *verb: str) -> None:
-    """A verb that is killed as soon as it says this."""
-    child = operator.types(*verb)
-    child.expect_exact(words)
-    child.kill(signal.SIGKILL)
-    child.wait()
-    child.close()
-
-
 def made_for(client: docker.DockerClient, operator: Operator) -> tuple[int, int]:
     """How many machines run for the operator's users, and how many volumes there are."""
     label: dict[str, Any] = {
@@ -127,13 +117,13 @@ def test_work_that_is_killed_half_way_is_finished_or_undone_by_the_next_verb(
     user = live_in(docker_client, operator, *PEOPLE[0])
     name = ("--name", user["email"])
     with closing(operator.signs_in(user["email"])) as browser:
-        killed_at(operator, "making a throw-away machine", "backup", *name)
+        operator.killed_at("making a throw-away machine", verb=("backup", *name))
         made = operator.reads("backup", *name)
         assert [one["new"] for one in made] == [True]
         assert made_for(docker_client, operator) == (1, 1)
 
         browser.put("/api/settings", json={"display_name": "later"}).raise_for_status()
-        killed_at(operator, "bringing the copy", "restore", *name, "--yes")
+        operator.killed_at("bringing the copy", verb=("restore", *name, "--yes"))
         assert browser.get("/").status_code == 503
         assert "One moment" in browser.get("/").text
         assert len(operator.reads("backups", *name)) == 2, "what she had was copied first"
@@ -141,12 +131,12 @@ def test_work_that_is_killed_half_way_is_finished_or_undone_by_the_next_verb(
         assert made_for(docker_client, operator) == (1, 1)
 
         first = made[0]["copy"]["id"]
-        killed_at(operator, "removing the old machine", "restore", *name, "--copy", first, "--yes")
+        operator.killed_at("removing the old machine", verb=("restore", *name, "--copy", first, "--yes"))
         operator.runs("backups")
         assert made_for(docker_client, operator) == (1, 1)
         assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lilach!"
 
-        killed_at(operator, "comparing what is there", "move", *name, "--region", "fra", "--yes")
+        operator.killed_at("comparing what is there", verb=("move", *name, "--region", "fra", "--yes"))
         assert operator.reads("move", *name, "--region", "fra", "--yes")["region"] == "fra"
         assert made_for(docker_client, operator) == (1, 1)
         assert browser.get("/api/boot").json()["settings"]["display_name"] == "Lilach!"

@@ -5,8 +5,6 @@ One platform for all of it: three users, of whom one sleeps, and images made fro
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -144,13 +142,8 @@ def test_a_canary_that_fails_returns_and_the_others_are_not_touched(fleet: Fleet
 @pytest.mark.timeout(LONG_S)
 def test_an_upgrade_that_is_killed_goes_on_and_one_command_takes_everybody_back(fleet: Fleet) -> None:
     """After kill -9 half way `repair` tells of it, `upgrade` ends it, `rollback --all` takes all back."""
-    child = fleet.begins("--all", "--to", fleet.new, "--canary", "0")
-    child.expect_exact("✓", timeout=LONG_S)
-    child.expect_exact("changing to the new image", timeout=LONG_S)
-    assert child.pid
-    os.kill(child.pid, signal.SIGKILL)
-    child.expect(pexpect.EOF)
-    child.close()
+    verb = ("upgrade", "--all", "--to", fleet.new, "--canary", "0", "--yes")
+    fleet.operator.killed_at("✓ ", "changing to the new image", verb=verb)
     [finding] = fleet.operator.reads("repair", "--dry-run")
     assert finding["kind"] == "cut off"
     fleet.ends(fleet.operator.types("upgrade"))

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,26 @@ class Operator:
         """What a verb's `--json` prints: all from its first bracket on."""
         said = self.runs(*words, "--json")
         return json.loads(said[re.search(r"^[\[{]", said, re.MULTILINE).start() :])  # type: ignore[union-attr]
+
+    def killed_at(self, *words: str, verb: Sequence[str]) -> None:
+        """A verb that is killed (-9) as soon as it has said all these, one after the other.
+
+        Its words go into a pipe: there they come line by line, while a terminal shows only what lasts.
+        """
+        with subprocess.Popen(
+            (str(INVOKE), *verb), cwd=ROOT, env=self.environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        ) as process_:  # fmt: skip
+            assert process_.stderr is not None
+            said, wanted = [], list(words)
+            for line in process_.stderr:
+                said.append(line)
+                if wanted[0] in line:
+                    del wanted[0]
+                if not wanted:
+                    break
+            process_.kill()
+        assert not wanted, f"it never said {wanted}: {''.join(said)}"
 
     def visits(self, url: str, path: str = "/health") -> httpx.Response:
         """A page, asked for through the door."""
