@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import figures
-from tests.support.evidence import HAS_FAILED, evidence_of, masked, output
+from tests.support.evidence import evidence_of, masked, output
+from tests.support.outcome import HAS_FAILED
 
 if TYPE_CHECKING:
     import docker

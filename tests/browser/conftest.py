@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from tests.support.evidence import HAS_FAILED, output
+from tests.support.evidence import output
+from tests.support.outcome import HAS_FAILED
 
 if TYPE_CHECKING:
     from tests.support.containers import Workspace, Workspaces

@@ -7,13 +7,8 @@ import re
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import pytest
-
 Piece = tuple[str, str]
 """A title and what stands under it."""
-
-HAS_FAILED = pytest.StashKey[bool]()
-"""Set at a test that has failed, so that its fixtures know."""
 
 _SECRETS = re.compile(r"(sk-ant-[a-z0-9]{2,8}-)[\w-]+|(code-)[\w-]{16,}(?:#[\w-]+)?|(Bearer )[\w.-]+")
 _KEPT_LINES = 300

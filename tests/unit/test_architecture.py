@@ -1,6 +1,9 @@
 """Who imports whom (docs/design.md), held by reading the imports."""
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +110,31 @@ def test_the_library_does_not_print() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert printers == []
+
+
+WITHOUT = """
+import importlib.metadata, re, sys
+locked = {re.sub(r"[-_.]+", "-", name).lower() for name in sys.argv[1:]}
+places = importlib.metadata.packages_distributions().items()
+missing = {
+    top for top, names in places if not locked & {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+}
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"no module named {name!r} on a fresh machine", name=name)
+
+sys.meta_path.insert(0, Missing())
+import tasks
+"""
+
+
+def test_the_verbs_need_nothing_that_only_the_tests_bring() -> None:
+    """A fresh machine has what `requirements.lock` names; what tests need comes with `invoke test`."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *locked], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
