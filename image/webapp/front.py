@@ -112,8 +112,13 @@ class Front:
             return
         try:
             server = await self._load()
+            if self._ended.is_set():
+                return
             async with server.life():
                 self._have(server.inner())
+                await asyncio.sleep(
+                    0
+                )  # what runs beside the answers begins: only then can it be ended quietly
                 await self._ended.wait()
         except Exception:
             log.exception("The server cannot be put together")
