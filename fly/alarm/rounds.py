@@ -16,7 +16,7 @@ from fly.ledger import READY, Workspace
 from fly.model import Machine
 from fly.watch.samples import Sample, Samples
 
-TOLD = ("cat", "/data/app/told.json")
+TOLD = ("cat", "/tmp/my-jarvis/told.json")  # noqa: S108 - in her container
 AT_ONCE = 4
 AGAIN_AFTER_S = 3.0
 """A page that does not answer is asked once more: a machine may just have been falling asleep."""

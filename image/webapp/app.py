@@ -56,7 +56,7 @@ class Server:
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = assets or Assets(config.static)
         self._config = config
-        self._told = config.app / "told.json"
+        self._told = config.told
         self._somebody_came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -32,6 +32,8 @@ class Config:
     """Until then a page that says so stands in place of the workspace."""
     contact: str = ""
     """Whom to write to then."""
+    told: Path = Path("/tmp/my-jarvis/told.json")  # noqa: S108 - in a container that is hers alone
+    """What the operator may know; not on the volume, where nothing changes unless she changes it."""
 
     @property
     def home(self) -> Path:
@@ -69,6 +71,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         hosts=frozenset(environ.get("JARVIS_HOSTS", "").lower().replace(",", " ").split()),
         paused_until=_moment(environ.get("JARVIS_PAUSED_UNTIL", "").strip()),
         contact=environ.get("JARVIS_CONTACT", "").strip(),
+        told=Path(environ.get("JARVIS_TOLD", Config.told)).absolute(),
     )
 
 

@@ -16,7 +16,7 @@ from tests.support.operator import Operator
 from tests.support.volumes import Manifest, differences
 
 pytestmark = pytest.mark.timeout(900)  # many verbs, one after the other
-SERVERS = frozenset({"app/devices.json", "app/told.json"})
+SERVERS = frozenset({"app/devices.json"})
 PEOPLE = (("Lilach", "lilach@example.com"), ("Dan", "dan@example.com"))
 WORK = (
     "cd /data/workspace && mkdir -p 'Letters of 2026' && printf 'שלום\\n' > 'Letters of 2026/מכתב.txt'",

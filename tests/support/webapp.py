@@ -86,6 +86,7 @@ def workspace_config(
             "JARVIS_STATIC": str(folder / "static"),
             "JARVIS_CLAUDE": str(claude or folder / "no-claude"),
             "JARVIS_PORT": "0",
+            "JARVIS_TOLD": str(folder / "told.json"),
             "USER_NAME": "Lilach",
             "USER_EMAIL": "lilach@example.com",
             "JARVIS_LOGIN": "none",

@@ -38,6 +38,7 @@ class Program:
             "JARVIS_STATIC": str(folder / "static"),
             "JARVIS_CLAUDE": "/bin/false",
             "JARVIS_PORT": "0",
+            "JARVIS_TOLD": str(folder / "told.json"),
             "JARVIS_LOGIN": "none",
             "JARVIS_SECRET": "hidden-value",
             **more,

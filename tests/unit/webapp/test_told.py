@@ -68,7 +68,7 @@ def test_only_who_is_in_is_counted_and_only_numbers_are_told(
     config = workspace_config(
         tmp_path, environ={"JARVIS_LOGIN": "link", "JARVIS_LOGIN_HASH": "sha256:" + "a" * 64}
     )
-    file = config.app / "told.json"
+    file = config.told
     with serving(config, NoChat()) as served, served.client() as client:
         for number in range(5):
             client.get("/", headers={"fly-client-ip": f"203.0.113.{number}"})
@@ -79,7 +79,7 @@ def test_only_who_is_in_is_counted_and_only_numbers_are_told(
 def test_places_of_those_who_are_in_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(told, "TOLD_EVERY_S", 0.02)
     config = workspace_config(tmp_path)
-    file = config.app / "told.json"
+    file = config.told
     with serving(config, NoChat()) as served, served.client() as client:
         for number in range(3):
             client.get("/api/boot", headers={"fly-client-ip": f"203.0.113.{number}"})
