@@ -41,7 +41,7 @@ VOLUME_H = 10 * Decimal("0.15") / (30 * 24)
 
 @dataclass(frozen=True)
 class Month:
-    """The one in which they came, and how far away the second day of the next one is."""
+    """The one in which they came, in UTC."""
 
     start: datetime
     end: datetime
