@@ -87,6 +87,7 @@ def operator(
         operator.runs("down", "--destroy", "--keep-cache", "--yes")
 
 
+@pytest.mark.timeout(400)  # twenty machines are made and removed in it
 def test_a_month_of_twenty_users_is_billed_and_reconciled_to_the_cent(
     operator: Operator, mails: MailServer, tmp_path: Path
 ) -> None:
