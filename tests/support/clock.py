@@ -1,4 +1,4 @@
-"""A wall clock that a test can set, for the server and for Claude in one container.
+"""A wall clock that a test can set: for the server and for Claude in one container, or for one verb.
 
 A machine that is resumed finds that hours have passed: its wall clock has jumped, while the one that counts
 seconds has stood still. libfaketime, preloaded into both programs, shows them just that. What the kernel
@@ -28,6 +28,11 @@ _PRELOADED = {
 }
 _COMMAND = ("env", *(f"{name}={value}" for name, value in _PRELOADED.items()))
 _CLAUDE = f'#!/bin/sh\nexec {" ".join(_COMMAND)} /opt/claude/claude "$@"\n'
+
+
+def later_by(seconds: float) -> dict[str, str]:
+    """The environment of a process on this machine that lives so much later than the others."""
+    return _PRELOADED | {"LD_PRELOAD": str(_library()), "FAKETIME": f"+{seconds:.0f}"}
 
 
 class Clock:
