@@ -30,6 +30,7 @@ WEBAPP = (
     *(f"tests/support/{name}.py" for name in ("webapp", "chat_page", "chat_world")),
 )
 NEEDS_IMAGE = {"image", "release", "stories", "broken", "browser"}
+WAITING = {"unit", "contract", "stories"}
 WORKFLOWS = ".github/workflows"
 WORKFLOW_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 
@@ -133,12 +134,17 @@ def _check() -> None:
 
 def _passes(tier: str, only: str) -> bool:
     say(f"Tests: {tier}")
-    command = [sys.executable, "-m", "pytest", f"tests/{tier}", "-q", "--numprocesses", "2"]
+    command = [sys.executable, "-m", "pytest", f"tests/{tier}", "-q", "--numprocesses", _at_once(tier)]
     if only:
         command += ["-k", only]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     nothing_matched = status == 5 and bool(only)
     return status == 0 or nothing_matched
+
+
+def _at_once(tier: str) -> str:
+    """How many tests: those that mostly wait leave room for one more than there are processors."""
+    return str((os.cpu_count() or 1) + (tier in WAITING))
 
 
 def install_test_packages() -> None:
