@@ -12,7 +12,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, picture
 from tests.support.containers import Workspace
-from tests.support.wait import wait_until
 
 WORKSPACE = "/data/workspace"
 NASTY = "<img src=x onerror=alert(1)>.txt"
@@ -149,9 +148,8 @@ def test_a_workbook_and_a_pdf_are_shown(home: Workspace, page_of: Callable[..., 
     page.get_by_role("button", name="Deposit").click()
     expect(page.locator(".cells")).to_contain_text("3680")
     picture(page, "files-workbook")
-    page.get_by_role("link", name="letter.pdf").click()
-    viewer = "chrome-extension://"
-    wait_until(lambda: any(frame.url.startswith(viewer) for frame in page.frames), "the browser's own viewer")
+    with page.expect_event("framenavigated", lambda frame: frame.url.startswith("chrome-extension://")):
+        page.get_by_role("link", name="letter.pdf").click()  # and the browser's own viewer opens
     picture(page, "files-pdf")
 
 
