@@ -12,7 +12,7 @@ from docker.errors import ImageNotFound
 from fly.client import Client
 from fly.console import say
 from fly.errors import LedgerError, PlanError, SettingsError
-from fly.ledger import Ledger
+from fly.ledger import Ledger, Workspace
 from fly.people import copies
 from fly.settings import Platform, Settings, choose_platform
 from image.build import TAG
@@ -35,6 +35,14 @@ class Desk:
     platform: Platform
     client: Client
     ledger: Ledger
+
+    def find(self, name: str) -> Workspace:
+        """The one workspace of this platform that is called so. *Errors*: LedgerError: none, or several."""
+        return self.ledger.find(name, self.platform.key)
+
+    def chosen(self, name: str) -> list[Workspace]:
+        """The one that is called so; without a name all that exist on this platform."""
+        return [self.find(name)] if name else self.ledger.workspaces(self.platform.key)
 
 
 @contextmanager

@@ -143,7 +143,7 @@ def destroy(
     """Removes a workspace with its machine, its volume and all that is on it."""
     console.require(name=name)
     with desk(platform) as here:
-        workspace = here.ledger.find(name, here.platform.key)
+        workspace = here.find(name)
         what = f"{workspace.name} <{workspace.email}>, {workspace.app}"
         if dry_run:
             say(f"Would remove {what}, its volume {workspace.volume_id or '(none)'} included.")

@@ -34,7 +34,7 @@ def link(context: Context, name: str = "", json: bool = False, platform: str = "
     """Prints the link (or name and password) that lets a user in."""
     console.require(name=name)
     with desk(platform) as here:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         welcome = keys.current(here.client, here.ledger, row)
     _show(row, welcome, as_json=json)
 
@@ -62,7 +62,7 @@ def rotate_key(
     """Gives a workspace a new key: every device is signed out, its machine restarts"""
     console.require(name=name)
     with desk(platform) as here:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         if dry_run:
             say(f"Would restart {row.app} with a new key and sign out all its devices. Nothing was changed.")
             return
@@ -77,7 +77,7 @@ def open_(context: Context, name: str = "", platform: str = "") -> None:
     """Opens a workspace's page in the browser, signed in, and prints its URL"""
     console.require(name=name)
     with desk(platform) as here:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         welcome = keys.current(here.client, here.ledger, row)
     console.plain(row.url)
     if not open_secret(welcome.link(row.url)):

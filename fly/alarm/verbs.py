@@ -297,9 +297,7 @@ def probe(
     """Asks from outside whether pages answer, waking nobody, and says how much of the month they were up"""
     chosen = Month.parse(month) if month else Month.of(datetime.now(UTC))
     with desk(platform) as here, Samples(here.settings.watch) as samples:
-        rows = here.ledger.workspaces(here.platform.key)
-        if name:
-            rows = [here.ledger.find(name, here.platform.key)]
+        rows = here.chosen(name)
         with step("Asking from outside"):
             looks = go_round(here.client, rows, samples, wake=wake)
         told = [_told(samples, look, chosen) for look in looks]
@@ -386,9 +384,7 @@ def cap(
     if bool(wanted) + none + lift > 1:
         raise PlanError("One thing at a time.", hint="--hours, --usd, --none or --lift")
     with desk(platform) as here, Caps(here.settings.ledger) as caps:
-        rows = [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
-        if name:
-            rows = [here.ledger.find(name, here.platform.key)]
+        rows = [row for row in here.chosen(name) if name or row.state == READY]
         known = uses(accounts_of(here), datetime.now(UTC))
         if wanted or none:
             caps.set(rows[0].id, wanted)

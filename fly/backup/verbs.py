@@ -142,9 +142,7 @@ def back_up_at_last(here: Desk, row: Workspace) -> None:
 def _chosen(here: Desk, name: str, *, everybody: bool) -> list[Workspace]:
     if bool(name) == everybody:
         raise Exit("Whose?\n  Try: --name NAME, or --all", code=2)
-    if name:
-        return [here.ledger.find(name, here.platform.key)]
-    return [row for row in here.ledger.workspaces(here.platform.key) if row.state == READY]
+    return [row for row in here.chosen(name) if name or row.state == READY]
 
 
 def _keep_ledger(backing: Backing, settings: Settings) -> None:
@@ -226,7 +224,7 @@ def backups(
 ) -> None:
     """Lists the copies in the repository: of whom, of when, how large, and whether a drill proved them."""
     with desk(platform) as here, backing_of(here, to) as backing:
-        whose = here.ledger.find(name, here.platform.key).id if name else ""
+        whose = here.find(name).id if name else ""
         if check:
             with step("Looking through the repository"):
                 backing.repository.check()
@@ -534,7 +532,7 @@ def move(
     """Moves a workspace to another region, with all files, at the same address (asks; it rests meanwhile)."""
     console.require(name=name, region=region)
     with desk(platform) as here, Backups(here.settings.backups) as backups:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         check_move(row, region)
         if dry_run:
             say(f"Would move {row.app} of {row.email} from {row.region} to {region}.")

@@ -80,7 +80,7 @@ def upgrade(
             return
         image = _target(here, to)
         settled = [] if dry_run or tell else rolling.settle(here.platform.key)
-        stops = plan(here.client, _chosen(here, name), lambda _row: image, canary)
+        stops = plan(here.client, here.chosen(name), lambda _row: image, canary)
         if tell:
             _tell(here, stops, tell)
             return
@@ -116,7 +116,7 @@ def rollback(
     with desk(platform) as here, Rollouts(here.settings.ledger) as rollouts:
         rolling = rolling_of(here, rollouts, patience_of_it)
         settled = [] if dry_run else rolling.settle(here.platform.key)
-        stops = plan(here.client, _chosen(here, name), lambda row: image_before(rollouts, row), 0)
+        stops = plan(here.client, here.chosen(name), lambda row: image_before(rollouts, row), 0)
         _carry_out(here, rolling, ROLLBACK, stops, settled, yes=yes, dry_run=dry_run, as_json=json)
 
 
@@ -298,7 +298,7 @@ def _do(
     _one_or_all(name, all=all)
     patience = _patience(deadline, PATIENCE_S)
     with desk(platform) as here:
-        found = [one for one in statuses(here.client, _chosen(here, name)) if one.workspace.state == READY]
+        found = [one for one in statuses(here.client, here.chosen(name)) if one.workspace.state == READY]
         if dry_run:
             _show_outcomes([(one.workspace, one.state, "") for one in found], as_json=as_json)
             say("Nothing was changed.")
@@ -369,7 +369,7 @@ def resize(
         raise Exit("Say what: --memory-mb, --cpus or --size-gb.", code=2)
     patience = _patience(deadline, PATIENCE_S)
     with desk(platform) as here:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         now = size_of(here.client, row)
         wanted = wanted_size(now, memory_mb=memory_mb, cpus=cpus, size_gb=size_gb)
         if dry_run:
@@ -416,7 +416,7 @@ def secrets(
     patience = _patience(deadline, PATIENCE_S)
     changes = [checked(set, None)[0]] if set else [checked(unset, None)[0]] if unset else []
     with desk(platform) as here:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         if dry_run and changes:
             say(f"Would {'set' if set else 'remove'} {changes[0]} of {row.app}. Nothing was changed.")
             return
@@ -457,12 +457,6 @@ def _show_variables(found: Sequence[AppSecret], *, as_json: bool) -> None:
 def _one_or_all(name: str, *, all: bool) -> None:
     if bool(name) == all:
         raise Exit("Say whom: --name NAME, or --all.", code=2)
-
-
-def _chosen(here: Desk, name: str) -> list[Workspace]:
-    if name:
-        return [here.ledger.find(name, here.platform.key)]
-    return here.ledger.workspaces(here.platform.key)
 
 
 def _patience(deadline: int, patience: int) -> Patience:

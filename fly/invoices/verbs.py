@@ -99,7 +99,7 @@ def _number(text: str) -> str:
 
 
 def _only(here: Desk, name: str) -> str:
-    return here.ledger.find(name, here.platform.key).id if name else ""
+    return here.find(name).id if name else ""
 
 
 def _of_platform(here: Desk, found: Sequence[Invoice]) -> list[Invoice]:

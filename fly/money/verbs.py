@@ -124,7 +124,7 @@ def terms(
     """Notes what a user has agreed to pay."""
     console.require(name=name, fee=fee)
     with desk(platform) as here, Accounts(here.settings.ledger) as agreed:
-        workspace = here.ledger.find(name, here.platform.key)
+        workspace = here.find(name)
         from_day = _day(since) if since else _born(workspace).date()
         agreed.agree(Terms(workspace.id, from_day, plan, cents_of(fee)))
     say(
@@ -155,7 +155,7 @@ def paid(
     console.require(name=name, amount=amount)
     day = _day(on) if on else datetime.now(UTC).date()
     with desk(platform) as here, Accounts(here.settings.ledger) as agreed:
-        workspace = here.ledger.find(name, here.platform.key)
+        workspace = here.find(name)
         mark = reference or f"{workspace.id} {day} {amount}"
         is_new = agreed.pay(Payment(workspace.id, day, cents_of(amount), how, mark))
     say(
@@ -186,7 +186,7 @@ def bill(
         everybody = accounts_of(here)
         found = bills(everybody, chosen)
         if name:
-            found = [one for one in found if one.workspace == here.ledger.find(name, here.platform.key).id]
+            found = [one for one in found if one.workspace == here.find(name).id]
     if json:
         console.print_json([one.to_json() for one in found])
         return

@@ -207,7 +207,7 @@ def checklist(
         console.require(name=name)
     with desk(platform) as here, onboarder_of(here) as onboarder:
         if name:
-            row = here.ledger.find(name, here.platform.key)
+            row = here.find(name)
             if tick:
                 onboarder.checklist.tick(onboarder.checklist.of(row).number, tick, note)
             found = [onboarder.seen(row)]
@@ -245,7 +245,7 @@ def offboard(
     """Says goodbye to a user: her workspace is removed, her terms end, a mail tells her (asks twice)"""
     console.require(name=name)
     with desk(platform) as here, onboarder_of(here) as onboarder:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         is_copied = bool(here.settings.backup_repository) and not no_copy
         if is_copied:
             say(f"Her files are copied one last time to {here.settings.backup_repository}.")
@@ -301,7 +301,7 @@ def mail_(
         raise Exit("Choose one of --preview and --send.", code=2)
     facts = facts_given(fact)
     with desk(platform) as here, post_of(here) as (post, _outbox):
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         if template == PAYMENT and "amount" not in facts:
             facts["amount"] = _owed(here, row)
         if not send:
@@ -383,7 +383,7 @@ def outbox(
 ) -> None:
     """Lists the mails to users and what became of them; sends those that are due"""
     with desk(platform) as here, post_of(here) as (post, box):
-        only = here.ledger.find(name, here.platform.key).id if name else ""
+        only = here.find(name).id if name else ""
         mine = {row.id for row in here.ledger.workspaces(here.platform.key, everything=True)} | {OPERATOR}
         if retry or again:
             due = [mail for mail in box.due(again=again) if mail.workspace in mine]
@@ -434,7 +434,7 @@ def note(context: Context, name: str = "", text: str = "", json: bool = False, p
     """Notes something about a user, or shows what was noted."""
     console.require(name=name)
     with desk(platform) as here, Notes(here.settings.ledger) as notes:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         if text:
             notes.add(row.id, text)
         found = notes.of(row.id)
@@ -467,7 +467,7 @@ def edit(
     if not (new_name or new_email):
         console.require(new_name=new_name, new_email=new_email)
     with desk(platform) as here:
-        row = here.ledger.find(name, here.platform.key)
+        row = here.find(name)
         row = here.ledger.edit(row.id, Person(new_name or row.name, new_email or row.email))
         history = here.ledger.history(row.id)
     if json:

@@ -83,7 +83,7 @@ def status(
             return
         known = _known(here)
         if name:
-            found = [status_of(here.client, here.ledger.find(name, here.platform.key), known)]
+            found = [status_of(here.client, here.find(name), known)]
         else:
             found = statuses(here.client, here.ledger.workspaces(here.platform.key), known)
     if json:
@@ -249,7 +249,7 @@ def logs(context: Context, name: str = "", follow: bool = False, since: str = ""
     console.require(name=name)
     start = logbook.since(since, datetime.now(UTC)) if since else None
     with desk(platform) as here:
-        app = here.ledger.find(name, here.platform.key).app
+        app = here.find(name).app
         found = (
             logbook.follow(here.client, app, start, report=say)
             if follow
@@ -280,7 +280,7 @@ def shell(context: Context, name: str = "", run: str = "", platform: str = "") -
     """Opens a shell in a user's machine, as root, waking it; history keeps that it was opened."""
     console.require(name=name)
     with desk(platform) as here:
-        workspace = here.ledger.find(name, here.platform.key)
+        workspace = here.find(name)
         if not run and not sys.stdin.isatty():
             raise Exit("There is no terminal for a shell.\n  Try: --run 'df -h'", code=2)
         say(f"This is the private place of {workspace.name}. History will say that you were here.")
@@ -358,7 +358,7 @@ def usage(
     console.require(name=name)
     now = datetime.now(UTC)
     with desk(platform) as here:
-        workspace = here.ledger.find(name, here.platform.key)
+        workspace = here.find(name)
         found = _usage(here, workspace, days, now)
     if page:
         console.write_file(page, usages.page(found))
