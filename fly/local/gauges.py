@@ -15,6 +15,7 @@ from typing import Any
 
 from fly.local.docker import DockerError
 from fly.local.hosting import Host
+from fly.local.machines import AT_REST
 from fly.local.promql import NAME, Series
 from fly.local.state import Machine, State, Volume
 
@@ -64,8 +65,8 @@ class Gauges:
         self._containers: dict[str, str] = {}
         """The container that each machine was last seen in."""
         self._used: dict[str, int] = {}
-        self._measured: dict[str, tuple[float, float]] = {}
-        """When each volume was weighed, and how long to leave it in peace."""
+        self._measured: dict[str, tuple[float, float, bool]] = {}
+        """When each volume was weighed, how long to leave it in peace, and whether its machine was quiet then."""
         self._looked_at = 0.0
         self._asked = asyncio.Semaphore(AT_ONCE)
         self._near = hashlib.sha256(host.site.platform_id.encode()).hexdigest()[:4]
@@ -117,7 +118,7 @@ class Gauges:
             self.memory.note(now, "fly_volume_used_pct", 100 * self._used[volume.id] / size, **labels)
 
     async def measure_volumes(self) -> None:
-        """One after the other; those of machines that sleep far less often."""
+        """One after the other; those of machines that sleep once, and then far less often."""
         volumes = dict(self._state.volumes)
         for gone in self._measured.keys() - volumes.keys():
             del self._measured[gone]
@@ -127,16 +128,23 @@ class Gauges:
                 await self._measure(volume)
 
     def _is_due(self, volume: Volume) -> bool:
-        measured_at, pause_s = self._measured.get(volume.id, (-math.inf, 0.0))
-        machine = self._state.machines.get(volume.machine or "")
-        is_quiet = machine is None or machine.state not in ("started", "starting")
+        measured_at, pause_s, was_quiet = self._measured.get(volume.id, (-math.inf, 0.0, False))
+        is_quiet = self._is_quiet(volume)
+        if is_quiet and not was_quiet:
+            return True  # what it wrote last before it fell asleep
         return time.monotonic() >= measured_at + (10 * pause_s if is_quiet else pause_s)
 
+    def _is_quiet(self, volume: Volume) -> bool:
+        """Whether nothing writes to it."""
+        machine = self._state.machines.get(volume.machine or "")
+        return machine is None or machine.state in AT_REST
+
     async def _measure(self, volume: Volume) -> None:
-        began = time.monotonic()
+        began, was_quiet = time.monotonic(), self._is_quiet(volume)
         used = await self._host.used_bytes(volume)
         ended = time.monotonic()
-        self._measured[volume.id] = ended, max(DISK_EVERY * self._every_s, DISK_SHARE * (ended - began))
+        pause_s = max(DISK_EVERY * self._every_s, DISK_SHARE * (ended - began))
+        self._measured[volume.id] = ended, pause_s, was_quiet
         if used is not None:
             self._used[volume.id] = used
 

@@ -115,8 +115,9 @@ def test_lines_that_would_run_as_they_come_are_asked_about(
 ) -> None:
     page = page_of(home)
     open_shell(page)
-    page.keyboard.type("cat > /tmp/pasted\n")
-    until_shown(page, "cat > /tmp/pasted")
+    # While bash reads a line it takes what is pasted as one piece, and nothing is asked.
+    page.keyboard.type("echo $((40+2)); cat > /tmp/pasted\n")
+    until_shown(page, "42")
     paste(page, "one\ntwo\n")
     dialog = page.get_by_role("dialog", name="Paste several lines?")
     expect(dialog).to_be_visible()

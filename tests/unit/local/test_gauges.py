@@ -72,15 +72,18 @@ def test_a_machine_that_wakes_has_its_volume_weighed_at_once_and_a_sleeping_one_
             host = Weighing()
             watching = Gauges(one.state, cast(Host, host), lambda _id: 0, every_s=0.0001)
             await watching.measure_volumes()
+            watching._measured[volume.id] = (time.monotonic(), 60.0, False)
+            await watching.measure_volumes()
+            assert host.weighed == 1
             one.state.change(one.state.machines[machine.id], state="suspended")
-            watching._measured[volume.id] = (time.monotonic(), 60.0)
-            await watching.measure_volumes()
-            assert host.weighed == 1
-            watching._measured[volume.id] = (time.monotonic() - 61, 60.0)
-            await watching.measure_volumes()
-            assert host.weighed == 1
-            one.state.change(one.state.machines[machine.id], state="started")
+            for _ in range(2):
+                await watching.measure_volumes()
+                assert host.weighed == 2, "once as it fell asleep"
+            watching._measured[volume.id] = (time.monotonic() - 61, 60.0, True)
             await watching.measure_volumes()
             assert host.weighed == 2
+            one.state.change(one.state.machines[machine.id], state="started")
+            await watching.measure_volumes()
+            assert host.weighed == 3
 
     run(work())
