@@ -66,7 +66,7 @@ class Gauges:
         """The container that each machine was last seen in."""
         self._used: dict[str, int] = {}
         self._measured: dict[str, tuple[float, float, bool]] = {}
-        """When each volume was weighed, how long to leave it in peace, and whether its machine was quiet then."""
+        """When each volume was weighed, how long to leave it in peace, whether its machine was quiet then."""
         self._looked_at = 0.0
         self._asked = asyncio.Semaphore(AT_ONCE)
         self._near = hashlib.sha256(host.site.platform_id.encode()).hexdigest()[:4]
