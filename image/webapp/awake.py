@@ -5,6 +5,7 @@ out and back in through it is the only way to be seen working.
 """
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import secrets
@@ -81,10 +82,9 @@ class Awake:
         while self._busy() and asyncio.get_running_loop().time() < deadline:
             yield b"."
             self._stirred.clear()
-            try:
-                await asyncio.wait_for(self._stirred.wait(), BEAT_S)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._stirred.wait()
 
 
 async def _open_until_ended(url: str, token: str) -> None:
@@ -104,7 +104,13 @@ async def _open_until_ended(url: str, token: str) -> None:
             status = await reader.readline()
         if status.split()[1:2] != [b"200"]:
             raise ConnectionError(f"{url} answers {status.decode(errors='replace').strip() or 'nothing'}")
-        while await asyncio.wait_for(reader.read(4096), 3 * BEAT_S):
+        while await _next(reader):
             pass
     finally:
         writer.close()
+
+
+async def _next(reader: asyncio.StreamReader) -> bytes:
+    """Not by `wait_for`: before Python 3.12 it forgets that it was cancelled when both happen at once."""
+    async with asyncio.timeout(3 * BEAT_S):
+        return await reader.read(4096)
