@@ -355,7 +355,8 @@ class Conversation:
                 return False
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._wake.wait()
         return True
 
     async def _carry(self, message: Sent) -> None:

@@ -107,7 +107,8 @@ class Front:
     async def _live(self) -> None:
         """Loads the rest, and lives with it until the end."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wanted.wait(), LOADED_BY_ITSELF_AFTER_S)
+            async with asyncio.timeout(LOADED_BY_ITSELF_AFTER_S):
+                await self._wanted.wait()
         if self._ended.is_set():
             return
         try:
