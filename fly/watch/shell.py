@@ -1,5 +1,7 @@
 """A shell in somebody's machine, for an operator: what it runs, how it wakes, and the terminal in between."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import select
@@ -13,14 +15,18 @@ import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-import docker
+from typing import TYPE_CHECKING, Any, cast
 
 from fly.client import Client
 from fly.errors import ApiError, JarvisError, NotFound, PlanError
+from fly.lazy import Lazy
 from fly.ledger import Workspace
 from fly.model import Exec
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
 
 COMMAND_S = 600
 WAKE_S = 90
