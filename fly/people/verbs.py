@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parseaddr
+from functools import partial
 from pathlib import Path
 
 from invoke.context import Context
@@ -16,6 +17,7 @@ from fly import console
 from fly.access.verbs import LOGIN_HELP
 from fly.access.welcome import LINK
 from fly.backup.verbs import back_up_at_last
+from fly.client import Client
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import LedgerError, PlanError
@@ -95,7 +97,8 @@ def onboard(
     """Takes a new user in: workspace, terms, welcome mail, checklist; goes on where a killed run ended"""
     with desk(platform) as here, onboarder_of(here) as onboarder:
         if csv:
-            _onboard_all(onboarder, read_orders(Path(csv)), dry_run=dry_run, as_json=json)
+            orders = read_orders(Path(csv))
+            _show_orders(onboarder, orders) if dry_run else _onboard_all(here, orders, as_json=json)
             return
         known = _under_way(onboarder, name) if name and not email else None
         name = (known.name if known else name) or ("Rehearsal" if test_user else "")
@@ -136,12 +139,20 @@ def _show_orders(onboarder: Onboarder, orders: Sequence[Order]) -> None:
     say("Nothing was changed.")
 
 
-def _onboard_all(onboarder: Onboarder, orders: list[Order], *, dry_run: bool, as_json: bool) -> None:
-    if dry_run:
-        _show_orders(onboarder, orders)
-        return
+@contextmanager
+def _onboarder_apart(here: Desk) -> Iterator[Onboarder]:
+    """With connections of its own, for a thread of its own."""
+    with (
+        Ledger(here.settings.ledger) as ledger,
+        Client(here.platform) as client,
+        onboarder_of(replace(here, client=client, ledger=ledger)) as onboarder,
+    ):
+        yield onboarder
+
+
+def _onboard_all(here: Desk, orders: Sequence[Order], *, as_json: bool) -> None:
     with step(f"Onboarding {len(orders)} users") as report:
-        found = batch(replace(onboarder, report=report), orders)
+        found = batch(partial(_onboarder_apart, here), orders, report)
     if as_json:
         console.print_json(
             [
