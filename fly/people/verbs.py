@@ -27,7 +27,7 @@ from fly.money.bill import Month, bills, dollars
 from fly.money.verbs import accounts_of
 from fly.people import copies
 from fly.people.checklist import ITEMS, PAID, SIGNED_IN, TERMS, WELCOMED, Checklist, Onboarding
-from fly.people.letters import NAMES, PAYMENT, WELCOME, preview
+from fly.people.letters import NAMES, PAYMENT, REPAIRED, WELCOME, preview
 from fly.people.notes import Notes
 from fly.people.onboard import Onboarder, Order, batch, read_orders
 from fly.people.outbox import FAILED, PENDING, SENT, UNKNOWN, Mail, Outbox
@@ -35,6 +35,7 @@ from fly.people.post import OPERATOR, Post
 from fly.people.roll import Entry, read_entries, roll, take_in, write
 from fly.plan import Person
 from fly.provision import draft, page_probe
+from fly.record import stamp
 from fly.settings import Settings
 
 # --- onboarding and goodbye -----------------------------------------------------------------------
@@ -353,6 +354,20 @@ def _show_letter(here: Desk, post: Post, row: Workspace, template: str, facts: d
     say(f"To {row.name} <{row.email}>: {letter.subject}. Nothing was sent.")
     console.plain(str(path))
     webbrowser.open(path.as_uri())
+
+
+def check_mail(here: Desk) -> None:
+    """*Errors*: SettingsError: mail could not be sent."""
+    with post_of(here) as (post, _outbox):
+        _ = post.mailbox
+
+
+def tell_of_repairs(here: Desk, rows: Sequence[Workspace]) -> None:
+    """Writes to those whose workspace was mended, once a day at most."""
+    facts = {"what": "it was made only in part, and is whole now"}
+    with post_of(here) as (post, _outbox):
+        for row in rows:
+            tell(post.send(post.put(row, REPAIRED, facts, version=stamp()[:10])))
 
 
 def _try(post: Post, mail: Mail, *, again: bool) -> None:
