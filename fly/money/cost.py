@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import groupby, pairwise
 
-from fly.money.prices import HOUR_S, MONTH_S, PriceList, changes_between, price_list_at
+from fly.money.prices import BASE, HOUR_S, MONTH_S, PriceList, changes_between, price_list_at
 from fly.money.usage import COMPONENTS, COMPUTE, EGRESS, IPV4, ROOTFS, SNAPSHOTS, VOLUME, Span, cut, within
 
 CENT = Decimal("0.01")
@@ -38,6 +38,12 @@ def lines(spans: Sequence[Span], start: datetime, end: datetime) -> list[Line]:
     ]
     ordinary = [_line(piece, price_list_at(piece.start)) for piece in inside if piece.component != SNAPSHOTS]
     return ordinary + list(_snapshot_lines([piece for piece in inside if piece.component == SNAPSHOTS]))
+
+
+def unpriced(spans: Sequence[Span], start: datetime, end: datetime) -> list[str]:
+    """The regions in which machines ran of which nobody has noted a price; `lines` has another one's."""
+    ran = [span for span in within(spans, start, end) if span.component == COMPUTE]
+    return sorted({one.region for one in ran if not price_list_at(one.start).knows(one.region)})
 
 
 def total(found: Iterable[Line]) -> Decimal:
@@ -87,7 +93,8 @@ def _amount(quantity: Decimal, rate: Decimal) -> Decimal:
 
 def _priced(span: Span, prices: PriceList) -> tuple[Decimal, str, Decimal]:
     if span.component == COMPUTE:
-        return span.seconds, "s", prices.compute_s(span.cpu_kind, span.cpus, span.gb, span.region)
+        region = span.region if prices.knows(span.region) else BASE
+        return span.seconds, "s", prices.compute_s(span.cpu_kind, span.cpus, span.gb, region)
     if span.component == EGRESS:
         return span.gb, "GB", prices.egress(span.region)
     if span.component == IPV4:
