@@ -7,9 +7,9 @@ from fly.backup.records import Backups, Copy
 from fly.ledger import DESTROYED, READY
 from fly.owner import Owner
 from tests.support.mailserver import mail_server
+from tests.support.oneuser import a_user
 from tests.support.operator import Operator
 from tests.support.world import LILACH
-from tests.unit.fly.people.test_goodbye_asks import a_user
 
 DEAD = str(replace(Owner.me(), started="long ago"))
 
