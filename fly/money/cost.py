@@ -60,8 +60,8 @@ def by_component(found: Iterable[Line]) -> dict[str, Decimal]:
 
 
 def cents(amount: Decimal) -> Decimal:
-    """Rounded to cents, half to even."""
-    return amount.quantize(CENT, ROUND_HALF_EVEN)
+    """Rounded to cents, half to even; what is less than nothing by less than that is nothing."""
+    return amount.quantize(CENT, ROUND_HALF_EVEN) + 0  # so that -0.00 is 0.00
 
 
 def shared_out(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:

@@ -58,7 +58,7 @@ class PriceList:
                 f"There is no price for processors of the kind {kind!r}.", hint="shared or performance"
             )
         more_gb = max(Decimal(0), memory_gb - cpus * vcpu.included_gb)
-        return (cpus * vcpu.vcpu_s + more_gb * self.memory_gb_s) * self._markup(region)
+        return (cpus * vcpu.vcpu_s + more_gb * self.memory_gb_s) * self.markup_of(region)
 
     def knows(self, region: str) -> bool:
         """Whether somebody has noted what machines cost there."""
@@ -68,7 +68,8 @@ class PriceList:
         """A gigabyte that leaves Fly from there."""
         return self.egress_gb[ZONES.get(region, "europe and north america")]
 
-    def _markup(self, region: str) -> Decimal:
+    def markup_of(self, region: str) -> Decimal:
+        """How many times dearer machines are there. *Errors*: PlanError, where nobody has noted it."""
         if region in NOWHERE:
             return Decimal(1)
         if region not in self.markup:

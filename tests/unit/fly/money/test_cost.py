@@ -97,8 +97,12 @@ def test_a_region_without_a_price_costs_what_the_base_does_and_is_named() -> Non
     assert new.amount == base.amount < dearer.amount
     assert unpriced(ran, start, end) == ["atl"]
     assert unpriced(ran, end, end + timedelta(days=1)) == []
-    with pytest.raises(PlanError, match="no price for the region 'atl'"):
-        price_list_at(start).compute_s("shared", 1, Decimal(1), "atl")
+    for asked in (
+        lambda: price_list_at(start).compute_s("shared", 1, Decimal(1), "atl"),
+        lambda: estimate(1, Habit(region="atl"), start),
+    ):
+        with pytest.raises(PlanError, match="no price for the region 'atl'"):
+            asked()
 
 
 def test_a_leap_day_and_the_clocks_change_count_as_they_are() -> None:
