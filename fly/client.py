@@ -7,6 +7,8 @@ judge.
 *Source*: the OpenAPI document of the Machines API, and what the live API is known to do differently.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
-
-import httpx
 
 from fly.errors import (
     ApiError,
@@ -32,6 +32,7 @@ from fly.errors import (
     TooMany,
     Unreachable,
 )
+from fly.lazy import Lazy
 from fly.model import (
     Activity,
     App,
@@ -55,6 +56,11 @@ from fly.model import (
 )
 from fly.settings import Platform
 
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Lazy("httpx")
+
 T = TypeVar("T")
 Json = Mapping[str, Any]
 
@@ -67,14 +73,6 @@ GIVEN_UP = frozenset({"failed", "launch_failed", "destroying", "destroyed"})
 LEASE_S = 15
 """So long a machine stays leased whose holder was killed."""
 NONCE = "fly-machine-lease-nonce"
-# Before the request is on its way; whatever else goes wrong may have gone wrong after it was carried out.
-_UNSENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
 
 
 @dataclass(frozen=True)
@@ -517,7 +515,7 @@ class Client:
         embedded = self.platform.kind == "local"
         return Unreachable(
             f"{request.method} {_shown(request.path)}: no answer from {where} ({said})",
-            sent=not isinstance(error, _UNSENT),
+            sent=not _is_unsent(error),
             hint="invoke up" if embedded else "look at the network, then at Fly's status page, and try again",
         )
 
@@ -573,6 +571,12 @@ def _flag(value: bool) -> str:
 
 def _shown(path: str) -> str:
     return urlsplit(path).path
+
+
+def _is_unsent(error: httpx.RequestError) -> bool:
+    """Whether it was not on its way yet; whatever else goes wrong may do so after it was carried out."""
+    begun = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+    return isinstance(error, (*begun, httpx.UnsupportedProtocol))
 
 
 def _request_id(answer: httpx.Response) -> str:

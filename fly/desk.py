@@ -1,17 +1,18 @@
 """What every verb works with: the platform chosen and named, its client, the ledger, the options' words."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import docker
-from docker.errors import ImageNotFound
+from typing import TYPE_CHECKING
 
 from fly.client import Client
 from fly.console import say
 from fly.errors import LedgerError, PlanError, SettingsError
+from fly.lazy import Lazy
 from fly.ledger import Ledger, Workspace
 from fly.people import copies
 from fly.settings import Platform, Settings, choose_platform
@@ -20,6 +21,11 @@ from image.engine import find_engine
 from image.release.content import short
 from image.release.records import Records
 from image.release.registry import Repository
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM_HELP = "fly or local; without it Fly when FLY_API_TOKEN is set, else the embedded one"
@@ -101,5 +107,5 @@ def _built(settings: Settings, records: Records) -> str:
 def _find_id(engine: docker.DockerClient, ref: str) -> str | None:
     try:
         return str(engine.images.get(ref).id)
-    except ImageNotFound:
+    except docker.errors.ImageNotFound:
         return None

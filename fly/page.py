@@ -1,12 +1,18 @@
 """Whether a workspace's page answers, asked the way that its user's browser would ask."""
 
+from __future__ import annotations
+
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from fly.lazy import Lazy
 from fly.plan import HEALTH_PATH
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Lazy("httpx")
 
 SHOWN = (200, 401)
 BUSY_HEADER = "x-jarvis-busy"

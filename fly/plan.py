@@ -4,20 +4,27 @@ Here stand the four facts in which the image and the platform meet: the image's 
 health path and the mount.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from anyascii import anyascii
-from email_validator import EmailNotValidError, validate_email
 
 from fly.access.welcome import HOSTS_VARIABLE, Welcome
 from fly.errors import PlanError
+from fly.lazy import Lazy
+
+if TYPE_CHECKING:
+    import email_validator
+else:
+    email_validator = Lazy("email_validator")
 
 PORT = 3000
 HEALTH_PATH = "/health"
@@ -160,7 +167,7 @@ class Plan:
         machine = self.machine_request("<the volume's id>", "<the volume's region>")
         yield Call("POST", f"{app}/machines", machine)
 
-    def asks_the_same_as(self, other: "Plan") -> bool:
+    def asks_the_same_as(self, other: Plan) -> bool:
         """Whether a workspace made from the other one is what this one asks for."""
         drawn = {"id", "app", "url", "welcome"}
         return self.welcome.login == other.welcome.login and all(
@@ -174,7 +181,7 @@ class Plan:
         return plain | told
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Plan":
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """*Errors*: KeyError where a field is missing."""
         plain = {field.name: data[field.name] for field in fields(cls) if field.name != "welcome"}
         return cls(**plain, welcome=Welcome(data["login"], data["login_user"], data["login_hash"]))
@@ -311,8 +318,8 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
 def _checked_email(email: str) -> str:
     try:
-        return validate_email(email.strip(), check_deliverability=False).normalized
-    except EmailNotValidError as error:
+        return email_validator.validate_email(email.strip(), check_deliverability=False).normalized
+    except email_validator.EmailNotValidError as error:
         raise PlanError(
             f"{email!r} is no e-mail address: {error}", hint="--email lilach@example.com"
         ) from None

@@ -13,6 +13,7 @@ from fly.provision import SERVING_S, Probe, Report, mend, page_probe, wait_for_p
 from fly.remains import remove_app
 
 UNFINISHED, VANISHED, LEFTOVER, ORPHAN = "unfinished", "vanished", "leftover", "orphan"
+RESTORABLE = "restorable"
 LIST, ADOPT, REMOVE = "list", "adopt", "remove"
 _DOING = {PROVISIONING: "making", DESTROYING: "removing", LEFT_BEHIND: "undoing"}
 
@@ -21,9 +22,9 @@ _DOING = {PROVISIONING: "making", DESTROYING: "removing", LEFT_BEHIND: "undoing"
 class Finding:
     """Where ledger and platform disagree, and what cures it; `outcome` and `ok` tell how that went.
 
-    *Shape* of `kind`: `unfinished` a run died, `vanished` the platform has no such app, `leftover` the app of
-    a closed row, `orphan` an app that carries our mark and has no row here, `cut off` in the middle of an
-    upgrade.
+    *Shape* of `kind`: `unfinished` a run died, `vanished` the platform has no such app, `restorable` nor has
+    it, but there is a copy, `leftover` the app of a closed row, `orphan` an app that carries our mark and has
+    no row here, `cut off` in the middle of an upgrade.
     """
 
     kind: str
@@ -35,6 +36,11 @@ class Finding:
     machine: Machine | None = None
     outcome: str = ""
     ok: bool = True
+
+    @property
+    def is_mended(self) -> bool:
+        """Whether somebody has a workspace again that was half done."""
+        return self.kind == UNFINISHED and self.outcome == READY
 
     def to_json(self) -> dict[str, Any]:
         """What programs read."""
@@ -68,20 +74,22 @@ def repair(
     probe: Probe | None = None,
     report: Report = lambda _line: None,
     orphans: str = LIST,
+    copy_of: Callable[[Workspace], str] = lambda _row: "",
     dry_run: bool = False,
 ) -> list[Finding]:
     """What was out of order, each with what came of curing it. One that resists does not stop the rest.
 
     `orphans`: `list` them (they may be in another operator's ledger), `adopt` them into this one, or `remove`
-    them.
+    them. `copy_of` says of what a lost workspace could be brought back: its row, which has its key, stays.
     """
-    findings = survey(client, ledger)
+    findings = [_spared(finding, copy_of) for finding in survey(client, ledger)]
     if dry_run:
         return findings
     asked = probe or page_probe(client.platform)
     cures: dict[str, Callable[[Finding], str]] = {
         UNFINISHED: lambda found: _mend(client, ledger, found, asked, report),
         VANISHED: lambda found: ledger.destroyed(found.workspace_id, "the platform has no such app").state,
+        RESTORABLE: lambda _found: "left as it is",
         LEFTOVER: lambda found: _remove(client, found, report),
         ORPHAN: {
             LIST: lambda _found: "left as it is",
@@ -145,6 +153,14 @@ def _of_app(found: _Present, row: Workspace | None) -> Finding | None:
         return None
     what = f"the ledger says that it is {row.state}, and it is there"
     return Finding(LEFTOVER, found.app, what, "remove it", found.workspace_id, row, found.machine)
+
+
+def _spared(finding: Finding, copy_of: Callable[[Workspace], str]) -> Finding:
+    said = copy_of(finding.row) if finding.kind == VANISHED and finding.row else ""
+    if not said:
+        return finding
+    cure = f"bring it back: invoke restore --name {finding.app}; or close its row: invoke repair --close"
+    return replace(finding, kind=RESTORABLE, what=f"{finding.what}; {said}", cure=cure)
 
 
 # --- curing ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What an operator types about workspaces."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from fly import console
 from fly.access import keys
 from fly.access.verbs import LOGIN_HELP, advice, facts
 from fly.access.welcome import LINK, PASSWORD, Welcome
+from fly.backup.restoring import copy_in_words
 from fly.change.rollout import cut_off
 from fly.change.rollouts import Rollouts
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
 from fly.ledger import Workspace
 from fly.model import Stray
-from fly.people.verbs import write_roll
+from fly.people.verbs import check_mail, tell_of_repairs, write_roll
 from fly.plan import Person, Plan
 from fly.provision import destroy as destroy_workspace
 from fly.provision import draft, fly_toml
@@ -157,6 +159,8 @@ def destroy(
     help={
         "adopt": "take apps of ours that are in no ledger into this one",
         "remove": "remove apps of ours that are in no ledger (asks)",
+        "close": "also close the rows of lost workspaces that could be brought back from a copy (asks)",
+        "tell": "write to those whose workspace was mended",
         "yes": "do not ask",
         "dry_run": "show what is out of order; change nothing",
         "json": JSON_HELP,
@@ -167,6 +171,8 @@ def repair(
     context: Context,
     adopt: bool = False,
     remove: bool = False,
+    close: bool = False,
+    tell: bool = False,
     yes: bool = False,
     dry_run: bool = False,
     json: bool = False,
@@ -179,12 +185,25 @@ def repair(
     with desk(platform) as here:
         if remove and not dry_run:
             console.confirm("Remove every app of ours that is in no ledger, with all its files?", yes=yes)
+        if close and not dry_run:
+            console.confirm("Close the rows of all lost workspaces, and forget their keys?", yes=yes)
+        if tell and not dry_run:
+            check_mail(here)
         with step("Comparing ledger and platform") as report:
-            findings = repair_all(here.client, here.ledger, report=report, orphans=orphans, dry_run=dry_run)
+            findings = repair_all(
+                here.client, here.ledger, report=report, orphans=orphans, dry_run=dry_run,
+                copy_of=_no_copy if close else partial(copy_in_words, here.settings),
+            )  # fmt: skip
             findings += _cut_off(here)
+        if tell and not dry_run:
+            tell_of_repairs(here, [one.row for one in findings if one.row and one.is_mended])
     console.print_json([one.to_json() for one in findings]) if json else _show_findings(findings)
     if not all(one.ok for one in findings):
         raise Exit("Not everything could be put in order.\n  Try: invoke repair again", code=1)
+
+
+def _no_copy(_row: Workspace) -> str:
+    return ""
 
 
 def _cut_off(here: Desk) -> list[Finding]:

@@ -1,5 +1,7 @@
 """The base image: present, else pulled, else bootstrapped from Debian's packages."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 import tempfile
@@ -8,14 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import geteuid
 from pathlib import Path
-from typing import Literal
-
-import docker
-import requests
-from docker.errors import APIError, DockerException, ImageNotFound
+from typing import TYPE_CHECKING, Literal
 
 from fly.errors import BuildError
+from fly.lazy import Lazy
 from image.engine import Report, install_packages
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 SUITE = "trixie"
 BASE_REF = f"debian:{SUITE}-slim"
@@ -75,7 +80,7 @@ def renew_base(client: docker.DockerClient, ref: str, report: Report) -> BaseIma
 def _find(client: docker.DockerClient, ref: str) -> str | None:
     try:
         return _get(client, ref)
-    except ImageNotFound:
+    except docker.errors.ImageNotFound:
         return None
 
 
@@ -94,7 +99,7 @@ def _pull(client: docker.DockerClient, ref: str, report: Report) -> str | None:
         for event in client.api.pull(ref, stream=True, decode=True):
             if refusal := event.get("error") or (event.get("errorDetail") or {}).get("message"):
                 return str(refusal)
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         return _reason(error)
     return None
 
@@ -112,7 +117,9 @@ def _patience(client: docker.DockerClient, limit_s: int) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, requests.Timeout):
         return f"no answer in {REGISTRY_LIMIT_S} s"
-    return str(error.explanation if isinstance(error, APIError) and error.explanation else error)
+    return str(
+        error.explanation if isinstance(error, docker.errors.APIError) and error.explanation else error
+    )
 
 
 def _bootstrap(client: docker.DockerClient, ref: str, refusal: str, report: Report) -> None:
@@ -152,7 +159,7 @@ def _import(client: docker.DockerClient, archive: Path, ref: str) -> None:
     repository, _, tag = ref.partition(":")
     try:
         client.api.import_image(src=str(archive), repository=repository, tag=tag, changes=CHANGES)
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         raise BuildError(
             f"The engine refuses the base image: {_reason(error)}", hint="docker info"
         ) from error

@@ -5,6 +5,8 @@ every engine from 20.10 on, and needs no client program, no plugin and no config
 BuildKit; the Dockerfile is written so that BuildKit makes the same of it for whoever prefers that.
 """
 
+from __future__ import annotations
+
 import io
 import os
 import re
@@ -18,16 +20,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import docker
-import requests
-from docker.errors import APIError, DockerException, ImageNotFound
+from typing import TYPE_CHECKING, Any
 
 from fly.errors import BuildError
+from fly.lazy import Lazy
 from image.base import BASE_REF, MADE_HERE, BaseImage, ensure_base
 from image.context import FOLDER, Context, build_arguments, make_context, read_certificates
 from image.engine import Report
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 TAG = "my-jarvis:latest"
 CONTEXT_LABEL = "my-jarvis.context"
@@ -88,7 +93,7 @@ def build_image(
         follow(events, report)
         _forget_old_stages(client)
         return _describe(client, tag, context.sha256, time.monotonic() - began)
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         raise BuildError(
             f"The Docker Engine gave up: {error}", hint="docker info, then run this again"
         ) from error
@@ -137,9 +142,9 @@ def _forget_old_stages(client: docker.DockerClient) -> None:
 def _remove(client: docker.DockerClient, name: str, report: Report) -> bool:
     try:
         client.images.remove(name)
-    except ImageNotFound:
+    except docker.errors.ImageNotFound:
         return False  # it went together with another one
-    except APIError as error:
+    except docker.errors.APIError as error:
         report(f"{name} stays: {error.explanation}")
         return False
     return True
@@ -162,14 +167,14 @@ def _current(client: docker.DockerClient, tag: str, sha256: str) -> BuiltImage |
 def _find_labels(client: docker.DockerClient, ref: str) -> dict[str, str] | None:
     try:
         return dict(client.images.get(ref).labels)
-    except ImageNotFound:
+    except docker.errors.ImageNotFound:
         return None
 
 
 def _find_id(client: docker.DockerClient, ref: str) -> str | None:
     try:
         return str(client.images.get(ref).id)
-    except ImageNotFound:
+    except docker.errors.ImageNotFound:
         return None
 
 

@@ -1,5 +1,7 @@
 """A Docker Engine: one that answers, else the machine's own started, else (Debian, root) one installed."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -11,13 +13,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import docker
-import requests
-from docker.context import ContextAPI
-from docker.errors import DockerException
+from typing import TYPE_CHECKING
 
 from fly.errors import EngineError
+from fly.lazy import Lazy
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 Report = Callable[[str], None]
 
@@ -81,7 +86,7 @@ def _connect() -> tuple[docker.DockerClient | None, str]:
     try:
         client = docker.from_env(timeout=CONNECT_LIMIT_S)
         client.ping()
-    except (DockerException, requests.RequestException, OSError) as error:
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         return None, _reason(error)
     client.api.timeout = CALL_LIMIT_S
     return client, ""
@@ -129,8 +134,8 @@ def _chosen_elsewhere() -> str:
     """What the person has chosen instead of this machine's own engine."""
     if host := os.environ.get("DOCKER_HOST"):
         return f"DOCKER_HOST={host}"
-    with suppress(DockerException, OSError, ValueError):
-        context = ContextAPI.get_current_context()
+    with suppress(docker.errors.DockerException, OSError, ValueError):
+        context = docker.context.ContextAPI.get_current_context()
         if context and context.name != "default":
             return f"docker context {context.name}"
     return ""
@@ -269,7 +274,7 @@ def _start_directly(
             environment["PATH"] = f"{_legacy_iptables(state_dir)}{os.pathsep}{environment['PATH']}"
 
 
-def _comes_up(process: "_Process", answers: Callable[[], bool], limit_s: float) -> bool:
+def _comes_up(process: _Process, answers: Callable[[], bool], limit_s: float) -> bool:
     is_settled = _wait(lambda: answers() or not process.is_running(), limit_s)
     return is_settled and process.is_running()
 

@@ -1,18 +1,24 @@
 """What carries our label in the engine, removed without the platform that made it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docker
-from docker.errors import NotFound
+from fly.lazy import Lazy
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
 
 
 def remove_labelled(client: docker.DockerClient, label: str) -> list[str]:
     """Removes containers, then the volumes and networks that they held, by `name=value`; their names."""
     removed = []
     for thing, options in _labelled(client, label):
-        with suppress(NotFound):
+        with suppress(docker.errors.NotFound):
             thing.remove(**options)
             removed.append(str(thing.name))
     return removed

@@ -10,7 +10,8 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from fly.errors import PlanError
-from fly.money.bill import Account, Bill, Month, bills
+from fly.money.bill import Account, Month
+from fly.money.forecast import costs_so_far
 from fly.money.prices import HOUR_S
 from fly.money.usage import COMPUTE, within
 from fly.record import Record, append_only, stamp
@@ -105,12 +106,9 @@ class Caps(Record):
         )
 
 
-def uses(
-    accounts: Sequence[Account], now: datetime, of_month: Sequence[Bill] | None = None
-) -> dict[str, Use]:
-    """What everybody has used of this month up to now, by workspace; `of_month`: its bills, if known."""
-    month = Month.of(now)
-    costs = {bill.workspace: bill.cost for bill in of_month or bills(accounts, month)}
+def uses(accounts: Sequence[Account], now: datetime) -> dict[str, Use]:
+    """What everybody has used of this month up to now, by workspace."""
+    month, costs = Month.of(now), costs_so_far(accounts, now)
     return {
         one.workspace: Use(
             one.workspace, month, hours_awake(one, month.start, now), costs.get(one.workspace, Decimal(0))

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -167,6 +167,13 @@ class Repository:
             ids = [*(one["id"] for one in going), *cut_off]
             self._run("Old copies could not be removed", "forget", "--prune", "--quiet", *ids)
         return [kept.copy.id for kept in map(self._kept, going) if kept]
+
+    def remove(self, copies: Iterable[Copy]) -> None:
+        """These are gone then, with what nobody else needs; one that is gone already stays it."""
+        ids = {copy.id for copy in copies}
+        going = [kept.snapshot for kept in self.copies() if kept.copy.id in ids]
+        if going:
+            self._run("The copies could not be removed", "forget", "--prune", "--quiet", *going)
 
     # --- the ledger: without it nobody knows whose copy is whose, and which key opens what
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from fly.access.welcome import HOSTS_VARIABLE
 from fly.backup.making import Backing, Shown
-from fly.backup.records import Copy, Drill
+from fly.backup.records import Copy, Drill, latest
+from fly.backup.repository import Repository
 from fly.backup.swapping import (
     Target,
     become,
@@ -29,6 +30,7 @@ from fly.plan import Plan, service
 from fly.provision import PAGE_S, Probe, wait_for_page
 from fly.record import stamp
 from fly.remains import find_app, find_volume
+from fly.settings import Settings
 
 SIZE_GB = 10
 """Where nobody wrote down how large a volume was."""
@@ -37,6 +39,21 @@ SIZE_GB = 10
 def is_lost(client: Client, row: Workspace) -> bool:
     """Whether the platform has no app of a workspace that should be there."""
     return row.state == READY and find_app(client, row.app, row.network) is None
+
+
+def copy_in_words(settings: Settings, row: Workspace) -> str:
+    """Of what a workspace could be brought back; empty where there is nothing, as far as anybody knows.
+
+    The record knows it, and on a new machine only the repository.
+    """
+    noted = latest(settings.backups, row.id)
+    found = [noted.copy] if noted else []
+    if not found and settings.backup_repository:
+        try:
+            found = [kept.copy for kept in Repository(settings).copies(row.id)]
+        except BackupError as error:
+            return f"whether there is a copy nobody knows: {error}"
+    return f"there is a copy of {found[-1].at[:16].replace('T', ' ')} UTC" if found else ""
 
 
 def chosen(copies: list[Copy], *, at: str = "", copy_id: str = "") -> Copy:

@@ -1,7 +1,7 @@
 """What an operator types about copies of workspaces."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from fly.backup.throwaway import Work
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import BackupError, JarvisError
-from fly.ledger import READY, Ledger, Workspace
+from fly.ledger import LIVE, READY, Ledger, Workspace
 from fly.people import copies
 from fly.plan import Person
 from fly.provision import destroy, draft, page_probe, provision
@@ -239,7 +239,7 @@ def backups(
         ("Copy", "Of", "When (UTC)", "Size", "New", "Files", "Checked"),
         [
             (
-                _short(one), one.email, one.at[:16].replace("T", " "), size(one.size), size(one.new_bytes),
+                _short(one), one.email, _at(one), size(one.size), size(one.new_bytes),
                 str(one.files), _checked(drills.get(one.id)),
             )
             for one in found
@@ -267,6 +267,10 @@ def _short(copy: Copy) -> str:
     return copy.id
 
 
+def _at(copy: Copy) -> str:
+    return copy.at[:16].replace("T", " ")
+
+
 def _age(latest: Latest | None) -> str:
     if latest is None:
         return "never"
@@ -280,6 +284,81 @@ def size(count: int) -> str:
         if count >= least:
             return f"{count / least:.1f} {unit}"
     return f"{count} B"
+
+
+# --- of users who left ----------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "name": f"{NAME_HELP}; it has to be gone",
+        "all": "everybody who left",
+        "repository": TO_HELP,
+        "yes": "do not ask",
+        "dry_run": "show which copies would be removed; change nothing",
+        "json": JSON_HELP,
+        "platform": PLATFORM_HELP,
+    }
+)
+def forget(
+    context: Context,
+    name: str = "",
+    all: bool = False,
+    repository: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    platform: str = "",
+) -> None:
+    """Removes the copies of users who left, for good (asks)."""
+    if bool(name) == all:
+        raise Exit("Whose?\n  Try: --name NAME, or --all", code=2)
+    with desk(platform) as here:
+        gone = _gone(here, name)
+        with backing_of(here, repository) as backing:
+            found = [one for one in known_copies(backing) if one.workspace in gone]
+            console.print_json([one.to_json() for one in found]) if json else _show_going(found, gone)
+            if found and not dry_run:
+                console.confirm(f"Remove {_counted(found)}? Nobody can bring them back.", yes=yes)
+                with step(f"Removing {_counted(found)}"):
+                    _forget(here, backing, found)
+
+
+def _gone(here: Desk, name: str) -> dict[str, Workspace]:
+    """By id. Whoever is in no ledger may be in another operator's, and is none of them."""
+    rows = here.ledger.workspaces(here.platform.key, everything=True)
+    if name:
+        rows = [here.find(name)]
+        if rows[0].state in LIVE:
+            raise BackupError(
+                f"{rows[0].name} has not left: {rows[0].app}.", hint="invoke offboard comes first"
+            )
+    return {row.id: row for row in rows if row.state not in LIVE}
+
+
+def _show_going(found: list[Copy], gone: Mapping[str, Workspace]) -> None:
+    console.listing(
+        ("Copy", "Of", "When (UTC)", "Size"),
+        [
+            (_short(one), f"{gone[one.workspace].name} <{one.email}>", _at(one), size(one.size))
+            for one in found
+        ],
+        "There are no copies of users who left.",
+    )
+
+
+def _counted(found: list[Copy]) -> str:
+    copies, people = len(found), len({one.workspace for one in found})
+    return f"{copies} {'copy' if copies == 1 else 'copies'} of {people} {'user' if people == 1 else 'users'}"
+
+
+def _forget(here: Desk, backing: Backing, found: list[Copy]) -> None:
+    backing.repository.remove(found)
+    backing.backups.keep_only(
+        backing.repository.location, [kept.copy.id for kept in backing.repository.copies()]
+    )
+    for workspace in sorted({one.workspace for one in found}):
+        here.ledger.remark(workspace, "copies removed", backing.repository.location)
 
 
 # --- the way back ---------------------------------------------------------------------------------

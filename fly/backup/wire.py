@@ -1,16 +1,22 @@
 """Speaks to a courier, as its machine's visitors would: through the platform's own proxy, with a key."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self
 
 from fly.backup.courier import PIECE, Broken, Seal, read
 from fly.errors import BackupError, Unreachable
+from fly.lazy import Lazy
 from fly.page import trust
 from fly.settings import Platform, Secret
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Lazy("httpx")
 
 SILENT_S = 120.0
 
@@ -44,7 +50,7 @@ class Wire:
             return str(error) or type(error).__name__
 
     @contextmanager
-    def copy(self) -> Iterator["Stream"]:
+    def copy(self) -> Iterator[Stream]:
         """The volume, as a file to read once."""
         with (
             self._explained("The volume could not be read"),

@@ -77,9 +77,8 @@ def _users(  # noqa: PLR0917
 ) -> list[User]:
     live = [row for row in rows if row.state in LIVE]
     by_id = {account.workspace: account for account in accounts}
-    of_month = bills(accounts, Month.of(now))
-    owing = {bill.workspace: bill for bill in of_month}
-    used = uses(accounts, now, of_month)
+    owing = {bill.workspace: bill for bill in bills(accounts, Month.of(now))}
+    used = uses(accounts, now)
     latest = samples.latest_of([row.id for row in live])
     backups = confirmed(settings.backups)
     return [

@@ -1,16 +1,23 @@
 """An invoice as a page that prints to one sheet, and a month's invoices as a table."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
+from typing import TYPE_CHECKING
 
 from fly.errors import PlanError
 from fly.invoices.book import CREDIT, Invoice
+from fly.lazy import Lazy
 from fly.money.bill import Bill, dollars
 from fly.money.cost import cents
 from fly.people.sheet import Cell, write_csv, write_private, write_xlsx
+
+if TYPE_CHECKING:
+    import jinja2
+else:
+    jinja2 = Lazy("jinja2")
 
 TEMPLATE = "invoice-page.html"
 """What the operator calls her own, in the folder of her letters."""
@@ -26,16 +33,16 @@ def page(invoice: Invoice, own: Path) -> str:
 
     *Errors*: PlanError: the template makes no sense.
     """
-    templates = Environment(
-        loader=ChoiceLoader([FileSystemLoader(own), FileSystemLoader(SHIPPED)]),
-        undefined=StrictUndefined,
+    templates = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(own), jinja2.FileSystemLoader(SHIPPED)]),
+        undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     try:
         return templates.get_template(TEMPLATE).render(_facts(invoice))
-    except (TemplateError, OSError, UnicodeError) as error:
+    except (jinja2.TemplateError, OSError, UnicodeError) as error:
         raise PlanError(
             f"The template {own / TEMPLATE} makes no sense: {error}", hint="mend it, or remove it"
         ) from None

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import groupby, pairwise
 
-from fly.money.prices import HOUR_S, MONTH_S, PriceList, changes_between, price_list_at
+from fly.money.prices import BASE, HOUR_S, MONTH_S, PriceList, changes_between, price_list_at
 from fly.money.usage import COMPONENTS, COMPUTE, EGRESS, IPV4, ROOTFS, SNAPSHOTS, VOLUME, Span, cut, within
 
 CENT = Decimal("0.01")
@@ -40,6 +40,12 @@ def lines(spans: Sequence[Span], start: datetime, end: datetime) -> list[Line]:
     return ordinary + list(_snapshot_lines([piece for piece in inside if piece.component == SNAPSHOTS]))
 
 
+def unpriced(spans: Sequence[Span], start: datetime, end: datetime) -> list[str]:
+    """The regions in which machines ran of which nobody has noted a price; `lines` has another one's."""
+    ran = [span for span in within(spans, start, end) if span.component == COMPUTE]
+    return sorted({one.region for one in ran if not price_list_at(one.start).knows(one.region)})
+
+
 def total(found: Iterable[Line]) -> Decimal:
     """The exact sum."""
     return sum((line.amount for line in found), Decimal(0))
@@ -54,8 +60,8 @@ def by_component(found: Iterable[Line]) -> dict[str, Decimal]:
 
 
 def cents(amount: Decimal) -> Decimal:
-    """Rounded to cents, half to even."""
-    return amount.quantize(CENT, ROUND_HALF_EVEN)
+    """Rounded to cents, half to even; what is less than nothing by less than that is nothing."""
+    return amount.quantize(CENT, ROUND_HALF_EVEN) + 0  # so that -0.00 is 0.00
 
 
 def shared_out(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
@@ -87,7 +93,8 @@ def _amount(quantity: Decimal, rate: Decimal) -> Decimal:
 
 def _priced(span: Span, prices: PriceList) -> tuple[Decimal, str, Decimal]:
     if span.component == COMPUTE:
-        return span.seconds, "s", prices.compute_s(span.cpu_kind, span.cpus, span.gb, span.region)
+        region = span.region if prices.knows(span.region) else BASE
+        return span.seconds, "s", prices.compute_s(span.cpu_kind, span.cpus, span.gb, region)
     if span.component == EGRESS:
         return span.gb, "GB", prices.egress(span.region)
     if span.component == IPV4:

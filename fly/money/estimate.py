@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from fly.money.cost import by_component, lines
-from fly.money.prices import HOUR_S, MONTH_S
+from fly.money.prices import HOUR_S, MONTH_S, price_list_at
 from fly.money.usage import COMPUTE, EGRESS, ROOTFS, SNAPSHOTS, VOLUME, Span
 
 ASSUMED_HOUR = Decimal("0.03")
@@ -65,6 +65,7 @@ def estimate(users: int, habit: Habit, at: datetime) -> Estimate:
 
     *Errors*: PlanError, for a region without a price.
     """
+    _ = price_list_at(at).markup_of(habit.region)  # a bill makes do with another region's, a plan need not
     end = at + timedelta(seconds=MONTH_S)
     spans = [span for number in range(users) for span in _spans(f"user {number}", habit, at, end)]
     assumed = users * ASSUMED_HOUR * _running_s(habit) / HOUR_S

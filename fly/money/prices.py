@@ -15,6 +15,9 @@ from fly.errors import PlanError
 MONTH_S = 30 * 24 * 3600
 """Fly's month, however long the calendar's is."""
 HOUR_S = 3600
+BASE = "iad"
+"""Fly names its prices for this region, and those of others by how much more they are."""
+NOWHERE = ("local", "")
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,19 @@ class PriceList:
                 f"There is no price for processors of the kind {kind!r}.", hint="shared or performance"
             )
         more_gb = max(Decimal(0), memory_gb - cpus * vcpu.included_gb)
-        return (cpus * vcpu.vcpu_s + more_gb * self.memory_gb_s) * self._markup(region)
+        return (cpus * vcpu.vcpu_s + more_gb * self.memory_gb_s) * self.markup_of(region)
+
+    def knows(self, region: str) -> bool:
+        """Whether somebody has noted what machines cost there."""
+        return region in self.markup or region in NOWHERE
 
     def egress(self, region: str) -> Decimal:
         """A gigabyte that leaves Fly from there."""
         return self.egress_gb[ZONES.get(region, "europe and north america")]
 
-    def _markup(self, region: str) -> Decimal:
-        if region in ("local", ""):
+    def markup_of(self, region: str) -> Decimal:
+        """How many times dearer machines are there. *Errors*: PlanError, where nobody has noted it."""
+        if region in NOWHERE:
             return Decimal(1)
         if region not in self.markup:
             raise PlanError(

@@ -15,11 +15,12 @@ from fly.errors import PlanError
 from fly.ledger import Workspace
 from fly.money.accounts import FIXED, Accounts, Payment, Terms, cents_of
 from fly.money.bill import Account, Bill, Month, bills, dollars
-from fly.money.cost import by_workspace, cents, lines
+from fly.money.cost import by_workspace, cents, lines, unpriced
 from fly.money.estimate import Estimate, Habit, estimate
 from fly.money.flyinvoice import read
 from fly.money.forecast import Forecast, forecast, in_total
 from fly.money.meter import Meter, read_all
+from fly.money.prices import BASE
 from fly.money.reconcile import OPEN, Match
 from fly.money.reconcile import reconcile as matched
 from fly.money.sources import accounts
@@ -187,6 +188,7 @@ def bill(
         found = bills(everybody, chosen)
         if name:
             found = [one for one in found if one.workspace == here.find(name).id]
+    _warn_of_prices(everybody, chosen)
     if json:
         console.print_json([one.to_json() for one in found])
         return
@@ -279,7 +281,9 @@ def forecast_(context: Context, month: str = "", json: bool = False, platform: s
     now = datetime.now(UTC)
     chosen = Month.parse(month) if month else Month.of(now)
     with desk(platform) as here:
-        found = forecast(accounts_of(here), chosen, now)
+        everybody = accounts_of(here)
+        found = forecast(everybody, chosen, now)
+    _warn_of_prices(everybody, chosen)
     whole = in_total(found)
     if json:
         console.print_json(
@@ -307,6 +311,13 @@ def _show_forecasts(found: Sequence[Forecast]) -> None:
         ],
         "Nobody yet: invoke provision --name … --email …",
     )
+
+
+def _warn_of_prices(accounts: Sequence[Account], month: Month) -> None:
+    """Where a price is another region's, since a bill that fails would help nobody."""
+    for region in unpriced([span for one in accounts for span in one.spans], month.start, month.end):
+        say(f"There is no price for the region {region}: machines there are counted at the price of {BASE}.")
+        say("  Try: look at Fly's prices, and add it in fly/money/prices.py")
 
 
 def accounts_of(here: Desk) -> list[Account]:

@@ -88,14 +88,16 @@ class Checklist(Record):
 
     def begin(self, ledger: Ledger, platform: str, name: str, email: str, *, rehearsal: bool) -> Onboarding:
         """The onboarding of this e-mail: the one under way, else a new one."""
-        for one in reversed(self.all(platform)):
-            if one.email.casefold() == email.casefold() and not self._is_over(ledger, one):
-                return one
-        self._execute(
-            "INSERT INTO onboardings (platform, name, email, is_rehearsal, begun_at) VALUES (?, ?, ?, ?, ?)",
-            *(platform, name, email, int(rehearsal), stamp()),
-        )
-        return self.all(platform)[-1]
+        with self._transaction():
+            for one in reversed(self.all(platform)):
+                if one.email.casefold() == email.casefold() and not self._is_over(ledger, one):
+                    return one
+            self._execute(
+                "INSERT INTO onboardings (platform, name, email, is_rehearsal, begun_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                *(platform, name, email, int(rehearsal), stamp()),
+            )
+            return self.all(platform)[-1]
 
     def _is_over(self, ledger: Ledger, one: Onboarding) -> bool:
         """Whether its workspace is gone."""

@@ -4,6 +4,8 @@ A letter is two files, `NAME.txt` and `NAME.html`; the text's first line is the 
 same name in the operator's own folder is taken instead of ours.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -13,12 +15,17 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
 from pathlib import Path
-
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, UndefinedError
+from typing import TYPE_CHECKING
 
 from fly.access.welcome import PASSWORD, Welcome
 from fly.errors import PlanError
+from fly.lazy import Lazy
 from fly.ledger import Workspace
+
+if TYPE_CHECKING:
+    import jinja2
+else:
+    jinja2 = Lazy("jinja2")
 
 WELCOME, MAINTENANCE, PAYMENT, GOODBYE, REPAIRED = "welcome", "maintenance", "payment", "goodbye", "repaired"
 ALLOWANCE, PAUSED, INVOICE = "allowance", "paused", "invoice"
@@ -41,11 +48,11 @@ class Letters:
     """The templates: the operator's in `own`, else ours."""
 
     def __init__(self, own: Path) -> None:
-        loader = ChoiceLoader([FileSystemLoader(own), FileSystemLoader(SHIPPED)])
-        self._templates = Environment(
+        loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(own), jinja2.FileSystemLoader(SHIPPED)])
+        self._templates = jinja2.Environment(
             loader=loader,
-            undefined=StrictUndefined,
-            autoescape=_is_page,  # noqa: S701 - texts are no pages
+            undefined=jinja2.StrictUndefined,
+            autoescape=_is_page,  # texts are none
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -67,11 +74,11 @@ class Letters:
     def _filled(self, file: str, facts: Mapping[str, str]) -> str:
         try:
             return self._templates.get_template(file).render(facts)
-        except UndefinedError as error:
+        except jinja2.UndefinedError as error:
             raise PlanError(
                 f"{file}: {error.message}.", hint="--fact NAME=TEXT says what is missing"
             ) from None
-        except (TemplateError, OSError, UnicodeError) as error:
+        except (jinja2.TemplateError, OSError, UnicodeError) as error:
             raise PlanError(
                 f"The template {file} makes no sense: {error}", hint="mend it, or remove it"
             ) from None

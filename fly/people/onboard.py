@@ -3,8 +3,10 @@
 Every step looks first whether it is done: a run that was killed is finished by the same command.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from fly.plan import Person, Plan
 from fly.provision import PAGE_S, Probe, destroy, provision, wait_for_page
 from fly.settings import Platform
 
+AT_ONCE = 4
+"""So many are taken in at a time: most of it is waiting for the platform."""
 COLUMNS = {
     "name": ("user", "full name"),
     "email": ("e-mail", "mail", "e-mail address", "email address"),
@@ -208,13 +212,32 @@ class Onboarder:
         return self.post.send(self.post.put(row, GOODBYE, {}))
 
 
-def batch(onboarder: Onboarder, orders: list[Order]) -> list[tuple[Order, Onboarding | None, str]]:
-    """Each order with what came of it: its checklist, or why there is none. One failure stops no other."""
-    found: list[tuple[Order, Onboarding | None, str]] = []
-    for order in orders:
-        onboarder.report(f"{order.person.name} <{order.person.email}>")
+Outcome = tuple[Order, Onboarding | None, str]
+"""An order with what came of it: its checklist, or why there is none."""
+Office = Callable[[], AbstractContextManager[Onboarder]]
+"""Opens an onboarder with connections of its own: those of the ledger are for one thread each."""
+
+
+def batch(office: Office, orders: Sequence[Order], report: Report) -> list[Outcome]:
+    """What came of each order, in their order; several at a time. One failure stops and undoes no other.
+
+    Ctrl-C: nobody else is begun, and those who were are finished first.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            found.append((order, onboarder.run(order), ""))
-        except JarvisError as error:
-            found.append((order, None, str(error)))
-    return found
+            begun = [pool.submit(_run_apart, office, order, report) for order in orders]
+            return [one.result() for one in begun]
+        except BaseException:
+            report("finishing what is under way")
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _run_apart(office: Office, order: Order, report: Report) -> Outcome:
+    person = order.person
+    try:
+        with office() as onboarder:
+            working = replace(onboarder, report=lambda line: report(f"{person.name}: {line}"))
+            return order, working.run(order), ""
+    except JarvisError as error:
+        return order, None, str(error)

@@ -9,7 +9,7 @@ from fly.errors import PlanError
 from fly.ledger import Workspace
 from fly.money.accounts import Accounts, Payment, Terms, cents_of
 from fly.money.bill import dollars
-from fly.people.notes import Notes
+from fly.people.notes import Note, Notes
 from fly.people.onboard import COLUMNS as OF_ORDERS
 from fly.people.onboard import Order
 from fly.people.sheet import read_csv, write_csv, write_xlsx
@@ -40,8 +40,12 @@ def _line(row: Workspace, accounts: Accounts, notes: Notes) -> list[str]:
         dollars(terms[-1].fee_cents) if terms else "",
         dollars(sum(payment.cents for payment in payments)),
         max((payment.paid_on.isoformat() for payment in payments), default=""),
-        " / ".join(f"{note.at[:10]} {note.text}" for note in notes.of(row.id)),
+        _told(notes.of(row.id)),
     ]
+
+
+def _told(notes: Sequence[Note]) -> str:
+    return " / ".join(f"{note.at[:10]} {note.text}" for note in notes)
 
 
 def write(path: Path, lines: Sequence[Sequence[str]]) -> None:
@@ -116,12 +120,22 @@ def take_in(entry: Entry, accounts: Accounts, notes: Notes, *, dry_run: bool = F
         done.append(f"terms: {order.kind}, ${dollars(order.fee_cents)} from {since}")
         if not dry_run:
             accounts.agree(Terms(row.id, since, order.kind, order.fee_cents))
-    if entry.payment and entry.payment not in accounts.payments(row.id):
+    if entry.payment and not _is_known(entry.payment, accounts.payments(row.id)):
         done.append(f"payment: ${dollars(entry.payment.cents)} on {entry.payment.paid_on}")
         if not dry_run:
             accounts.pay(entry.payment)
-    if entry.note and entry.note not in [note.text for note in notes.of(row.id)]:
+    known = notes.of(row.id)
+    if entry.note and entry.note not in (_told(known), *(note.text for note in known)):
         done.append("note")
         if not dry_run:
             notes.add(row.id, entry.note)
     return done
+
+
+def _is_known(payment: Payment, noted: Sequence[Payment]) -> bool:
+    """Whether it was noted, by whatever reference; or the sum of all, as our own table has it."""
+    said = (payment.paid_on, payment.cents)
+    if not noted:
+        return False
+    whole = (max(one.paid_on for one in noted), sum(one.cents for one in noted))
+    return said in (whole, *((one.paid_on, one.cents) for one in noted))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parseaddr
+from functools import partial
 from pathlib import Path
 
 from invoke.context import Context
@@ -16,6 +17,7 @@ from fly import console
 from fly.access.verbs import LOGIN_HELP
 from fly.access.welcome import LINK
 from fly.backup.verbs import back_up_at_last
+from fly.client import Client
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk, image_reference
 from fly.errors import LedgerError, PlanError
@@ -25,7 +27,7 @@ from fly.money.bill import Month, bills, dollars
 from fly.money.verbs import accounts_of
 from fly.people import copies
 from fly.people.checklist import ITEMS, PAID, SIGNED_IN, TERMS, WELCOMED, Checklist, Onboarding
-from fly.people.letters import NAMES, PAYMENT, WELCOME, preview
+from fly.people.letters import NAMES, PAYMENT, REPAIRED, WELCOME, preview
 from fly.people.notes import Notes
 from fly.people.onboard import Onboarder, Order, batch, read_orders
 from fly.people.outbox import FAILED, PENDING, SENT, UNKNOWN, Mail, Outbox
@@ -33,6 +35,7 @@ from fly.people.post import OPERATOR, Post
 from fly.people.roll import Entry, read_entries, roll, take_in, write
 from fly.plan import Person
 from fly.provision import draft, page_probe
+from fly.record import stamp
 from fly.settings import Settings
 
 # --- onboarding and goodbye -----------------------------------------------------------------------
@@ -95,7 +98,8 @@ def onboard(
     """Takes a new user in: workspace, terms, welcome mail, checklist; goes on where a killed run ended"""
     with desk(platform) as here, onboarder_of(here) as onboarder:
         if csv:
-            _onboard_all(onboarder, read_orders(Path(csv)), dry_run=dry_run, as_json=json)
+            orders = read_orders(Path(csv))
+            _show_orders(onboarder, orders) if dry_run else _onboard_all(here, orders, as_json=json)
             return
         known = _under_way(onboarder, name) if name and not email else None
         name = (known.name if known else name) or ("Rehearsal" if test_user else "")
@@ -136,12 +140,20 @@ def _show_orders(onboarder: Onboarder, orders: Sequence[Order]) -> None:
     say("Nothing was changed.")
 
 
-def _onboard_all(onboarder: Onboarder, orders: list[Order], *, dry_run: bool, as_json: bool) -> None:
-    if dry_run:
-        _show_orders(onboarder, orders)
-        return
+@contextmanager
+def _onboarder_apart(here: Desk) -> Iterator[Onboarder]:
+    """With connections of its own, for a thread of its own."""
+    with (
+        Ledger(here.settings.ledger) as ledger,
+        Client(here.platform) as client,
+        onboarder_of(replace(here, client=client, ledger=ledger)) as onboarder,
+    ):
+        yield onboarder
+
+
+def _onboard_all(here: Desk, orders: Sequence[Order], *, as_json: bool) -> None:
     with step(f"Onboarding {len(orders)} users") as report:
-        found = batch(replace(onboarder, report=report), orders)
+        found = batch(partial(_onboarder_apart, here), orders, report)
     if as_json:
         console.print_json(
             [
@@ -342,6 +354,20 @@ def _show_letter(here: Desk, post: Post, row: Workspace, template: str, facts: d
     say(f"To {row.name} <{row.email}>: {letter.subject}. Nothing was sent.")
     console.plain(str(path))
     webbrowser.open(path.as_uri())
+
+
+def check_mail(here: Desk) -> None:
+    """*Errors*: SettingsError: mail could not be sent."""
+    with post_of(here) as (post, _outbox):
+        _ = post.mailbox
+
+
+def tell_of_repairs(here: Desk, rows: Sequence[Workspace]) -> None:
+    """Writes to those whose workspace was mended, once a day at most."""
+    facts = {"what": "it was made only in part, and is whole now"}
+    with post_of(here) as (post, _outbox):
+        for row in rows:
+            tell(post.send(post.put(row, REPAIRED, facts, version=stamp()[:10])))
 
 
 def _try(post: Post, mail: Mail, *, again: bool) -> None:

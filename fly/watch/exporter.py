@@ -26,7 +26,7 @@ _NOW: Mapping[str, tuple[str, Callable[[Status], float | None]]] = {
     "disk_used_bytes": (METRICS["disk_used_bytes"].meaning, lambda one: one.reading.disk_used_bytes),
     "disk_size_bytes": (METRICS["disk_size_bytes"].meaning, lambda one: one.reading.disk_size_bytes),
     "connections": (METRICS["connections"].meaning, lambda one: one.reading.connections),
-    "image_is_newest": (METRICS["image_is_newest"].meaning, lambda one: _flag(one.runs_newest)),
+    "image_is_newest": ("whether it runs the newest tested image", lambda one: _flag(one.runs_newest)),
     "cost_usd": ("what it cost this month so far", lambda one: _number(one.cost)),
     "warnings": ("how many things somebody should look at", lambda one: float(len(one.warnings))),
     "idle_seconds": ("how long ago its page was last used", lambda one: _since(one, "last_used")),

@@ -30,18 +30,15 @@ _ALL = (
     Metric("probe_ms", "milliseconds", "how long it took to answer that look"),
     Metric("wake_ms", "milliseconds", "how long a sleeping machine took to answer a request", ALL),
     Metric("provision_ms", "milliseconds", "from the first request until the new page answered", ALL),
-    Metric("login_ok", "0 or 1", "whether an attempt to sign in succeeded", ALL),
     Metric("claude_ready", "0 or 1", "whether the workspace is logged in at Anthropic", LAST),
-    Metric("image_is_newest", "0 or 1", "whether it runs the image that new workspaces get", LAST),
     Metric("places", "places", "from how many places people who are in came within an hour; while awake"),
     Metric("certificate_s", "seconds", "for how long its certificate holds", LAST),
     Metric("up_s", "seconds", "of the day that begins then, how long the page is known to have been up", ALL),
     Metric("down_s", "seconds", "of the day that begins then, how long it is known to have been down", ALL),
-    Metric("backup_age_s", "seconds", "how old the newest backup is", LAST),
 )  # fmt: skip
 
 METRICS: Mapping[str, Metric] = {one.name: one for one in _ALL}
 TIMED = ("wake_ms", "provision_ms", "probe_ms")
 """What is told of all workspaces together, by its quantiles."""
-SHARED = ("probe_ok", "login_ok")
+SHARED = ("probe_ok", "claude_ready")
 """The same, by the share of them that went well."""

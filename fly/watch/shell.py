@@ -1,5 +1,7 @@
 """A shell in somebody's machine, for an operator: what it runs, how it wakes, and the terminal in between."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import select
@@ -13,17 +15,24 @@ import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-import docker
+from typing import TYPE_CHECKING, Any, cast
 
 from fly.client import Client
-from fly.errors import ApiError, NotFound, PlanError, Unreachable
+from fly.errors import ApiError, JarvisError, NotFound, PlanError
+from fly.lazy import Lazy
 from fly.ledger import Workspace
 from fly.model import Exec
 
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
+
 COMMAND_S = 600
 WAKE_S = 90
+WAKES = 3
+NOT_AWAKE = 412
+"""How the platform refuses what only a machine that runs can do; then nothing of it was done."""
 SHELL = ("bash", "-l")
 MARK = "\x1e"
 """Record separator: where a line's output ends and the folder that it left us in begins."""
@@ -56,8 +65,21 @@ def wake(client: Client, workspace: Workspace) -> bool:
 
 def run(client: Client, workspace: Workspace, command: str) -> Exec:
     """What a command said, and how it ended."""
-    words = ["bash", "-lc", command]
-    return client.exec(workspace.app, workspace.machine_id, words, timeout_s=COMMAND_S)
+    return _execute(client, workspace, ["bash", "-lc", command])
+
+
+def _execute(
+    client: Client, workspace: Workspace, words: Sequence[str], *, timeout_s: int = COMMAND_S
+) -> Exec:
+    """In a machine that may fall asleep in the moment in which it is spoken to: then it is woken again."""
+    for _ in range(WAKES):
+        try:
+            return client.exec(workspace.app, workspace.machine_id, words, timeout_s=timeout_s)
+        except ApiError as error:
+            if error.status != NOT_AWAKE:
+                raise
+        wake(client, workspace)
+    return client.exec(workspace.app, workspace.machine_id, words, timeout_s=timeout_s)
 
 
 @dataclass
@@ -73,7 +95,7 @@ class Lines:
 
     def run(self, line: str) -> Exec:
         words = ["bash", "-c", _LINE, "bash", self.folder, line]
-        said = self.client.exec(self.workspace.app, self.workspace.machine_id, words, timeout_s=COMMAND_S)
+        said = _execute(self.client, self.workspace, words)
         out, mark, folder = said.stdout.rpartition(f"\n{MARK}")
         if not mark:
             return said
@@ -200,9 +222,8 @@ def kept_awake(client: Client, workspace: Workspace) -> Iterator[None]:
     def keep() -> None:
         while not done.is_set():
             began = client.clock()
-            with suppress(ApiError, Unreachable):
-                words = ["sleep", str(WIDE_AWAKE_S)]
-                client.exec(workspace.app, workspace.machine_id, words, timeout_s=WIDE_AWAKE_S + 30)
+            with suppress(JarvisError):
+                _execute(client, workspace, ["sleep", str(WIDE_AWAKE_S)], timeout_s=WIDE_AWAKE_S + 30)
             if client.clock() - began < 1:  # it was refused
                 done.wait(5)
 

@@ -23,7 +23,7 @@ from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_refe
 from fly.errors import ApiError, JarvisError, Unreachable
 from fly.ledger import Ledger, Workspace
 from fly.model import Activity, Exec
-from fly.money.bill import Month, bills
+from fly.money.forecast import costs_so_far
 from fly.money.verbs import accounts_of
 from fly.watch import logs as logbook
 from fly.watch import shell as shells
@@ -137,8 +137,7 @@ def _known(here: Desk) -> Known:
         newest = image_reference(here.settings, here.platform)
     except JarvisError:
         newest = ""
-    costs = {one.workspace: one.cost for one in bills(accounts_of(here), Month.of(now))}
-    return Known(now, newest, costs, confirmed(here.settings.backups))
+    return Known(now, newest, costs_so_far(accounts_of(here), now), confirmed(here.settings.backups))
 
 
 def fitting(found: Sequence[Status], width: int) -> tuple[list[str], list[list[str]]]:

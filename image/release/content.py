@@ -1,14 +1,19 @@
 """What an image is, by its content: the engine's own id of it, its layers, what it says about itself."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import docker
-import requests
-from docker.errors import DockerException, ImageNotFound
+from typing import TYPE_CHECKING, Any
 
 from fly.errors import EngineError, UntestedImage
+from fly.lazy import Lazy
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 CREATES_A_LAYER = re.compile(r"(RUN|COPY|ADD) |/bin/sh -c (?!#\(nop\))|/bin/sh -c #\(nop\) +(COPY|ADD) ")
 
@@ -65,11 +70,11 @@ def read_content(client: docker.DockerClient, ref: str) -> Content:
     try:
         image: Any = client.images.get(ref)
         history = image.history()
-    except ImageNotFound as error:
+    except docker.errors.ImageNotFound as error:
         raise UntestedImage(
             f"There is no image {ref} here.", hint="invoke build, or --image with one of `docker images`"
         ) from error
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         raise EngineError(
             f"The Docker Engine cannot say what {ref} is: {error}", hint="docker info"
         ) from error

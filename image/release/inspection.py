@@ -1,5 +1,7 @@
 """What an image holds, read out of it: packages, what its server imports, the page's files, each layer's."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import re
@@ -8,13 +10,16 @@ import tarfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from os.path import commonpath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import docker
-import requests
-from docker.errors import DockerException
-
+from fly.lazy import Lazy
 from image.build import STAGE_LABEL
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 PYTHON = "/opt/jarvis/venv/bin/python"
 PIECES: Mapping[str, str] = {
@@ -41,7 +46,7 @@ def inspect(client: docker.DockerClient, image: str) -> dict[str, Any]:
     """
     try:
         said = _ask(client, image)
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         return {"trouble": str(error)}
     return {
         "debian": _versions(said["debian"]),
@@ -105,7 +110,7 @@ def read_layers(client: docker.DockerClient, image: str) -> dict[str, Any]:
     """
     try:
         return {"layers": _layers(client.images.get(image))}
-    except (DockerException, requests.RequestException, tarfile.TarError) as error:
+    except (docker.errors.DockerException, requests.RequestException, tarfile.TarError) as error:
         return {"trouble": str(error)}
 
 
@@ -123,7 +128,7 @@ def _layers(found: Any) -> dict[str, dict[str, Any]]:
     return layers
 
 
-def _read_layer(stream: "_Hashing") -> dict[str, Any] | None:
+def _read_layer(stream: _Hashing) -> dict[str, Any] | None:
     """None for what is no tar: the JSON that lies beside the layers."""
     sizes: dict[str, int] = {}
     try:

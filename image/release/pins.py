@@ -1,5 +1,7 @@
 """What the image is pinned to, what is newer, and how a pin moves; asked of pip, uv, npm and apt."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -10,18 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import docker
-import requests
-from docker.errors import DockerException
+from typing import TYPE_CHECKING, Any
 
 from fly.errors import BuildError
+from fly.lazy import Lazy
 from image.base import BASE_REF
 from image.build import BASE_LABEL, STAGE_LABEL
 from image.context import build_arguments
 from image.release.content import short
 from image.release.suite import ROOT
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 SDK = "claude-agent-sdk"
 PIN = re.compile(rf'"{SDK}==([^"]+)"')
@@ -161,7 +166,7 @@ def newer_debian(client: docker.DockerClient, image: str, environment: Mapping[s
             environment=build_arguments(environment),
             labels={STAGE_LABEL: "reading"},
         )
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         raise BuildError(
             f"apt in a container cannot say what is pending: {str(error)[:300]}",
             hint="containers need a way to Debian's mirror: check the network and HTTP_PROXY",
@@ -178,7 +183,7 @@ def newer_base(client: docker.DockerClient, image: str) -> list[Newer]:
         built_on = str(client.images.get(image).labels.get(BASE_LABEL, ""))
         base: Any = client.images.get(BASE_REF)
         digests = [one.rpartition("@")[2] for one in base.attrs.get("RepoDigests") or []]
-    except DockerException:
+    except docker.errors.DockerException:
         return []
     if built_on and built_on != base.id:
         return [Newer("base", BASE_REF, short(built_on), short(base.id), "invoke build")]
@@ -186,7 +191,7 @@ def newer_base(client: docker.DockerClient, image: str) -> list[Newer]:
         return []  # bootstrapped here: what Debian has newer is known by package
     try:
         there = str(client.images.get_registry_data(BASE_REF).id)
-    except (DockerException, requests.RequestException):
+    except (docker.errors.DockerException, requests.RequestException):
         return []
     return (
         []

@@ -1,11 +1,18 @@
 """The release before the image under test: here, or brought back from its registry by its digest."""
 
-import docker
-import requests
-from docker.errors import DockerException, ImageNotFound
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from fly.lazy import Lazy
 from image.release.records import Push, Records
 from image.release.registry import Login
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 
 def last_push(records: Records, image: str) -> Push | None:
@@ -16,11 +23,11 @@ def last_push(records: Records, image: str) -> Push | None:
 def is_here(client: docker.DockerClient, push: Push) -> bool:
     """Whether the engine has that very content.
 
-    *Errors*: DockerException.
+    *Errors*: docker.errors.DockerException.
     """
     try:
         client.images.get(push.image)
-    except ImageNotFound:
+    except docker.errors.ImageNotFound:
         return False
     return True
 
@@ -32,6 +39,6 @@ def bring(client: docker.DockerClient, push: Push, login: Login | None) -> str:
         client.images.pull(push.repository, tag=push.digest, auth_config=auth)
         if is_here(client, push):
             return ""
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         return str(error)
     return f"{push.reference} is no longer what was pushed"

@@ -1,23 +1,28 @@
 """A tested image into a registry, and `latest` to the one that is wanted; nothing is rebuilt."""
 
+from __future__ import annotations
+
 import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import docker
-import requests
-from docker.errors import DockerException
+from typing import TYPE_CHECKING, Any
 
 from fly.errors import RegistryError, UntestedImage
+from fly.lazy import Lazy
 from image.build import CLAUDE_VERSION, read_file
 from image.engine import Report
 from image.release.content import Content
 from image.release.records import LATEST, Push, Records, proof
 from image.release.registry import Login, Registry, Repository, login_hint
 from image.release.suite import read_suite
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+else:
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 TAG = re.compile(r"[\w][\w.-]{0,127}")
 NO_ENTRY = re.compile(r"unauthorized|denied|authentication required|no basic auth|forbidden", re.IGNORECASE)
@@ -117,7 +122,7 @@ def _made_at(content: Content) -> datetime:
 def _claude_version(client: docker.DockerClient, image: str) -> str:
     try:
         return read_file(client, image, CLAUDE_VERSION).decode(errors="replace").split()[0]
-    except (DockerException, IndexError):
+    except (docker.errors.DockerException, IndexError):
         return ""
 
 
@@ -145,7 +150,7 @@ def _push_tag(
             str(repository), tag, stream=True, decode=True, auth_config=login.for_engine() if login else None
         )
         return follow(events, repository, tag, report)
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         raise RegistryError(
             f"The Docker Engine gave the push of {repository}:{tag} up: {error}", hint="run this again"
         ) from error

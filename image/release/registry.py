@@ -3,6 +3,8 @@
 *Source*: the OCI distribution specification. The layers themselves go up through the Docker Engine.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
@@ -11,12 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self
 
 from fly.errors import RegistryError, SettingsError
+from fly.lazy import Lazy
 from fly.settings import Secret
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Lazy("httpx")
 
 FLY_HOST = "registry.fly.io"
 MEDIA_TYPES = (
@@ -39,7 +45,7 @@ class Repository:
     path: str
 
     @classmethod
-    def parse(cls, text: str) -> "Repository":
+    def parse(cls, text: str) -> Repository:
         """`HOST/PATH`, or the name of an app on Fly alone.
 
         *Errors*: SettingsError.

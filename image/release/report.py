@@ -1,20 +1,26 @@
 """One page about one verification: the verdict and all that it rests on, in a file that needs no other."""
 
+from __future__ import annotations
+
 import base64
 import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from fly.lazy import Lazy
 from image.release.budget import LINES, layer_changes, value_of
 from image.release.content import short
 from image.release.plot import Series, plot
 from image.release.records import Outcome, Records, Verification
 from image.release.suite import read_budget
+
+if TYPE_CHECKING:
+    import jinja2
+else:
+    jinja2 = Lazy("jinja2")
 
 TEMPLATE = "report.html.j2"
 GROUPS: Mapping[str, str] = {
@@ -214,10 +220,10 @@ def _files(folder: Path, name: str, pattern: str) -> list[str]:
 
 
 def _page(facts: Mapping[str, Any], folder: Path) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,11 +1,12 @@
 """What an operator types to prove an image and to release it."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docker
 from invoke.context import Context
 from invoke.exceptions import Exit
 from rich.text import Text
@@ -14,6 +15,7 @@ from fly import console
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, ROOT
 from fly.errors import SettingsError, UntestedImage
+from fly.lazy import Lazy
 from fly.settings import Settings
 from image.base import BASE_REF, renew_base
 from image.build import TAG, build_image, tags_restored_on_failure
@@ -29,6 +31,11 @@ from image.release.suite import read_suite
 from image.release.verify import Step, Watch
 from image.release.verify import verify as verify_content
 from tests.verbs import install_chromium, install_test_packages, npm
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
 
 REGISTRY_HELP = "a Fly app's name, or HOST/REPOSITORY (default: JARVIS_REGISTRY)"
 IMAGE_HELP = f"the image, by any name or id (default {TAG})"

@@ -5,6 +5,8 @@ last, when nothing else runs. In between there are more tests at once than proce
 most of the time, and the image is read beside them.
 """
 
+from __future__ import annotations
+
 import os
 import platform
 import shutil
@@ -13,11 +15,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import docker
+from typing import TYPE_CHECKING, Any
 
 from fly.errors import UntestedImage
+from fly.lazy import Lazy
 from image.release.budget import Breach, breaches, figure_name, value_of
 from image.release.content import Content
 from image.release.inspection import inspect, read_layers
@@ -26,6 +27,11 @@ from image.release.report import failure_path
 from image.release.sbom import Sbom, write_sbom
 from image.release.stage import Progress, Stage, events, last_words, tier_of
 from image.release.suite import ROOT, TIERS, Suite, read_budget, read_suite
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
 
 SMOKE = (
     "tests/image/test_page.py::test_health_is_ok",

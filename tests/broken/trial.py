@@ -13,14 +13,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-import docker
-import docker.errors
-
+from fly.lazy import Lazy
 from tests.broken.catalogue import Broken
 from tests.support.evidence import masked
 from tests.support.run import Run
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
 
 ROOT = Path(__file__).resolve().parents[2]
 TIME_LIMIT_S = 300

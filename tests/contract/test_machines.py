@@ -205,7 +205,7 @@ def test_a_stopped_suspended_machine_has_lost_its_memory(app: AppUnderTest, conf
 
 def test_a_process_that_does_not_listen_is_killed_after_its_time(app: AppUnderTest, config: Make) -> None:
     made = app.serving(config(env={"DEAF": "1"}))
-    app.do(made["id"], "stop", {"timeout": "500ms"})
+    app.do(made["id"], "stop", {"timeout": "3s"})  # long enough for the next question to come before
     assert app.get(made["id"])["state"] == "stopping"
     app.wait(made["id"], "stopped")
     ended = app.get(made["id"])["events"][0]["request"]["exit_event"]
@@ -244,9 +244,7 @@ def test_a_forced_destroy_does_not_wait_for_a_stubborn_process(
     made = app.machine(config(services=[], init={"exec": ["sh", "-c", "trap '' INT; sleep 100"]}))
     app.do(made["id"], "stop", {"timeout": "60s"})
     ask.json("DELETE", app.at(made["id"]), params={"force": "true"})
-    wait_until(
-        lambda: ask("GET", app.at(made["id"])).status_code == 404, "the machine to be gone", timeout_s=5
-    )
+    wait_until(lambda: ask("GET", app.at(made["id"])).status_code == 404, "the machine to be gone")
 
 
 def test_restart_gives_a_new_process(app: AppUnderTest, config: Make) -> None:
@@ -394,9 +392,11 @@ def test_a_machine_that_destroys_itself_is_gone_when_it_ends(
 
 
 def test_health_is_told_as_it_is(app: AppUnderTest, config: Make) -> None:
-    made = app.machine(config(env={"BOOT_S": "1"}))
+    gated = "until [ -e /go ]; do sleep 0.05; done; exec perl /server.pl"
+    made = app.machine(config(init={"exec": ["sh", "-c", gated]}))
     (early,) = app.get(made["id"])["checks"]
     assert (early["name"], early["status"]) == ("servicecheck-00-http-3000", "critical")
+    app.run(made["id"], "touch", "/go")
     wait_until(lambda: app.get(made["id"])["checks"][0]["status"] == "passing", "health")
     assert app.get(made["id"])["checks"][0]["output"] == '{"status":"ok"}'
 

@@ -53,7 +53,7 @@ class Again:
         """The code with which the machine's page answers at the door."""
         host = {"Host": f"{self.name}.localhost"}
         return httpx.get(
-            self.platform.about["door_url"], headers=host, trust_env=False, timeout=30
+            self.platform.about["door_url"], headers=host, trust_env=False, timeout=60
         ).status_code
 
 
@@ -285,7 +285,7 @@ def run_platform(
         *options,
     ]
     env = os.environ | (environment or {})
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_a_detached_platform_is_started_once_found_again_and_stopped(tmp_path: Path) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+import httpx
+import pytest
 
 from tests.contract.conftest import AppUnderTest, Asker, Make
 from tests.support.wait import wait_until
@@ -35,28 +40,56 @@ def test_a_state_that_is_none_is_refused(shared_app: AppUnderTest, ask: Asker, r
     assert "timeout" in ask.refusal(400, "GET", shared_app.at(running["id"], "wait?timeout=soon"))
 
 
-def test_who_waits_is_told_when_it_happens(app: AppUnderTest, ask: Asker, config: Make) -> None:
-    made = app.machine(config())
+class Waiters:
+    """Each waits in a thread of its own; what is asked after one was called is asked while it waits."""
+
+    def __init__(self, pool: ThreadPoolExecutor, app: AppUnderTest) -> None:
+        self._pool, self._app = pool, app
+
+    def __call__(self, machine_id: str, state: str) -> Future[httpx.Response]:
+        sent = threading.Event()
+
+        def notice(event: str, _info: Any) -> None:
+            if event == "http11.send_request_body.complete":
+                sent.set()
+
+        waiting = self._pool.submit(
+            self._app.ask, "GET", self._app.at(machine_id, f"wait?state={state}&timeout=60"),
+            extensions={"trace": notice},
+        )  # fmt: skip
+        assert sent.wait(60)
+        # The platform reads in order of arrival: once it has answered this, it has read that.
+        self._app.get(machine_id)
+        return waiting
+
+
+@pytest.fixture
+def waits(app: AppUnderTest) -> Iterator[Waiters]:
     with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(app.wait, made["id"], state) for state in ("suspended", "settled,suspended")]
-        app.do(made["id"], "suspend")
-        assert waiting[0].result(10)["state"] == "suspended"
-        assert waiting[1].result(10)["state"] in {"started", "suspended"}
-        destroyed = pool.submit(app.wait, made["id"], "destroyed")
-        ask.json("DELETE", app.at(made["id"]))
-        assert destroyed.result(10)["state"] == "destroyed"
+        yield Waiters(pool, app)
+
+
+def test_who_waits_is_told_when_it_happens(
+    app: AppUnderTest, ask: Asker, config: Make, waits: Waiters
+) -> None:
+    made = app.machine(config())
+    waiting = [waits(made["id"], state) for state in ("suspended", "settled,suspended")]
+    app.do(made["id"], "suspend")
+    assert waiting[0].result(60).json()["state"] == "suspended"
+    assert waiting[1].result(60).json()["state"] in {"started", "suspended"}
+    destroyed = waits(made["id"], "destroyed")
+    ask.json("DELETE", app.at(made["id"]))
+    assert destroyed.result(60).json()["state"] == "destroyed"
     assert ask.refusal(404, "GET", app.at(made["id"], "wait?state=destroyed")) == "machine not found"
 
 
 def test_a_wait_for_another_state_ends_when_the_machine_does(
-    app: AppUnderTest, ask: Asker, config: Make
+    app: AppUnderTest, ask: Asker, config: Make, waits: Waiters
 ) -> None:
     made = app.machine(config(), skip_launch=True, state="created")
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(ask, "GET", app.at(made["id"], "wait?state=started"))
-        wait_until(lambda: not waiting.done(), "the wait to begin")
-        ask.json("DELETE", app.at(made["id"]))
-        assert waiting.result(10).status_code == 404
+    waiting = waits(made["id"], "started")
+    ask.json("DELETE", app.at(made["id"]))
+    assert waiting.result(60).status_code == 404
 
 
 def test_an_older_version_counts_as_stopped_once_it_is_replaced(
@@ -64,7 +97,7 @@ def test_an_older_version_counts_as_stopped_once_it_is_replaced(
 ) -> None:
     made = app.machine(config())
     ask.json("POST", app.at(made["id"]), {"config": config(env={"A": "1"})})
-    query = {"state": "stopped", "instance_id": made["instance_id"], "timeout": 5}
+    query = {"state": "stopped", "instance_id": made["instance_id"], "timeout": 60}
     assert ask.json("GET", app.at(made["id"], "wait"), params=query)["ok"]
 
 
@@ -75,7 +108,7 @@ def test_a_wait_may_begin_after_an_event(app: AppUnderTest, ask: Asker, config: 
     ask.refusal(408, "GET", app.at(made["id"], "wait"), params=query)
     app.do(made["id"], "suspend")
     app.do(made["id"], "start")
-    assert ask.json("GET", app.at(made["id"], "wait"), params=query | {"timeout": 10})["event_id"] > seen
+    assert ask.json("GET", app.at(made["id"], "wait"), params=query | {"timeout": 60})["event_id"] > seen
 
 
 def test_events_are_listed_newest_first_up_to_a_limit(
@@ -114,7 +147,7 @@ def test_execs_and_suspends_at_the_same_time_hang_nothing(
                 pool.submit(ask, "POST", app.at(made["id"], "exec"), {"command": ["true"]}) for _ in range(3)
             ]
             pool.submit(ask, "POST", app.at(made["id"], "suspend"))
-            assert all(answer.result(30).status_code in {200, 412} for answer in execs)
+            assert all(answer.result(60).status_code in {200, 412} for answer in execs)
             wait_until(lambda: app.get(made["id"])["state"] in {"started", "suspended"}, "a settled state")
             app.do(made["id"], "start")
             app.wait(made["id"], "started")

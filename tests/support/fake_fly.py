@@ -621,8 +621,8 @@ def exec_(fly: FakeFly, request: httpx.Request, names: dict[str, str]) -> Any:
     command = _body_of(request)["command"]
     if command[0] == "cat":
         return {"exit_code": 0 if fly.told else 1, "stdout": json.dumps(fly.told)}
-    verb = command[3]
-    return {"exit_code": 0, "stdout": (_listed if verb == "list" else _served)(fly, machine)}
+    answer = _listed if command[3:4] == ["list"] else _served
+    return {"exit_code": 0, "stdout": answer(fly, machine)}
 
 
 def _listed(fly: FakeFly, machine: dict[str, Any]) -> str:

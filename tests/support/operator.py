@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from fly.local import process
 
 ROOT = Path(__file__).resolve().parents[2]
 INVOKE = Path(sys.executable).with_name("invoke")
+PATIENCE_S = 600
+"""For one verb: how long its test may take in all is for pytest to say."""
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -48,8 +52,8 @@ class Operator:
     def types(self, *words: str) -> pexpect.spawn[str]:
         """A verb, started at a terminal."""
         child: pexpect.spawn[str] = pexpect.spawn(
-            str(INVOKE), list(words), cwd=str(ROOT), env=self.environment, encoding="utf-8", timeout=120,
-            dimensions=(50, 160),
+            str(INVOKE), list(words), cwd=str(ROOT), env=self.environment, encoding="utf-8",
+            timeout=PATIENCE_S, dimensions=(50, 160),
         )  # fmt: skip
         return child
 
@@ -94,7 +98,7 @@ class Operator:
     def visits(self, url: str, path: str = "/health") -> httpx.Response:
         """A page, asked for through the door."""
         door = f"http://127.0.0.1:{self.environment['JARVIS_DOOR_PORT']}"
-        return httpx.get(f"{door}{path}", headers={"host": httpx.URL(url).netloc.decode()}, timeout=30)
+        return httpx.get(f"{door}{path}", headers={"host": httpx.URL(url).netloc.decode()}, timeout=90)
 
     def signs_in(self, name: str) -> httpx.Client:
         """A browser in which a workspace's link was opened; closed by the caller."""
@@ -102,7 +106,7 @@ class Operator:
         url = f"{link.scheme}://{link.netloc.decode()}"
         door = f"http://127.0.0.1:{self.environment['JARVIS_DOOR_PORT']}"
         headers = {"host": link.netloc.decode(), "origin": url}
-        client = httpx.Client(base_url=door, headers=headers, timeout=30, trust_env=False)
+        client = httpx.Client(base_url=door, headers=headers, timeout=90, trust_env=False)
         client.post("/api/login", json={"key": link.fragment.removeprefix("key=")}).raise_for_status()
         return client
 
@@ -122,6 +126,15 @@ class Operator:
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """One that stays free until it is listened on.
+
+    The system takes the ports of connections that go out from 32768 on, so none may be from there; and those
+    who choose at the same time choose from different ones.
+    """
+    worker, several = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), 32
+    ports = range(20_000 + int(worker.removeprefix("gw")) % several, 32_768, several)
+    for port in random.sample(ports, len(ports)):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")

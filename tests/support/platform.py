@@ -28,7 +28,6 @@ use strict; use IO::Socket::INET;
 $| = 1; $SIG{CHLD} = 'IGNORE';
 $SIG{INT} = $SIG{TERM} = sub { print "bye\n"; exit 0 } unless $ENV{DEAF};
 $SIG{USR1} = sub { exit 3 }; $SIG{USR2} = sub { exit 0 };
-select(undef, undef, undef, $ENV{BOOT_S} || 0);
 exit $ENV{EXIT_AT_ONCE} if defined $ENV{EXIT_AT_ONCE};
 my $socket = IO::Socket::INET->new(LocalPort => 3000, Listen => 128, ReuseAddr => 1) or die "listen: $!";
 print "listening\n"; print STDERR "a line of stderr\n";
@@ -40,7 +39,7 @@ while (1) {
     close $client; exit 0;
 }
 """
-"""SIGUSR1 ends it with 3, SIGUSR2 with 0; BOOT_S makes it late, EXIT_AT_ONCE useless, DEAF stubborn."""
+"""SIGUSR1 ends it with 3, SIGUSR2 with 0; EXIT_AT_ONCE useless, DEAF stubborn."""
 
 
 @contextmanager
@@ -103,7 +102,7 @@ class Platform:
     def _end(self, how: signal.Signals) -> None:
         if self._process:
             self._process.send_signal(how)
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None
 
     @property

@@ -12,10 +12,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docker
-import docker.errors
+from fly.lazy import Lazy
+
+if TYPE_CHECKING:
+    import docker
+else:
+    docker = Lazy("docker")
+
 
 LABEL = "my-jarvis.test"
 _FOLDER = Path(tempfile.gettempdir()) / f"my-jarvis-tests-{os.getuid()}"

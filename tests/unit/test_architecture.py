@@ -126,8 +126,31 @@ class Missing:
             raise ModuleNotFoundError(f"no module named {name!r} on a fresh machine", name=name)
 
 sys.meta_path.insert(0, Missing())
-import tasks
+import gc, tasks
+from fly.lazy import Lazy
+for one in [one for one in gc.get_objects() if type(one) is Lazy]:
+    one.__spec__  # loads it
 """
+
+
+HEAVY = {
+    "docker", "email_validator", "httpx", "jinja2", "openpyxl", "prometheus_client", "requests", "starlette",
+    "urllib3", "uvicorn",
+}  # fmt: skip
+
+
+def test_verbs_are_listed_without_loading_what_only_some_of_them_need() -> None:
+    """Every verb takes as long to start as all that is loaded for the list of them; see `fly/lazy.py`."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, tasks; print(*sys.modules, sep='\\n')"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "fly" in loaded
+    assert loaded & HEAVY == set()
 
 
 def test_the_verbs_need_nothing_that_only_the_tests_bring() -> None:

@@ -10,7 +10,19 @@ from fly.ledger import DESTROYED, FAILED, READY, Ledger, Workspace
 from fly.owner import Owner
 from fly.plan import Person
 from fly.provision import provision
-from fly.repair import ADOPT, LEFTOVER, LIST, ORPHAN, REMOVE, UNFINISHED, VANISHED, Finding, repair, survey
+from fly.repair import (
+    ADOPT,
+    LEFTOVER,
+    LIST,
+    ORPHAN,
+    REMOVE,
+    RESTORABLE,
+    UNFINISHED,
+    VANISHED,
+    Finding,
+    repair,
+    survey,
+)
 from tests.support.fake_fly import AppState
 from tests.support.world import PLATFORM, World
 
@@ -73,6 +85,21 @@ def test_a_row_whose_app_is_gone_is_closed(world: World) -> None:
     [finding] = mended(world)
     assert (finding.kind, finding.outcome) == (VANISHED, DESTROYED)
     assert mended(world) == []
+
+
+def test_a_row_whose_app_is_gone_stays_while_there_is_a_copy_of_it(world: World) -> None:
+    workspace = world.provision()
+    del world.fly.apps[workspace.app]
+    world.fly.machines.pop(workspace.machine_id)
+
+    def copy_of(row: Workspace) -> str:
+        return "there is a copy" if row.id == workspace.id else ""
+
+    for dry_run in (True, False):
+        [finding] = repair(world.client, world.ledger, copy_of=copy_of, dry_run=dry_run)
+        assert (finding.kind, finding.ok) == (RESTORABLE, True)
+        assert f"invoke restore --name {workspace.app}" in finding.cure
+    assert world.ledger.get(workspace.id).state == READY
 
 
 def test_a_list_that_leaves_an_app_out_closes_no_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fly.money.cost import EXACT, by_component, by_workspace, cents, lines, shared_out, total
+from fly.errors import PlanError
+from fly.money.cost import (
+    EXACT,
+    by_component,
+    by_workspace,
+    cents,
+    lines,
+    shared_out,
+    total,
+    unpriced,
+)
 from fly.money.estimate import Habit, estimate
+from fly.money.prices import price_list_at
 from fly.money.usage import COMPONENTS, COMPUTE, EGRESS, ROOTFS, SNAPSHOTS, VOLUME, Span, cut
 
 START = datetime(2026, 2, 20, tzinfo=UTC)
@@ -76,6 +87,22 @@ def test_each_second_costs_what_its_day_says() -> None:
     assert (before.end, after.start) == (change, change)
     assert before.rate == Decimal("0.00000075") + Decimal("0.75") * Decimal("0.00000193")
     assert after.rate == Decimal("0.0000008465") + Decimal("0.75") * Decimal("0.000002316")
+
+
+def test_a_region_without_a_price_costs_what_the_base_does_and_is_named() -> None:
+    start, end = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    regions = ("atl", "iad", "fra")
+    ran = [Span(COMPUTE, "A", start, end, Decimal(1), region, "shared", 1) for region in regions]
+    new, base, dearer = lines(ran, start, end)
+    assert new.amount == base.amount < dearer.amount
+    assert unpriced(ran, start, end) == ["atl"]
+    assert unpriced(ran, end, end + timedelta(days=1)) == []
+    for asked in (
+        lambda: price_list_at(start).compute_s("shared", 1, Decimal(1), "atl"),
+        lambda: estimate(1, Habit(region="atl"), start),
+    ):
+        with pytest.raises(PlanError, match="no price for the region 'atl'"):
+            asked()
 
 
 def test_a_leap_day_and_the_clocks_change_count_as_they_are() -> None:

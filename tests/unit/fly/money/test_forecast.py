@@ -1,5 +1,6 @@
 """What a month will have cost: what stands is known, habits are guessed, and early days say so."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -41,6 +42,13 @@ def test_who_has_a_habit_is_foretold_to_the_cent() -> None:
     assert found.expected == pytest.approx(120 * HOUR_USD + VOLUME_USD + asleep, abs=Decimal("0.001"))
     assert found.low == found.expected == found.high
     assert found.days_seen == 10
+
+
+def test_a_region_without_a_price_is_foretold_too() -> None:
+    now = NOVEMBER.start + 10 * DAY
+    known = used(NOVEMBER.start, now, 4)
+    moved = replace(known, spans=[replace(one, region="atl") for one in known.spans])
+    assert of(moved, now) == of(known, now)
 
 
 def test_the_longer_it_is_known_the_narrower_the_range() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fly.ledger import Ledger
 from fly.money.accounts import Accounts
 from fly.people.checklist import Checklist
 from fly.people.onboard import Onboarder
@@ -33,15 +34,21 @@ class Office:
 
     @contextmanager
     def onboarder(self) -> Iterator[Onboarder]:
-        ledger = self.world.ledger
-        with Accounts(ledger.path) as accounts, Checklist(ledger.path) as checklist:
+        """With connections of its own, so that each thread may have one."""
+        path, client = self.world.ledger.path, self.world.client
+        with (
+            Ledger(path) as ledger,
+            Accounts(path) as accounts,
+            Checklist(path) as checklist,
+            Outbox(path) as outbox,
+        ):
             yield Onboarder(
-                client=self.world.client,
+                client=client,
                 ledger=ledger,
                 accounts=accounts,
                 checklist=checklist,
-                outbox=self.outbox,
-                post=self.post,
+                outbox=outbox,
+                post=Post(self.settings, client, ledger, outbox),
                 draft=lambda order: self.world.draft(order.person, login=order.login),
                 probe=self.world.fly.page,
             )

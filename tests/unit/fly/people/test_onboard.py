@@ -1,8 +1,13 @@
 """New users: every item ticked once, whatever dies on the way; rehearsals and goodbyes leave nothing."""
 
+import signal
 import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +17,13 @@ from fly.errors import JarvisError, LedgerError, PlanError, SettingsError
 from fly.ledger import DESTROYED
 from fly.money.accounts import Payment
 from fly.people.checklist import ANSWERS, ITEMS, PAID, PROVISIONED, SIGNED_IN, TERMS, WELCOMED, Onboarding
-from fly.people.onboard import Order, batch, read_orders
+from fly.people.onboard import AT_ONCE as AT_A_TIME
+from fly.people.onboard import Onboarder, Order, batch, read_orders
 from fly.people.outbox import PENDING, SENT, UNKNOWN
+from fly.plan import Plan
 from fly.record import Record
 from fly.settings import Secret
+from tests.support.fake_fly import Call
 from tests.unit.fly.people.conftest import Office
 
 LILACH = Order.parse("Lilach", "lilach@example.com", "fixed", "20")
@@ -241,20 +249,66 @@ def test_many_are_taken_in_and_one_failure_stops_no_other(
         ("Tom", None),
         ("Ana", 1250),
     ]
-    with office.onboarder() as onboarder:
-        whole = onboarder.draft
 
-        def draft(order: Order) -> Any:
-            if order.person.name == "Tom":
-                raise PlanError("not him")
-            return whole(order)
+    @contextmanager
+    def without_tom() -> Iterator[Onboarder]:
+        with office.onboarder() as onboarder:
+            yield replace(onboarder, draft=partial(draft, onboarder.draft))
 
-        found = batch(replace(onboarder, draft=draft), orders)
-        assert [trouble for _, _, trouble in found] == ["", "not him", ""]
-        again = batch(onboarder, orders)
+    def draft(whole: Callable[[Order], Plan], order: Order) -> Plan:
+        if order.person.name == "Tom":
+            raise PlanError("not him")
+        return whole(order)
+
+    found = batch(without_tom, orders, report=lambda _line: None)
+    assert [trouble for _, _, trouble in found] == ["", "not him", ""]
+    again = batch(office.onboarder, orders, report=lambda _line: None)
     assert [trouble for _, _, trouble in again] == ["", "", ""]
     assert len(office.world.fly.ours) == 3
     assert len(office.server.taken.mails) == 3
+
+
+def test_several_are_taken_in_at_a_time_and_told_in_the_order_of_the_file(office: Office) -> None:
+    """The platform holds the first ones until as many as may are under way."""
+    orders = [Order.parse(f"Person {n}", f"person{n}@example.com", "fixed", "20") for n in range(7)]
+    together, met = threading.Barrier(AT_A_TIME, timeout=60), threading.Event()
+
+    def meet(_number: int, call: Call) -> None:
+        if (call.method, call.path) == ("POST", "/v1/apps") and not met.is_set():
+            together.wait()
+            met.set()
+
+    office.world.fly.before = meet
+    said: list[str] = []
+    found = batch(office.onboarder, orders, said.append)
+    assert met.is_set()
+    assert [(order, trouble) for order, _, trouble in found] == [(order, "") for order in orders]
+    assert [one.name for _, one, _ in found if one] == [order.person.name for order in orders]
+    assert len({one.number for _, one, _ in found if one}) == len(orders)
+    assert len(office.world.fly.ours) == len(office.server.taken.mails) == len(orders)
+    assert all(line.startswith("Person ") for line in said)
+
+
+def test_an_interrupted_batch_finishes_whom_it_began_and_begins_nobody_else(office: Office) -> None:
+    orders = [Order.parse(f"Person {n}", f"person{n}@example.com", "fixed", "20") for n in range(12)]
+    main = threading.main_thread().ident
+    assert main is not None
+    struck = threading.Event()
+
+    def strike(_number: int, call: Call) -> None:
+        if (call.method, call.path) == ("POST", "/v1/apps") and not struck.is_set():
+            struck.set()
+            signal.pthread_kill(main, signal.SIGINT)
+
+    office.world.fly.before = strike
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        batch(office.onboarder, orders, said.append)
+    assert "finishing what is under way" in said
+    rows = office.world.rows()
+    assert 1 <= len(rows) < len(orders)
+    assert {row.state for row in rows} == {"ready"}
+    assert len(office.server.taken.mails) == len(rows)
 
 
 @pytest.mark.parametrize(

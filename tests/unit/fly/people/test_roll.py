@@ -4,6 +4,7 @@ import csv
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from fly.errors import AlreadyThere, LedgerError, PlanError
-from fly.money.accounts import Accounts
+from fly.money.accounts import Accounts, Payment, Terms
 from fly.people.notes import Notes
 from fly.people.roll import COLUMNS, read_entries, roll, take_in, write
 from fly.people.sheet import guarded, unguarded
@@ -105,6 +106,21 @@ def test_a_founders_table_is_taken_in_once(world: World, folder: Path) -> None:
         [terms] = accounts.terms(world.rows()[0].id)
         assert (terms.since, terms.fee_cents) == (date(2026, 10, 1), 2000)
         assert [note.text for note in notes.of(world.rows()[0].id)] == ["likes tea"]
+
+
+def test_our_own_table_taken_in_again_says_nothing_new(world: World, folder: Path) -> None:
+    row, file = world.provision(), folder / "ours.csv"
+    with books(world) as (accounts, notes):
+        accounts.agree(Terms(row.id, date(2026, 10, 1), "fixed", 2000))
+        for day in (date(2026, 10, 3), date(2026, 11, 3)):
+            accounts.pay(Payment(row.id, day, 2000, "bank", f"by hand {day}"))
+        for text in ("likes tea", "pays in cash"):
+            notes.add(row.id, text)
+        write(file, roll([row], accounts, notes))
+        [entry] = read_entries(file, world.rows())
+        assert take_in(entry, accounts, notes) == []
+        one_more = replace(entry, payment=Payment(row.id, date(2026, 12, 3), 2000, "imported", "new"))
+        assert take_in(one_more, accounts, notes) == ["payment: $20.00 on 2026-12-03"]
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,15 @@ from fly.model import Activity
 from fly.plan import Person
 from fly.watch.exporter import Fleet
 from fly.watch.measured import Reading
-from fly.watch.metrics import SHARED, TIMED
+from fly.watch.metrics import METRICS, SHARED, TIMED
 from fly.watch.samples import Sample
 from fly.watch.status import Known, Status
 from tests.support.world import IMAGE, World
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DASHBOARD = json.loads((Path(fly.watch.exporter.__file__).with_name("grafana.json")).read_text())
+FLY = Path(fly.watch.exporter.__file__).parents[1]
+DESCRIBING = {"metrics.py", "exporter.py", "verbs.py", "status.py"}
 Told = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
 
@@ -128,3 +130,9 @@ def test_no_panel_lies_over_another() -> None:
         assert not cells & taken, panel["title"]
         assert max(x for x, _ in cells) < 24
         taken |= cells
+
+
+def test_whatever_is_described_as_measured_is_measured_by_somebody() -> None:
+    writers = [path for folder in ("watch", "alarm") for path in (FLY / folder).glob("*.py")]
+    named = [path.read_text(encoding="utf-8") for path in writers if path.name not in DESCRIBING]
+    assert [name for name in METRICS if not any(re.search(rf"\b{name}\b", text) for text in named)] == []

@@ -3,12 +3,12 @@
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from fly.client import Client
-from fly.errors import PlanError
+from fly.errors import NotFound, PlanError
 from fly.model import Exec
 from fly.watch import shell
 from tests.support.world import World
@@ -57,6 +57,30 @@ def test_a_folder_that_is_gone_leaves_one_at_the_root(lines: shell.Lines, folder
 def test_a_machine_that_is_awake_is_left_alone(world: World) -> None:
     workspace = world.provision()
     assert shell.wake(world.client, workspace) is False
+
+
+def test_a_machine_that_falls_asleep_as_it_is_spoken_to_is_woken_and_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = world.provision()
+    machine = world.fly.machines[workspace.machine_id]
+    spoken_to = world.client.exec
+
+    def falls_asleep(*words: Any, **options: Any) -> Exec:
+        monkeypatch.setattr(world.client, "exec", spoken_to)
+        machine["state"] = "suspended"
+        return spoken_to(*words, **options)
+
+    monkeypatch.setattr(world.client, "exec", falls_asleep)
+    assert shell.run(world.client, workspace, "true").exit_code == 0
+    assert machine["state"] == "started"
+
+
+def test_what_is_refused_for_another_reason_is_refused_at_once(world: World) -> None:
+    workspace = world.provision()
+    del world.fly.machines[workspace.machine_id]
+    with pytest.raises(NotFound):
+        shell.run(world.client, workspace, "true")
 
 
 def test_a_workspace_without_a_machine_has_no_shell(world: World) -> None:

@@ -1,0 +1,18 @@
+"""Modules of others that take long to load, and that few verbs need: loaded as they are first used."""
+
+from importlib import import_module
+from typing import Any
+
+
+class Lazy:
+    """Stands for a module until something of it is wanted.
+
+    *Shape*: `docker = Lazy("docker")`, beside `import docker` under TYPE_CHECKING; submodules are reached
+    through it. Annotations must not be evaluated: `from __future__ import annotations`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)
