@@ -197,7 +197,8 @@ def bump(context: Context, what: str) -> None:
         with Records(settings.releases) as records:
             if missing_proof(records, built.id, read_suite()):
                 _must_pass(records, _verify(settings, records, built.id))
-    say(f"{what} is moved, and {short(built.id)} is verified. git diff shows what changed; then: invoke push")
+    say(f"{what} is moved, and {short(built.id)} is verified. git diff shows what changed.")
+    say("Next: commit it, then invoke release")
 
 
 def place(settings: Settings, registry: str) -> tuple[Repository, Login | None]:
