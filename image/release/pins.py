@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,11 +34,12 @@ LOCKS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("image/node.lock", "3.13", ("--group", "node")),
 )
 PAGE = "image/web"
+NPM_FILES = ("package.json", "package-lock.json")
+NPM_PREFIX = "node_modules/"
 FILES = (
     "pyproject.toml",
     *(name for name, _, _ in LOCKS),
-    f"{PAGE}/package.json",
-    f"{PAGE}/package-lock.json",
+    *(f"{PAGE}/{name}" for name in NPM_FILES),
 )
 PENDING = re.compile(r"^Inst (\S+) \[([^\]]+)\] \((\S+) ([^)]*)\)", re.MULTILINE)
 KINDS = ("claude", "base", "python", "npm")
@@ -123,21 +125,36 @@ def compile_lock(root: Path, name: str, *options: str, output: Path | None = Non
 
 
 def newer_npm(npm: Sequence[str], root: Path = ROOT) -> list[Newer]:
-    """Packages of the page that its ranges allow a newer version of, or that have a newer major."""
-    said = _run(*npm, "outdated", "--json", folder=root / PAGE, good=(0, 1))
+    """Packages of the page that its ranges allow a newer version of, or that have a newer major.
+
+    What is in use stands in the lock file; whether anything is installed here has no say.
+    """
+    with tempfile.TemporaryDirectory(prefix="my-jarvis-") as folder:
+        for name in NPM_FILES:
+            shutil.copy(root / PAGE / name, folder)
+        said = _run(*npm, "outdated", "--json", folder=Path(folder), good=(0, 1))
     found: Mapping[str, Any] = json.loads(said or "{}")
     if "error" in found:
         raise BuildError(
             f"npm cannot say what is outdated: {found['error'].get('summary', '')}", hint="npm outdated"
         )
+    locked = locked_npm(root)
     return [
-        Newer("npm", name, one.get("current", "–"), one["latest"], _npm_cure(name, one))
+        Newer("npm", name, locked.get(name, "–"), one["latest"], _npm_cure(name, one, locked.get(name)))
         for name, one in sorted(found.items())
+        if locked.get(name) != one["latest"]
     ]
 
 
-def _npm_cure(name: str, one: Mapping[str, str]) -> str:
-    if one.get("current") != one["wanted"]:
+def locked_npm(root: Path) -> dict[str, str]:
+    """The version of each package of the page in its lock file."""
+    lock = json.loads((root / PAGE / "package-lock.json").read_text(encoding="utf-8"))
+    installed = {path: one for path, one in lock["packages"].items() if path.startswith(NPM_PREFIX)}
+    return {path.removeprefix(NPM_PREFIX): one["version"] for path, one in installed.items()}
+
+
+def _npm_cure(name: str, one: Mapping[str, str], current: str | None) -> str:
+    if current != one["wanted"]:
         return "invoke bump npm"
     return f"a new range: npm install {name}@{one['latest']} in {PAGE}"
 

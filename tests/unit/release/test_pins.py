@@ -42,6 +42,30 @@ def test_every_file_that_a_bump_may_change_is_there() -> None:
     assert [name for name in pins.FILES if not (ROOT / name).exists()] == []
 
 
+OUTDATED = """\
+echo '{"preact": {"wanted": "10.9.0", "latest": "11.2.0"},
+       "vite": {"wanted": "8.3.8", "latest": "8.3.8"},
+       "marked": {"wanted": "18.2.1", "latest": "18.2.1"}}'
+exit 1
+"""
+LOCK = """{"packages": {"": {"version": "1.0.0"}, "node_modules/preact": {"version": "10.9.0"},
+"node_modules/vite": {"version": "8.3.7"}, "node_modules/marked": {"version": "18.2.1"}}}"""
+
+
+def test_what_the_page_uses_is_read_from_its_lock_also_where_nothing_is_installed(tmp_path: Path) -> None:
+    page = tmp_path / pins.PAGE
+    page.mkdir(parents=True)
+    (page / "package.json").write_text("{}")
+    (page / "package-lock.json").write_text(LOCK)
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\n{OUTDATED}")
+    npm.chmod(0o755)
+    preact, vite = pins.newer_npm([str(npm)], tmp_path)
+    assert (preact.name, preact.current, preact.newest) == ("preact", "10.9.0", "11.2.0")
+    assert preact.cure.startswith("a new range: npm install preact@11.2.0")
+    assert (vite.name, vite.current, vite.newest, vite.cure) == ("vite", "8.3.7", "8.3.8", "invoke bump npm")
+
+
 def copied(folder: Path) -> dict[str, bytes]:
     for name in pins.FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
