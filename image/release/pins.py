@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -127,11 +126,13 @@ def compile_lock(root: Path, name: str, *options: str, output: Path | None = Non
 def newer_npm(npm: Sequence[str], root: Path = ROOT) -> list[Newer]:
     """Packages of the page that its ranges allow a newer version of, or that have a newer major.
 
-    What is in use stands in the lock file; whether anything is installed here has no say.
+    What is in use stands in the lock file; whether anything is installed here has no say. Of what is only
+    for development npm says nothing where it is not installed, so it is asked about as if all were needed.
     """
+    page = json.loads((root / PAGE / "package.json").read_text(encoding="utf-8"))
+    wanted = {**page.get("dependencies", {}), **page.get("devDependencies", {})}
     with tempfile.TemporaryDirectory(prefix="my-jarvis-") as folder:
-        for name in NPM_FILES:
-            shutil.copy(root / PAGE / name, folder)
+        (Path(folder) / "package.json").write_text(json.dumps({"dependencies": wanted}), encoding="utf-8")
         said = _run(*npm, "outdated", "--json", folder=Path(folder), good=(0, 1))
     found: Mapping[str, Any] = json.loads(said or "{}")
     if "error" in found:
