@@ -1,7 +1,6 @@
 """The base image: present, else pulled, else bootstrapped from Debian's packages."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from fly.errors import BuildError
 from image.engine import Report, install_packages
+from image.program import run_program
 
 SUITE = "trixie"
 BASE_REF = f"debian:{SUITE}-slim"
@@ -139,9 +139,9 @@ def _mmdebstrap(archive: Path) -> list[str]:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = run_program(command)
     if done.returncode != 0:
-        said = "\n".join(done.stdout.strip().splitlines()[-8:])
+        said = "\n".join(f"{done.stdout}{done.stderr}".strip().splitlines()[-8:])
         raise BuildError(
             f"The base image could not be bootstrapped from Debian's packages:\n{said}",
             hint="check the network (is Debian's mirror reachable?) and the space in /tmp",

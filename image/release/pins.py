@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from fly.errors import BuildError
 from image.base import BASE_REF
 from image.build import BASE_LABEL, STAGE_LABEL
 from image.context import build_arguments
+from image.program import run_program
 from image.release.content import short
 from image.release.suite import ROOT
 
@@ -248,9 +248,7 @@ def restored_on_failure(root: Path = ROOT) -> Iterator[None]:
 def _run(*command: str, folder: Path = ROOT, good: Sequence[int] = (0,)) -> str:
     environment = {**os.environ, "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        done = run_program(command, folder=folder, environment=environment)
     except OSError as error:
         raise BuildError(f"{command[0]} cannot be run: {error}", hint="invoke lint installs it") from error
     if done.returncode not in good:
