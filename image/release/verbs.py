@@ -28,7 +28,7 @@ from image.release.report import write_report
 from image.release.suite import read_suite
 from image.release.verify import Step, Watch
 from image.release.verify import verify as verify_content
-from tests.verbs import install_chromium, install_test_packages, npm
+from tests.verbs import install_test_packages, install_what_promises_need, npm
 
 REGISTRY_HELP = "a Fly app's name, or HOST/REPOSITORY (default: JARVIS_REGISTRY)"
 IMAGE_HELP = f"the image, by any name or id (default {TAG})"
@@ -43,8 +43,6 @@ IMAGE_HELP = f"the image, by any name or id (default {TAG})"
 )
 def verify(context: Context, image: str = TAG, keep_going: bool = False, json: bool = False) -> None:
     """Tries every promise on an image, records what was proved, and names each promise that it breaks."""
-    install_test_packages()
-    install_chromium()
     settings = Settings.read(os.environ, ROOT)
     with Records(settings.releases) as records:
         found = _verify(settings, records, image, keep_going=keep_going)
@@ -229,6 +227,7 @@ def login_to(settings: Settings, repository: Repository) -> Login | None:
 
 
 def _verify(settings: Settings, records: Records, image: str, *, keep_going: bool = False) -> Verification:
+    install_what_promises_need()
     with step("Docker Engine") as report:
         engine = find_engine(report, settings.home / "engine")
     content = read_content(engine, image)
