@@ -16,6 +16,7 @@ import requests
 from docker.errors import DockerException
 
 from fly.errors import BuildError
+from fly.interrupt import one_interrupt
 from image.base import BASE_REF
 from image.build import BASE_LABEL, STAGE_LABEL
 from image.context import build_arguments
@@ -222,7 +223,8 @@ def move(kind: str, npm: Sequence[str], root: Path = ROOT) -> None:
     *Errors*: BuildError.
     """
     if kind == "npm":
-        _run(*npm, "update", "--save", "--no-audit", "--no-fund", folder=root / PAGE)
+        # What is installed stays: it is of the lock as it was, and comes anew when that has changed.
+        _run(*npm, "update", "--save", "--package-lock-only", "--no-audit", "--no-fund", folder=root / PAGE)
         return
     if kind == "claude":
         path = root / "pyproject.toml"
@@ -236,13 +238,14 @@ def move(kind: str, npm: Sequence[str], root: Path = ROOT) -> None:
 def restored_on_failure(root: Path = ROOT) -> Iterator[None]:
     """Whatever goes wrong inside, Ctrl-C too: pins and locks are again what they were."""
     before = {name: (root / name).read_bytes() for name in FILES if (root / name).exists()}
-    try:
-        yield
-    except BaseException:
-        for name, content in before.items():
-            if (root / name).read_bytes() != content:
+    with one_interrupt() as undoing:
+        try:
+            yield
+        except BaseException:
+            undoing()
+            for name, content in before.items():
                 (root / name).write_bytes(content)
-        raise
+            raise
 
 
 def _run(*command: str, folder: Path = ROOT, good: Sequence[int] = (0,)) -> str:
