@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from fly.errors import BuildError
 from fly.lazy import Lazy
 from image.engine import Report, install_packages
+from image.program import run_program
 
 if TYPE_CHECKING:
     import docker
@@ -146,9 +146,9 @@ def _mmdebstrap(archive: Path) -> list[str]:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = run_program(command)
     if done.returncode != 0:
-        said = "\n".join(done.stdout.strip().splitlines()[-8:])
+        said = "\n".join(f"{done.stdout}{done.stderr}".strip().splitlines()[-8:])
         raise BuildError(
             f"The base image could not be bootstrapped from Debian's packages:\n{said}",
             hint="check the network (is Debian's mirror reachable?) and the space in /tmp",

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from fly.errors import BuildError
 from fly.lazy import Lazy
 from image.base import BASE_REF, MADE_HERE, BaseImage, ensure_base
-from image.context import FOLDER, Context, build_arguments, make_context, read_certificates
+from image.context import CONTENTS, FOLDER, Context, build_arguments, make_context, read_certificates
 from image.engine import Report
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ TAG = "my-jarvis:latest"
 CONTEXT_LABEL = "my-jarvis.context"
 STAGE_LABEL = "my-jarvis.stage"
 BASE_LABEL = "org.opencontainers.image.base.digest"
+REVISION_LABEL = "org.opencontainers.image.revision"
+VERSION_LABEL = "org.opencontainers.image.version"
+DIRTY = "-dirty"
 CLAUDE_VERSION = "/opt/claude/version"
 
 NEEDED_BYTES = 3_000_000_000  # of a first build: its stages hold the Claude binary more than once
@@ -47,7 +50,7 @@ LAST_LINES = 15
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """An image that is there. `seconds` is 0 where nothing had changed and nothing was built."""
+    """An image that is there. `seconds` is 0 where no content had changed and nothing was built."""
 
     ref: str
     id: str
@@ -75,8 +78,9 @@ def build_image(
     began = time.monotonic()
     context = make_context(certificates=read_certificates(environment))
     try:
-        if not force and (current := _current(client, tag, context.sha256)):
-            return current
+        if not force and _is_current(client, tag, context.sha256):
+            _name_commit(client, tag, report)
+            return _describe(client, tag, context.sha256, 0.0)
         base = ensure_base(client, BASE_REF, report)
         check_space(client)
         events = client.api.build(
@@ -153,15 +157,34 @@ def _remove(client: docker.DockerClient, name: str, report: Report) -> bool:
 # --- before and after -----------------------------------------------------------------------------
 
 
-def _current(client: docker.DockerClient, tag: str, sha256: str) -> BuiltImage | None:
-    """The image, if it was built from this content on the base that is there now."""
+def _is_current(client: docker.DockerClient, tag: str, sha256: str) -> bool:
+    """Whether the image was built from this content on the base that is there now."""
     labels = _find_labels(client, tag)
     if labels is None or labels.get(CONTEXT_LABEL) != sha256:
-        return None
-    base_id = _find_id(client, BASE_REF)
-    if base_id is not None and base_id != labels.get(BASE_LABEL):
-        return None
-    return _describe(client, tag, sha256, 0.0)
+        return False
+    return _find_id(client, BASE_REF) in (None, labels.get(BASE_LABEL))
+
+
+def _name_commit(client: docker.DockerClient, tag: str, report: Report) -> None:
+    """An image of content that is committed by now says of which commit it is.
+
+    Only labels are put on top: every layer stays. It is another image all the same, which proves itself anew.
+    """
+    commit = _commit()
+    is_committed = commit[VERSION_LABEL] and not commit[VERSION_LABEL].endswith(DIRTY)
+    if not is_committed or _names_commit(_find_labels(client, tag) or {}):
+        return
+    report(f"naming its commit, {commit[REVISION_LABEL][:12]}")
+    dockerfile = io.BytesIO(f"FROM {_find_id(client, tag)}\n".encode())
+    follow(client.api.build(fileobj=dockerfile, tag=tag, decode=True, rm=True, labels=commit), report)
+
+
+def _names_commit(labels: Mapping[str, str]) -> bool:
+    """Whether it names one that led to what is checked out; one that was amended since did not."""
+    revision = labels.get(REVISION_LABEL)
+    if not revision or labels.get(VERSION_LABEL, "").endswith(DIRTY):
+        return False
+    return _git("rev-list", "--count", f"HEAD..{revision}") == "0"
 
 
 def _find_labels(client: docker.DockerClient, ref: str) -> dict[str, str] | None:
@@ -215,10 +238,19 @@ def _labels(context: Context, base: BaseImage) -> dict[str, str]:
         BASE_LABEL: base.id,
         "org.opencontainers.image.base.name": base.ref,
         "org.opencontainers.image.created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "org.opencontainers.image.revision": _git("rev-parse", "HEAD"),
-        "org.opencontainers.image.version": _git("describe", "--tags", "--always", "--dirty"),
+        **_commit(),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _commit() -> dict[str, str]:
+    """The commit that the content is of; dirty if it is of none, also by a file that git does not know."""
+    version = _git("describe", "--tags", "--always")
+    changed = _git("status", "--porcelain", "--", *CONTENTS)
+    return {
+        REVISION_LABEL: _git("rev-parse", "HEAD"),
+        VERSION_LABEL: f"{version}{DIRTY}" if version and changed else version,
+    }
 
 
 def _git(*arguments: str) -> str:

@@ -183,6 +183,14 @@ def _apt_install(package: str, title: str) -> None:
         run("apt-get", "install", "-y", "-qq", "--no-install-recommends", package, environment=quiet)
 
 
+def install_what_promises_need() -> None:
+    """What the tests of an image are run with: their packages, a browser, and the page's own tools."""
+    install_test_packages()
+    install_chromium()
+    with step("The page's packages") as report:
+        _install_page_packages(report)
+
+
 def _install_page_packages(report: Callable[[str], None]) -> None:
     lock_file, stamp = PAGE / "package-lock.json", PAGE / "node_modules" / ".lock-sum"
     wanted = hashlib.sha256(lock_file.read_bytes()).hexdigest()

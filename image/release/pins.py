@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fly.errors import BuildError
+from fly.interrupt import one_interrupt
 from fly.lazy import Lazy
 from image.base import BASE_REF
 from image.build import BASE_LABEL, STAGE_LABEL
 from image.context import build_arguments
+from image.program import run_program
 from image.release.content import short
 from image.release.suite import ROOT
 
@@ -38,11 +39,12 @@ LOCKS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("image/node.lock", "3.13", ("--group", "node")),
 )
 PAGE = "image/web"
+NPM_FILES = ("package.json", "package-lock.json")
+NPM_PREFIX = "node_modules/"
 FILES = (
     "pyproject.toml",
     *(name for name, _, _ in LOCKS),
-    f"{PAGE}/package.json",
-    f"{PAGE}/package-lock.json",
+    *(f"{PAGE}/{name}" for name in NPM_FILES),
 )
 PENDING = re.compile(r"^Inst (\S+) \[([^\]]+)\] \((\S+) ([^)]*)\)", re.MULTILINE)
 KINDS = ("claude", "base", "python", "npm")
@@ -128,21 +130,38 @@ def compile_lock(root: Path, name: str, *options: str, output: Path | None = Non
 
 
 def newer_npm(npm: Sequence[str], root: Path = ROOT) -> list[Newer]:
-    """Packages of the page that its ranges allow a newer version of, or that have a newer major."""
-    said = _run(*npm, "outdated", "--json", folder=root / PAGE, good=(0, 1))
+    """Packages of the page that its ranges allow a newer version of, or that have a newer major.
+
+    What is in use stands in the lock file; whether anything is installed here has no say. Of what is only
+    for development npm says nothing where it is not installed, so it is asked about as if all were needed.
+    """
+    page = json.loads((root / PAGE / "package.json").read_text(encoding="utf-8"))
+    wanted = {**page.get("dependencies", {}), **page.get("devDependencies", {})}
+    with tempfile.TemporaryDirectory(prefix="my-jarvis-") as folder:
+        (Path(folder) / "package.json").write_text(json.dumps({"dependencies": wanted}), encoding="utf-8")
+        said = _run(*npm, "outdated", "--json", folder=Path(folder), good=(0, 1))
     found: Mapping[str, Any] = json.loads(said or "{}")
     if "error" in found:
         raise BuildError(
             f"npm cannot say what is outdated: {found['error'].get('summary', '')}", hint="npm outdated"
         )
+    locked = locked_npm(root)
     return [
-        Newer("npm", name, one.get("current", "–"), one["latest"], _npm_cure(name, one))
+        Newer("npm", name, locked.get(name, "–"), one["latest"], _npm_cure(name, one, locked.get(name)))
         for name, one in sorted(found.items())
+        if locked.get(name) != one["latest"]
     ]
 
 
-def _npm_cure(name: str, one: Mapping[str, str]) -> str:
-    if one.get("current") != one["wanted"]:
+def locked_npm(root: Path) -> dict[str, str]:
+    """The version of each package of the page in its lock file."""
+    lock = json.loads((root / PAGE / "package-lock.json").read_text(encoding="utf-8"))
+    installed = {path: one for path, one in lock["packages"].items() if path.startswith(NPM_PREFIX)}
+    return {path.removeprefix(NPM_PREFIX): one["version"] for path, one in installed.items()}
+
+
+def _npm_cure(name: str, one: Mapping[str, str], current: str | None) -> str:
+    if current != one["wanted"]:
         return "invoke bump npm"
     return f"a new range: npm install {name}@{one['latest']} in {PAGE}"
 
@@ -209,7 +228,8 @@ def move(kind: str, npm: Sequence[str], root: Path = ROOT) -> None:
     *Errors*: BuildError.
     """
     if kind == "npm":
-        _run(*npm, "update", "--save", "--no-audit", "--no-fund", folder=root / PAGE)
+        # What is installed stays: it is of the lock as it was, and comes anew when that has changed.
+        _run(*npm, "update", "--save", "--package-lock-only", "--no-audit", "--no-fund", folder=root / PAGE)
         return
     if kind == "claude":
         path = root / "pyproject.toml"
@@ -223,21 +243,20 @@ def move(kind: str, npm: Sequence[str], root: Path = ROOT) -> None:
 def restored_on_failure(root: Path = ROOT) -> Iterator[None]:
     """Whatever goes wrong inside, Ctrl-C too: pins and locks are again what they were."""
     before = {name: (root / name).read_bytes() for name in FILES if (root / name).exists()}
-    try:
-        yield
-    except BaseException:
-        for name, content in before.items():
-            if (root / name).read_bytes() != content:
+    with one_interrupt() as undoing:
+        try:
+            yield
+        except BaseException:
+            undoing()
+            for name, content in before.items():
                 (root / name).write_bytes(content)
-        raise
+            raise
 
 
 def _run(*command: str, folder: Path = ROOT, good: Sequence[int] = (0,)) -> str:
     environment = {**os.environ, "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        done = run_program(command, folder=folder, environment=environment)
     except OSError as error:
         raise BuildError(f"{command[0]} cannot be run: {error}", hint="invoke lint installs it") from error
     if done.returncode not in good:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fly.errors import RegistryError, UntestedImage
 from fly.lazy import Lazy
-from image.build import CLAUDE_VERSION, read_file
+from image.build import CLAUDE_VERSION, DIRTY, VERSION_LABEL, read_file
 from image.engine import Report
 from image.release.content import Content
 from image.release.records import LATEST, Push, Records, proof
@@ -105,8 +105,8 @@ def tags_of(content: Content, claude_version: str) -> list[str]:
     """Date and commit, the Claude version, `latest`: what people ask for by name."""
     made = _made_at(content)
     commit = content.revision[:7] or content.short_id
-    is_dirty = content.labels.get("org.opencontainers.image.version", "").endswith("-dirty")
-    tags = [f"{made:%Y%m%d}-{commit}{'-dirty' if is_dirty else ''}"]
+    is_dirty = content.labels.get(VERSION_LABEL, "").endswith(DIRTY)
+    tags = [f"{made:%Y%m%d}-{commit}{DIRTY if is_dirty else ''}"]
     if TAG.fullmatch(f"claude-{claude_version}") and claude_version:
         tags.append(f"claude-{claude_version}")
     return [*tags, LATEST]

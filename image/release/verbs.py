@@ -30,7 +30,7 @@ from image.release.report import write_report
 from image.release.suite import read_suite
 from image.release.verify import Step, Watch
 from image.release.verify import verify as verify_content
-from tests.verbs import install_chromium, install_test_packages, npm
+from tests.verbs import install_test_packages, install_what_promises_need, npm
 
 if TYPE_CHECKING:
     import docker
@@ -50,8 +50,6 @@ IMAGE_HELP = f"the image, by any name or id (default {TAG})"
 )
 def verify(context: Context, image: str = TAG, keep_going: bool = False, json: bool = False) -> None:
     """Tries every promise on an image, records what was proved, and names each promise that it breaks."""
-    install_test_packages()
-    install_chromium()
     settings = Settings.read(os.environ, ROOT)
     with Records(settings.releases) as records:
         found = _verify(settings, records, image, keep_going=keep_going)
@@ -204,7 +202,8 @@ def bump(context: Context, what: str) -> None:
         with Records(settings.releases) as records:
             if missing_proof(records, built.id, read_suite()):
                 _must_pass(records, _verify(settings, records, built.id))
-    say(f"{what} is moved, and {short(built.id)} is verified. git diff shows what changed; then: invoke push")
+    say(f"{what} is moved, and {short(built.id)} is verified. git diff shows what changed.")
+    say("Next: commit it, then invoke release")
 
 
 def place(settings: Settings, registry: str) -> tuple[Repository, Login | None]:
@@ -235,6 +234,7 @@ def login_to(settings: Settings, repository: Repository) -> Login | None:
 
 
 def _verify(settings: Settings, records: Records, image: str, *, keep_going: bool = False) -> Verification:
+    install_what_promises_need()
     with step("Docker Engine") as report:
         engine = find_engine(report, settings.home / "engine")
     content = read_content(engine, image)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fly.errors import UntestedImage
 from fly.lazy import Lazy
+from image.patience import patience
 from image.release.budget import Breach, breaches, figure_name, value_of
 from image.release.content import Content
 from image.release.inspection import inspect, read_layers
@@ -60,9 +61,8 @@ TRIED_AGAIN = {
 """Lines of the budget that depend on what else the machine does, and what measures them."""
 TRIES_MORE = 2
 BEST = "min_ms"
-SMOKE_LIMIT_S, LIMIT_S = 12, 120
+SMOKE_LIMIT_S, LIMIT_S = 15, 180
 """How long one test may take on a machine that has nothing else to do."""
-MOST_PATIENCE = 10
 MOST_JOBS = 4
 EVIDENCE = ("failures", "pictures", "transcripts")
 SBOM_FILE = "sbom.spdx.json"
@@ -86,24 +86,18 @@ def stages(jobs: int, previous: str = "") -> tuple[Stage, ...]:
     """Quick, all, measured; together every test of the image once. Upgrades begin at the `previous` image."""
     tiers = tuple(f"tests/{tier}" for tier in TIERS)
     options = (f"--previous={previous}",) if previous else ()
-    patience = _patience()
     return (
-        Stage("smoke", SMOKE, timeout_s=SMOKE_LIMIT_S * patience),
+        Stage("smoke", SMOKE, timeout_s=round(SMOKE_LIMIT_S * patience())),
         Stage(
             "promises",
             (*LONGEST, *tiers),
             left_out=(*SMOKE, *MEASURES),
             jobs=jobs,
-            timeout_s=LIMIT_S * patience,
+            timeout_s=round(LIMIT_S * patience()),
             options=options,
         ),
-        Stage("measures", MEASURES, left_out=SMOKE, timeout_s=LIMIT_S * patience),
+        Stage("measures", MEASURES, left_out=SMOKE, timeout_s=round(LIMIT_S * patience())),
     )
-
-
-def _patience() -> int:
-    """How many times slower than a free machine this one may be: so many programs wait for each processor."""
-    return min(MOST_PATIENCE, max(1, round(os.getloadavg()[0] / (os.cpu_count() or 1))))
 
 
 def verify(

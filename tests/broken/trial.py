@@ -27,8 +27,8 @@ else:
     docker = Lazy("docker")
 
 ROOT = Path(__file__).resolve().parents[2]
-TIME_LIMIT_S = 300
-GOOD_TIME_LIMIT_S = 1200
+TIME_LIMIT_S = 900
+GOOD_TIME_LIMIT_S = 3600
 
 
 class TrialError(Exception):

@@ -7,6 +7,7 @@ import time
 import uuid
 from typing import Any
 
+from image.patience import patience
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.shell import without_escapes
@@ -22,7 +23,7 @@ def turn(workspace: Workspace, text: str, **options: str) -> list[dict[str, Any]
             ("send", {"message_id": str(uuid.uuid4()), "text": text, "options": options}),
         ):
             page.send(json.dumps({"type": kind, "conversation": conversation, **rest}))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * patience()
         while not any(item["kind"] == "end" for item in items.values()):
             message = json.loads(page.recv(timeout=max(0.0, deadline - time.monotonic())))
             match message.get("op"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fly.plan import MOUNT_PATH
@@ -18,6 +20,7 @@ HERS = (
     "workspace/a",
     "app/b",
 )
+CLAUDES = "claude/.claude.json"
 MANY = 100_000
 
 
@@ -51,21 +54,32 @@ def test_jarvis_can_write_where_a_person_writes(workspaces: Workspaces, kept_vol
 
 def test_a_second_start_changes_nothing(workspaces: Workspaces, kept_volume: Volume) -> None:
     """A start on a used volume leaves every byte, owner and mode as it was."""
-    workspaces.remove(workspaces.start(kept_volume))
+    _lived_on(workspaces, kept_volume)
     kept_volume.put([file(path, b"hers", mode=0o600, owner=JARVIS) for path in HERS])
     before = kept_volume.at_rest()
-    workspaces.remove(workspaces.start(kept_volume))
+    _lived_on(workspaces, kept_volume)
     assert differences(before, kept_volume.at_rest()) == []
+
+
+def _lived_on(workspaces: Workspaces, volume: Volume) -> None:
+    """One start on it, so long that all is there that a start makes."""
+    workspaces.remove(workspaces.start(volume).wait_settled())
 
 
 def test_a_persons_own_settings_are_kept(workspaces: Workspaces, kept_volume: Volume) -> None:
     """Files that were changed by their owner are never put back to how they came."""
-    workspaces.remove(workspaces.start(kept_volume))
+    _lived_on(workspaces, kept_volume)
     shipped = [path for path, entry in kept_volume.manifest().items() if entry.kind == "file"]
-    kept_volume.put([file(path, b"{}\n", mode=0o600, owner=JARVIS) for path in shipped])
+    assert CLAUDES in shipped
+    kept_volume.put([file(path, b'{"hers": true}\n', mode=0o600, owner=JARVIS) for path in shipped])
     before = kept_volume.manifest()
-    workspaces.remove(workspaces.start(kept_volume))
-    assert differences(before, kept_volume.at_rest()) == []
+    _lived_on(workspaces, kept_volume)
+    after = kept_volume.at_rest()
+    found = json.loads(
+        kept_volume.read(CLAUDES)
+    )  # Claude itself adds to it, and leaves what it does not know
+    assert found["hers"] is True
+    assert differences({**before, CLAUDES: after[CLAUDES]}, after) == []
 
 
 def test_strange_things_on_the_volume_are_left_alone(workspaces: Workspaces, kept_volume: Volume) -> None:
@@ -99,7 +113,7 @@ def test_a_volume_of_another_user_is_said(workspaces: Workspaces, kept_volume: V
     assert differences(before, after) == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_start_goes_through_no_files(workspaces: Workspaces, kept_volume: Volume) -> None:
     """With 100,000 files on the volume a start changes the owner, mode or time of none of them."""
     folder = f"{MOUNT_PATH}/workspace/many"
@@ -122,7 +136,7 @@ def test_a_start_goes_through_no_files(workspaces: Workspaces, kept_volume: Volu
 @pytest.mark.parametrize("name", ["home", "claude", "workspace"])
 def test_a_folder_that_is_gone_comes_back(workspaces: Workspaces, kept_volume: Volume, name: str) -> None:
     """If {name} was deleted the next start makes it again."""
-    workspace = workspaces.start(kept_volume)
+    workspace = workspaces.start(kept_volume).wait_settled()
     workspace.run("rm", "-rf", f"{MOUNT_PATH}/{name}", user="root")
     workspace.stop("SIGKILL")
     workspace.start()

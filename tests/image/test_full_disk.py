@@ -27,7 +27,7 @@ def small_mount(
 
 
 def _filled(workspace: Workspace) -> Workspace:
-    workspace.run("sh", "-c", FILL)
+    workspace.wait_settled().run("sh", "-c", FILL)  # what it removes by itself would be room again
     assert workspace.attempt("sh", "-c", f"echo more >> {MOUNT_PATH}/workspace/more").status != 0
     return workspace
 

@@ -13,6 +13,7 @@ from tests.support.shell import without_escapes
 from tests.support.wait import wait_until
 from tests.support.webapp import Page
 
+GO = "/tmp/go-on"
 FLOOD_BYTES = 20_000_000
 
 
@@ -80,9 +81,12 @@ def test_it_comes_back_whole(shared_workspace: Workspace, terminal: str) -> None
     """After the line was cut it goes on at the very byte, with nothing lost and nothing twice."""
     with _opened(shared_workspace, terminal) as page:
         page.until("$ ")
-        page.type("(sleep 0.3; echo; seq 1000 2000; echo al''l) & sleep 0.1; echo st''arted\r")
-        page.until("started")
+        page.type(
+            f"(until [ -e {GO} ]; do sleep 0.1; done; echo; seq 1000 2000; echo al''l) & echo st''arted\r"
+        )
+        page.until("started\r\n")
         cut_at = page.position
+    shared_workspace.run("touch", GO)
     with _opened(shared_workspace, terminal, cut_at) as page:
         page.until("all\r\n")
         assert page.resets == []

@@ -112,7 +112,7 @@ def test_a_shell_lives_through_a_suspend(lilachs_workspace: Begin) -> None:
     assert shell.run("wait; echo $word; cat ~/late") == "plum\ndone"
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 def test_many_nights_change_nothing(
     lilachs_workspace: Begin, replace: Replace, kept_volume: Volume, internet: Internet
 ) -> None:

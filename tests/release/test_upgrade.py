@@ -39,7 +39,7 @@ def previous(
     made.close()
 
 
-@pytest.mark.timeout(300)  # three starts and all that a person does, under load
+@pytest.mark.timeout(900)  # three starts and all that a person does, under load
 def test_a_workspace_goes_to_this_release_and_back(
     previous: Workspaces,
     workspaces: Workspaces,

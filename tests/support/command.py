@@ -14,6 +14,7 @@ from typing import Any
 
 from docker.utils.socket import STDERR, STDOUT, frames_iter
 
+from image.patience import patience
 from tests.support.wait import wait_until
 
 _BOTH = (STDOUT, STDERR)
@@ -37,7 +38,7 @@ def run_in(
 ) -> Ran:
     """Runs an argument list (no shell) under a time limit; `container` is one of docker-py's."""
     api, last_word = container.client.api, secrets.token_hex(8)
-    limited = ["timeout", "--kill-after=1", str(timeout_s), *command]
+    limited = ["timeout", "--kill-after=1", str(round(timeout_s * patience())), *command]
     made = api.exec_create(
         container.id,
         ["sh", "-c", _SCRIPT, "sh", last_word, *limited],

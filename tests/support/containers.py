@@ -31,6 +31,8 @@ USER = "jarvis"
 PERSON = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
 OPEN = {"JARVIS_LOGIN": "none"}
 """Who may come in is the question of some tests alone."""
+REQUEST_LIMIT_S = 60
+"""Longer than any answer takes, also on a busy machine."""
 _NO_DNS = ["127.0.0.1"]
 """Names that no test serves fail at once instead of leaving this machine."""
 _LATE = ("already paused", "not paused", "unable to freeze")
@@ -64,9 +66,14 @@ class Workspace:
         )
         return self
 
+    def wait_settled(self) -> Workspace:
+        """Waits until its server is whole and knows of the login: by itself it writes nothing more."""
+        wait_until(lambda: self.get("/api/auth").json()["state"] != "checking", "the server to have settled")
+        return self
+
     def is_healthy(self) -> bool:
         try:
-            return self.get(HEALTH_PATH).status_code == 200
+            return httpx.get(self.url + HEALTH_PATH, trust_env=False, timeout=10).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -126,12 +133,14 @@ class Workspace:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """What the page's server answers; a proxy of this machine is none of its business."""
-        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=10)
+        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=REQUEST_LIMIT_S)
 
     def ask(self, method: str, path: str, body: object = None, *, origin: str = "own") -> httpx.Response:
         """What the server answers its own page, or one from elsewhere."""
         headers = {"origin": self.url if origin == "own" else origin}
-        return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False, timeout=10)
+        return httpx.request(
+            method, self.url + path, json=body, headers=headers, trust_env=False, timeout=REQUEST_LIMIT_S
+        )
 
     def socket(
         self, path: str, *, origin: str | None = "own", cookie: str = ""
@@ -144,6 +153,8 @@ class Workspace:
             compression=None,
             max_size=None,
             proxy=None,
+            open_timeout=REQUEST_LIMIT_S,
+            ping_timeout=None,
         )
         return opening
 
@@ -282,7 +293,7 @@ def _once_settled(change: Callable[[], None]) -> None:
             raise
         return True
 
-    wait_until(done, "the engine to know whether the container is paused", timeout_s=5)
+    wait_until(done, "the engine to know whether the container is paused")
 
 
 def _configure(made: DockerContainer, options: dict[str, Any]) -> None:

@@ -62,12 +62,19 @@ class FakeEngine:
     # --- docker-py's low level --------------------------------------------------------------------
 
     def build(self, **options: Any) -> Iterator[dict[str, Any]]:
+        """One without a context is of a single line: `FROM` an image that is kept."""
         self.builds.append(options)
         yield from self.events
+        below = {} if "custom_context" in options else self._from(options["fileobj"]).labels
         for image in self.kept:
             image.tags = [tag for tag in image.tags if tag != options["tag"]]
         if any("ID" in event.get("aux", {}) for event in self.events):
-            self.kept.append(FakeImage(BUILT, [options["tag"]], options["labels"]))
+            built = BUILT if not below else f"{BUILT}-{len(self.builds)}"
+            self.kept.append(FakeImage(built, [options["tag"]], {**below, **options["labels"]}))
+
+    def _from(self, dockerfile: io.BytesIO) -> FakeImage:
+        [line] = dockerfile.getvalue().decode().splitlines()
+        return self.images.get(line.removeprefix("FROM "))
 
     def pull(self, ref: str, **_options: Any) -> Iterator[dict[str, Any]]:
         yield {"status": "Pulling"}

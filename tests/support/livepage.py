@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from image.patience import patience
 from tests.support.containers import Workspace
 from tests.support.wait import NeverHappenedError
 
@@ -62,10 +63,11 @@ class LivePage:
 
     def until(self, probe: Callable[[], object], what: str, timeout_s: float = 90) -> None:
         """Takes in what comes until this is true. Errors: `NeverHappenedError`."""
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
         while not probe():
+            left_s = timeout_s * patience() - (time.monotonic() - began)
             try:
-                self._take(json.loads(self._socket.recv(timeout=max(0.0, deadline - time.monotonic()))))
+                self._take(json.loads(self._socket.recv(timeout=max(0.0, left_s))))
             except TimeoutError:
                 seen = json.dumps([*self._items.values()], ensure_ascii=False)[-2000:]
                 raise NeverHappenedError(

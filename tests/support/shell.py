@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
+from image.patience import patience
 from tests.support.evidence import keep_transcript
 from tests.support.wait import NeverHappenedError, wait_until
 
 CTRL_C, CTRL_D, ENTER, ESCAPE = "\x03", "\x04", "\r", "\x1b"
+WITHIN_S = 30.0
 _PROMPT = re.compile(r"<<exit:(\d+)>>")
 _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>78]"
@@ -64,7 +68,7 @@ class Shell:
         self._connection.settimeout(None)
         self._log = io.StringIO()
         self._terminal = fdspawn(
-            self._socket.fileno(), encoding="utf-8", codec_errors="replace", timeout=20, maxread=65536
+            self._socket.fileno(), encoding="utf-8", codec_errors="replace", timeout=WITHIN_S, maxread=65536
         )
         self._terminal.logfile_read = self._log
         self.resize(columns, rows)
@@ -84,31 +88,33 @@ class Shell:
 
     # --- what a person sees -----------------------------------------------------------------------
 
-    def expect(self, *patterns: str, timeout_s: float = 20) -> re.Match[str]:
+    def expect(self, *patterns: str, timeout_s: float = WITHIN_S) -> re.Match[str]:
         """Waits until one of the regular expressions shows; the session's end is a failure that says so."""
         wanted = " | ".join(patterns)
-        try:
-            index = self._terminal.expect([*patterns, pexpect.EOF], timeout=timeout_s)
-        except pexpect.TIMEOUT:
-            raise NeverHappenedError(f"waited {timeout_s:g} s for {wanted!r} on the terminal") from None
+        index = self._shown([*patterns, pexpect.EOF], f"{wanted!r} on the terminal", timeout_s)
         if index == len(patterns):
             raise NeverHappenedError(f"the session ended before {wanted!r} showed")
         found = self._terminal.match
         assert isinstance(found, re.Match)
         return found
 
-    def expect_text(self, text: str, timeout_s: float = 20) -> str:
+    def expect_text(self, text: str, timeout_s: float = WITHIN_S) -> str:
         """Waits until exactly this shows; gives what came before it."""
         self.expect(re.escape(text), timeout_s=timeout_s)
         return self.before
 
-    def expect_end(self, timeout_s: float = 20) -> str:
+    def expect_end(self, timeout_s: float = WITHIN_S) -> str:
         """Waits until the session is over; gives what it still said."""
-        try:
-            self._terminal.expect(pexpect.EOF, timeout=timeout_s)
-        except pexpect.TIMEOUT:
-            raise NeverHappenedError(f"the session did not end within {timeout_s:g} s") from None
+        self._shown([pexpect.EOF], "the end of the session", timeout_s)
         return self.before
+
+    def _shown(self, patterns: list[Any], what: str, timeout_s: float) -> int:
+        """Which of them came; `timeout_s` is meant for a free machine."""
+        began = time.monotonic()
+        while (waited_s := time.monotonic() - began) < timeout_s * patience():
+            with suppress(pexpect.TIMEOUT):
+                return int(self._terminal.expect(patterns, timeout=timeout_s * patience() - waited_s))
+        raise NeverHappenedError(f"waited {waited_s:.1f} s for {what}")
 
     @property
     def before(self) -> str:
@@ -124,7 +130,7 @@ class Shell:
     def settle(self) -> Shell:
         """From here on `run` works: the shell speaks plainly and has the size that was asked for."""
         self.type(_PLAIN)
-        self._prompt(20)
+        self._prompt(WITHIN_S)
         columns, rows = self.size
         wait_until(
             lambda: self.run("stty size").split() == [str(rows), str(columns)],
@@ -132,19 +138,19 @@ class Shell:
         )
         return self
 
-    def run(self, command: str, timeout_s: float = 20) -> str:
+    def run(self, command: str, timeout_s: float = WITHIN_S) -> str:
         """What a command prints, without escape codes. Errors: `ShellFailedError` unless it exits with 0."""
         status, output = self.attempt(command, timeout_s)
         if status != 0:
             raise ShellFailedError(f"{command!r} exited with {status}: {output}")
         return output
 
-    def attempt(self, command: str, timeout_s: float = 20) -> tuple[int, str]:
+    def attempt(self, command: str, timeout_s: float = WITHIN_S) -> tuple[int, str]:
         """Exit status and output of a command."""
         self.type(command)
         return self.finished(timeout_s)
 
-    def finished(self, timeout_s: float = 20) -> tuple[int, str]:
+    def finished(self, timeout_s: float = WITHIN_S) -> tuple[int, str]:
         """Exit status and output, once the command under way is done."""
         status = self._prompt(timeout_s)
         return status, without_escapes(self.before).strip("\n")
@@ -154,7 +160,7 @@ class Shell:
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def exit_code(self, timeout_s: float = 5) -> int:
+    def exit_code(self, timeout_s: float = WITHIN_S) -> int:
         """The exit code of the session, once it is over."""
 
         wait_until(lambda: not self._state()["Running"], "the end of the session", timeout_s=timeout_s)

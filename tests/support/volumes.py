@@ -7,6 +7,7 @@ import hashlib
 import io
 import stat
 import tarfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import docker
 import docker.errors
 
+from image.patience import patience
 from tests.support.run import Run
 from tests.support.wait import wait_until
 
 _MOUNT = "/volume"
+QUIET_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,16 @@ class Volume:
         return manifest_of(self._reader, _MOUNT, below)
 
     def at_rest(self) -> Manifest:
-        """The manifest once nobody writes any more."""
-        seen: list[Manifest] = [{}]
+        """The manifest once nobody writes any more: on a busy machine who writes may be slow to."""
+        seen: Manifest = {}
+        since = time.monotonic()
 
         def unchanged() -> Manifest | None:
-            seen.append(self.manifest())
-            return seen[-1] if seen[-1] == seen[-2] else None
+            nonlocal seen, since
+            before, seen = seen, self.manifest()
+            if seen != before:
+                since = time.monotonic()
+            return seen if time.monotonic() - since >= QUIET_S * patience() else None
 
         return wait_until(unchanged, "the volume to be at rest", interval_s=0.2)
 

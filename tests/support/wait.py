@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from image.patience import patience
+
 T = TypeVar("T")
 
 
@@ -23,13 +25,14 @@ def wait_until(
 ) -> T:
     """The first true answer of `probe`.
 
+    `timeout_s` is meant for a free machine; on a busy one it is longer, as the load is at that moment.
     Errors: `NeverHappenedError` after `timeout_s`, or as soon as `hopeless` gives a reason; it names `what`.
     """
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while not (answer := probe()):
         if reason := hopeless():
             raise NeverHappenedError(f"waited for {what}, but {reason}")
-        if time.monotonic() > deadline:
-            raise NeverHappenedError(f"waited {timeout_s:g} s for {what}; last answer: {answer!r}")
+        if (waited_s := time.monotonic() - began) > timeout_s * patience():
+            raise NeverHappenedError(f"waited {waited_s:.1f} s for {what}; last answer: {answer!r}")
         time.sleep(interval_s)
     return answer

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -12,7 +13,18 @@ import requests
 
 from fly.errors import BuildError
 from image.base import BASE_REF
-from image.build import CONTEXT_LABEL, STAGE_LABEL, TAG, BuiltImage, build_image, follow, remove_images
+from image.build import (
+    CONTEXT_LABEL,
+    DIRTY,
+    REVISION_LABEL,
+    STAGE_LABEL,
+    TAG,
+    VERSION_LABEL,
+    BuiltImage,
+    build_image,
+    follow,
+    remove_images,
+)
 from image.context import make_context
 from tests.support.fakeengine import BUILT, SUCCESS, FakeEngine, FakeImage
 
@@ -130,6 +142,98 @@ def test_an_engine_that_goes_away_is_an_error_with_a_next_step(
     with pytest.raises(BuildError, match="gave up") as raised:
         build(engine)
     assert raised.value.hint
+
+
+# --- the commit that it is of -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of its own with one commit, beside what is built."""
+    folder = tmp_path / "checkout"
+    (folder / "webapp").mkdir(parents=True)
+    monkeypatch.setattr("image.build.FOLDER", folder)
+    git(folder, "init", "--quiet")
+    write_and_commit(folder, "first")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    done = subprocess.run(("git", *who, *arguments), cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def write_and_commit(folder: Path, text: str) -> str:
+    (folder / "webapp" / "app.py").write_text(text)
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", text)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def commit_of(engine: FakeEngine) -> tuple[str, bool]:
+    """What the image says: its commit, and whether there was more than that."""
+    labels = engine.images.get(TAG).labels
+    return labels[REVISION_LABEL], labels[VERSION_LABEL].endswith(DIRTY)
+
+
+@pytest.mark.parametrize("changed", ["app.py", "never_added.py"])
+def test_what_is_not_committed_is_built_as_dirty(engine: FakeEngine, checkout: Path, changed: str) -> None:
+    (checkout / "webapp" / changed).write_text("changed")
+    build(engine)
+    assert commit_of(engine) == (git(checkout, "rev-parse", "HEAD"), True)
+
+
+def test_a_change_beside_the_image_does_not_make_it_dirty(engine: FakeEngine, checkout: Path) -> None:
+    (checkout / "notes.md").write_text("changed")
+    build(engine)
+    assert commit_of(engine) == (git(checkout, "rev-parse", "HEAD"), False)
+
+
+def test_a_commit_made_after_the_build_is_named_and_nothing_else_is_built(
+    engine: FakeEngine, checkout: Path
+) -> None:
+    (checkout / "webapp" / "app.py").write_text("changed")
+    dirty = build(engine)
+    commit = write_and_commit(checkout, "changed")
+    named = build(engine)
+    assert commit_of(engine) == (commit, False)
+    assert engine.builds[1]["fileobj"].getvalue().decode() == f"FROM {dirty.id}\n"
+    assert set(engine.builds[1]["labels"]) == {REVISION_LABEL, VERSION_LABEL}
+    assert named.id != dirty.id, "another image, which nobody has verified"
+    assert named.context_sha256 == engine.images.get(TAG).labels[CONTEXT_LABEL]
+    assert build(engine).id == named.id, "named once, it is left alone"
+
+
+def test_while_it_is_not_committed_a_dirty_image_stays(engine: FakeEngine, checkout: Path) -> None:
+    (checkout / "webapp" / "app.py").write_text("changed")
+    dirty = build(engine)
+    assert (build(engine).id, len(engine.builds)) == (dirty.id, 1)
+
+
+def test_a_later_commit_of_other_things_leaves_the_image_alone(engine: FakeEngine, checkout: Path) -> None:
+    """It would be another image for everybody, of the same content."""
+    first = build(engine)
+    (checkout / "notes.md").write_text("changed")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "notes")
+    assert build(engine).id == first.id
+
+
+def test_a_commit_that_was_amended_since_is_named_anew(engine: FakeEngine, checkout: Path) -> None:
+    build(engine)
+    git(checkout, "commit", "--quiet", "--amend", "-m", "better words")
+    build(engine)
+    assert commit_of(engine) == (git(checkout, "rev-parse", "HEAD"), False)
+
+
+def test_without_git_nothing_is_said_and_nothing_is_named(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("image.build.FOLDER", tmp_path)
+    first = build(engine)
+    assert VERSION_LABEL not in engine.images.get(TAG).labels
+    assert build(engine).id == first.id
 
 
 # --- what the builder says ------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """What is newer, read from what apt, uv and npm say; and pins that are put back."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 
 from image.release import pins
 from image.release.suite import ROOT
+from tests.support.wait import wait_until
 
 APT = """\
 Inst curl [8.14.1-2+deb13u6] (8.14.1-2+deb13u7 Debian-Security:13/stable-security [amd64]) []
@@ -42,6 +46,30 @@ def test_every_file_that_a_bump_may_change_is_there() -> None:
     assert [name for name in pins.FILES if not (ROOT / name).exists()] == []
 
 
+OUTDATED = """\
+echo '{"preact": {"wanted": "10.9.0", "latest": "11.2.0"},
+       "vite": {"wanted": "8.3.8", "latest": "8.3.8"},
+       "marked": {"wanted": "18.2.1", "latest": "18.2.1"}}'
+exit 1
+"""
+LOCK = """{"packages": {"": {"version": "1.0.0"}, "node_modules/preact": {"version": "10.9.0"},
+"node_modules/vite": {"version": "8.3.7"}, "node_modules/marked": {"version": "18.2.1"}}}"""
+
+
+def test_what_the_page_uses_is_read_from_its_lock_also_where_nothing_is_installed(tmp_path: Path) -> None:
+    page = tmp_path / pins.PAGE
+    page.mkdir(parents=True)
+    (page / "package.json").write_text("{}")
+    (page / "package-lock.json").write_text(LOCK)
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\n{OUTDATED}")
+    npm.chmod(0o755)
+    preact, vite = pins.newer_npm([str(npm)], tmp_path)
+    assert (preact.name, preact.current, preact.newest) == ("preact", "10.9.0", "11.2.0")
+    assert preact.cure.startswith("a new range: npm install preact@11.2.0")
+    assert (vite.name, vite.current, vite.newest, vite.cure) == ("vite", "8.3.7", "8.3.8", "invoke bump npm")
+
+
 def copied(folder: Path) -> dict[str, bytes]:
     for name in pins.FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -69,3 +97,29 @@ def test_what_was_moved_well_stays_moved(tmp_path: Path) -> None:
     with pins.restored_on_failure(tmp_path):
         (tmp_path / "pyproject.toml").write_text("moved")
     assert (tmp_path / "pyproject.toml").read_text() == "moved"
+
+
+MOVES = """
+import sys
+from pathlib import Path
+from image.release import pins
+with pins.restored_on_failure(Path(sys.argv[1])):
+    pins.move("npm", [sys.argv[2]], Path(sys.argv[1]))
+"""
+HALF_WAY = "#!/bin/sh\necho half > package.json; rm package-lock.json; exec sleep 600\n"
+PATIENCE_S = 60
+
+
+def test_ctrl_c_half_way_puts_pins_back_also_when_it_is_pressed_again(tmp_path: Path) -> None:
+    before = copied(tmp_path)
+    npm = tmp_path / "npm"
+    npm.write_text(HALF_WAY)
+    npm.chmod(0o755)
+    lock = tmp_path / pins.PAGE / "package-lock.json"
+    command = (sys.executable, "-c", MOVES, str(tmp_path), str(npm))
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: not lock.exists(), "npm to be half way", timeout_s=PATIENCE_S)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) != 0
+    assert {name: (tmp_path / name).read_bytes() for name in pins.FILES} == before

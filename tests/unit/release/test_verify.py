@@ -130,4 +130,4 @@ def test_upgrades_begin_at_the_image_that_was_released_last() -> None:
 def test_a_busy_machine_is_given_more_time(monkeypatch: pytest.MonkeyPatch, load: float, times: int) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
-    assert [stage.timeout_s for stage in stages(2)] == [12 * times, 120 * times, 120 * times]
+    assert [stage.timeout_s for stage in stages(2)] == [15 * times, 180 * times, 180 * times]
