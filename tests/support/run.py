@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 else:
     docker = Lazy("docker")
 
-
 LABEL = "my-jarvis.test"
+CONFLICT = 409
+REMOVED_WITHIN_S = 60
 _FOLDER = Path(tempfile.gettempdir()) / f"my-jarvis-tests-{os.getuid()}"
 
 
@@ -86,7 +87,7 @@ def _labelled(client: docker.DockerClient) -> Iterator[tuple[Any, Any]]:
     """Containers first: they hold volumes, networks and images."""
     filters: dict[str, Any] = {"label": LABEL}
     for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
-        yield container, lambda container=container: container.remove(force=True, v=True)
+        yield container, functools.partial(_remove_container, container)
     for volume in client.volumes.list(filters=filters):
         yield volume, volume.remove
     for network in client.networks.list(filters=filters):
@@ -96,6 +97,16 @@ def _labelled(client: docker.DockerClient) -> Iterator[tuple[Any, Any]]:
             SimpleNamespace(name=image["Id"], attrs=image),
             functools.partial(client.images.remove, image["Id"], force=True),
         )
+
+
+def _remove_container(container: Any) -> None:
+    """Gone when this returns, also where another run is at the same leftovers in this moment."""
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.APIError as error:
+        if error.status_code != CONFLICT:
+            raise
+        container.wait(condition="removed", timeout=REMOVED_WITHIN_S)
 
 
 def _labels_of(thing: Any) -> dict[str, str]:
