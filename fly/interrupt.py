@@ -27,5 +27,21 @@ def one_interrupt() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def later_interrupt() -> Iterator[None]:
+    """Ctrl-C while something begins is heard once it has begun, when there is something to end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda _signal, _frame: heard.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard.is_set():
+        signal.raise_signal(signal.SIGINT)
+
+
 def _nothing() -> None:
     pass

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from fly.interrupt import later_interrupt
+
 TIDYING_S = 60
 """For what a program has mounted and unpacked: it alone knows what that is."""
 
@@ -26,19 +28,22 @@ def run_program(
     """
     # Files, not pipes: a pipe ends only when the last process that it was left to is gone.
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,  # Ctrl-C reaches it once, through us
-        )
+        process = None
         try:
+            with later_interrupt():
+                process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,  # Ctrl-C reaches it once, through us
+                )
             process.wait()
         except BaseException:
-            _end(process, tidying_s)
+            if process:
+                _end(process, tidying_s)
             raise
         return subprocess.CompletedProcess(command, process.returncode, _text(stdout), _text(stderr))
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from fly.interrupt import one_interrupt
+from fly.interrupt import later_interrupt, one_interrupt
 
 
 def strike() -> None:
@@ -30,6 +30,27 @@ def test_afterwards_it_is_heard_again() -> None:
         undoing()
     with pytest.raises(KeyboardInterrupt):
         strike()
+
+
+def begin_and_strike(begun: list[bool]) -> None:
+    with later_interrupt():
+        strike()
+        begun.append(True)
+
+
+def test_while_something_begins_it_is_heard_once_that_has_begun() -> None:
+    begun: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_strike(begun)
+    assert begun == [True]
+
+
+def test_something_that_begins_while_another_is_undone_hears_none() -> None:
+    begun: list[bool] = []
+    with one_interrupt() as undoing:
+        undoing()
+        begin_and_strike(begun)
+    assert begun == [True]
 
 
 def test_in_another_thread_there_is_nothing_to_hear() -> None:
