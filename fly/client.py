@@ -55,6 +55,7 @@ from fly.model import (
     strays_from_json,
 )
 from fly.settings import Platform
+from fly.trust import trust
 
 if TYPE_CHECKING:
     import httpx
@@ -109,6 +110,7 @@ class Client:
             base_url=platform.api_url,
             headers={"authorization": _authorization(platform), "user-agent": "my-jarvis"},
             transport=transport,
+            verify=trust(platform.api_url),
             # A proxy of the operator's has no business between us and this machine's own platform.
             trust_env=platform.kind == "fly",
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fly.lazy import Lazy
 from fly.plan import HEALTH_PATH
+from fly.trust import trust
 
 if TYPE_CHECKING:
     import httpx
@@ -32,7 +32,7 @@ def trouble_at(
         named = _named(url)
         # A connection of its own for every probe: what is asked is what a stranger would see.
         with httpx.Client(
-            verify=trust(certificate),
+            verify=trust(base, certificate),
             trust_env=not door_url,
             timeout=httpx.Timeout(timeout_s, connect=5),
         ) as http:
@@ -55,7 +55,7 @@ def is_busy(url: str, door_url: str = "", certificate: Path | None = None, *, ti
     base = (door_url or url).rstrip("/")
     try:
         with httpx.Client(
-            verify=trust(certificate),
+            verify=trust(base, certificate),
             trust_env=not door_url,
             timeout=httpx.Timeout(timeout_s, connect=5),
         ) as http:
@@ -71,17 +71,6 @@ def _named(url: str) -> dict[str, Any]:
         "headers": {"host": asked.netloc.decode("ascii")},
         "extensions": {"sni_hostname": asked.host},
     }
-
-
-def trust(certificate: Path | None) -> ssl.SSLContext | bool:
-    """Whom to believe: whom everybody believes, and who proves himself with this certificate."""
-    if certificate is None:
-        return True
-    trusted = ssl.create_default_context()
-    trusted.load_verify_locations(cafile=certificate)
-    # A local certificate's authority need not be known here: the certificate itself is.
-    trusted.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return trusted
 
 
 def _is_healthy(answer: httpx.Response) -> bool:

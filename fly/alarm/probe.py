@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fly.settings import Platform
+from fly.trust import trust
 
 PATH = "/api/probe"
 """Nothing is there, in no workspace: whoever is not signed in is told so, whoever is is told that."""
@@ -91,19 +92,11 @@ def _connected(platform: Platform, url: str, timeout_s: float) -> socket.socket:
     if not secure:
         return plain
     try:
-        return _trust(platform).wrap_socket(plain, server_hostname=asked.hostname)
+        trusted = trust(platform.door_url or url, platform.door_certificate)
+        return trusted.wrap_socket(plain, server_hostname=asked.hostname)
     except BaseException:
         plain.close()
         raise
-
-
-def _trust(platform: Platform) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if platform.door_certificate:
-        context.load_verify_locations(cafile=platform.door_certificate)
-        # A local certificate's authority need not be known here: the certificate itself is.
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
 
 
 def _certificate_until(connection: socket.socket) -> datetime | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from fly.backup.courier import PIECE, Broken, Seal, read
 from fly.errors import BackupError, Unreachable
 from fly.lazy import Lazy
-from fly.page import trust
 from fly.settings import Platform, Secret
+from fly.trust import trust
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +29,7 @@ class Wire:
         self._http = httpx.Client(
             base_url=platform.door_url or url,
             headers={"host": asked.netloc.decode("ascii"), "x-courier-key": key.reveal()},
-            verify=trust(platform.door_certificate),
+            verify=trust(platform.door_url or url, platform.door_certificate),
             trust_env=not platform.door_url,
             timeout=httpx.Timeout(SILENT_S, connect=10),
         )

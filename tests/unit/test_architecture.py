@@ -76,10 +76,9 @@ def test_pure_modules_do_no_io(name: str) -> None:
     assert offenders([ROOT / name], tuple(DOING_IO)) == []
 
 
-@pytest.mark.parametrize("name", ["fly/client.py"])
-def test_only_the_client_speaks_http(name: str) -> None:
+def test_only_the_client_and_who_asks_pages_speak_http() -> None:
     speakers = {path.relative_to(ROOT).as_posix() for path in sources("fly") if "httpx" in set(imports(path))}
-    assert speakers <= {name, "fly/page.py", "fly/backup/wire.py"}
+    assert speakers <= {"fly/client.py", "fly/page.py", "fly/trust.py", "fly/backup/wire.py"}
 
 
 def test_only_one_file_speaks_to_docker_in_the_platform() -> None:
