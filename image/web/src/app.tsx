@@ -9,8 +9,9 @@ import { lazy } from "./parts/lazy";
 import { Toasts, toast } from "./parts/toast";
 import { drawerOpen, place } from "./place";
 import { online } from "./presence";
-import { ShortcutSheet } from "./shortcuts";
-import { closeTerminal, loadTerminal, terminalOpen } from "./terminal/open";
+import { sheetOpen } from "./shortcuts";
+import { loadTerminal } from "./terminal/load";
+import { closeTerminal, terminalOpen } from "./terminal/open";
 import { Topbar, useSidebar } from "./topbar";
 
 const WAKING_AFTER_MS = 1500;
@@ -21,6 +22,11 @@ const PAGES = {
   files: lazy(() => import("./files/view")),
   settings: lazy(() => import("./settings/page")),
 } as const;
+
+const ShortcutSheet = lazy(
+  () => import("./sheet"),
+  () => null,
+);
 
 export function App() {
   const sidebar = useSidebar();
@@ -40,7 +46,7 @@ export function App() {
       </div>
       {terminalOpen.value && <LazyTerminal />}
       <Dialogs />
-      <ShortcutSheet />
+      {sheetOpen.value && <ShortcutSheet />}
       <Toasts />
       <Announcer />
     </>

@@ -6,7 +6,7 @@ import { watchLook } from "./look";
 import { watchNotifications } from "./notify";
 import { watchPresence } from "./presence";
 import { watchShortcuts } from "./shortcuts";
-import { loadTerminal } from "./terminal/open";
+import { loadTerminal } from "./terminal/load";
 import "./style/tokens.css";
 import "./style/parts.css";
 import "./style/frame.css";

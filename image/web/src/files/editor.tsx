@@ -8,8 +8,8 @@ import { toast } from "../parts/toast";
 import type { Code } from "./code";
 import { address, beside, type Entry, languageOf, nameOf, type Text } from "./entry";
 import { refresh } from "./folder";
-import { Unshown, Wait, words } from "./preview";
 import { unsaved } from "./unsaved";
+import { Unshown, Wait, words } from "./unshown";
 
 type Conflict = { current: Text | null };
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { Markdown } from "../chat/markdown";
-import { ask, Refusal } from "../http";
+import { ask } from "../http";
 import { ago } from "../parts/ago";
 import { bytes } from "../parts/bytes";
 import { Icon } from "../parts/icon";
@@ -11,6 +11,7 @@ import { downloadOf, mention, open } from "./actions";
 import { Editor } from "./editor";
 import { address, type Entry, hasSource, lookOf, parentOf, type Text } from "./entry";
 import { Sheet } from "./sheet";
+import { Unshown, Wait, words } from "./unshown";
 
 export function Preview({ entry }: { entry: Entry }) {
   const [isSource, setSource] = useState(false);
@@ -24,8 +25,9 @@ export function Preview({ entry }: { entry: Entry }) {
         <div class="preview-title">
           <h2 dir="auto">{entry.name}</h2>
           <small>
-            {entry.size !== null && `${bytes(entry.size)} · `}
-            {ago(entry.modified_at, new Date())}
+            {[entry.size === null ? "" : bytes(entry.size), ago(entry.modified_at, new Date())]
+              .filter(Boolean)
+              .join(" · ")}
           </small>
         </div>
         {hasSource(entry.name) && (
@@ -102,29 +104,4 @@ function Document({ entry }: { entry: Entry }) {
       {text.state === "too_large" && <p class="settings-text">Only its beginning is shown: it is very large.</p>}
     </div>
   );
-}
-
-export function Unshown({ entry, why }: { entry: Pick<Entry, "kind" | "path" | "name">; why: string }) {
-  return (
-    <div class="nothing">
-      <Icon name="file" />
-      <p>{why}</p>
-      {entry.kind === "file" && (
-        <a class="button" href={downloadOf(entry)} download>
-          <Icon name="download" /> Download
-        </a>
-      )}
-    </div>
-  );
-}
-
-export const Wait = () => (
-  <div class="nothing" aria-busy="true">
-    <span class="spinner" aria-hidden="true" />
-  </div>
-);
-
-export function words(error: unknown): string {
-  if (!(error instanceof Refusal)) throw error;
-  return error.message;
 }

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ask } from "../http";
 import { address, type Cell, type Entry, type Table } from "./entry";
-import { Unshown, Wait, words } from "./preview";
+import { Unshown, Wait, words } from "./unshown";
 
 const LIMIT = 200;
 

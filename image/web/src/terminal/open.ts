@@ -35,6 +35,3 @@ export function focusOpener(): void {
 addEventListener("popstate", () => {
   terminalOpen.value = false;
 });
-
-/** Fetches the terminal's code, so that it opens at once. */
-export const loadTerminal = () => import("./terminal");

@@ -1,7 +1,6 @@
-// Keys that work everywhere on the page, and the sheet that lists them.
+// Keys that work everywhere on the page, and whether the list of them is shown.
 
 import { signal } from "@preact/signals";
-import { lazy } from "./parts/lazy";
 import { drawerOpen, toChat, toFiles, toSettings } from "./place";
 import { openTerminal, terminalOpen } from "./terminal/open";
 
@@ -71,10 +70,3 @@ export function watchShortcuts(): void {
     shortcut.run();
   });
 }
-
-const Sheet = lazy(
-  () => import("./sheet"),
-  () => null,
-);
-
-export const ShortcutSheet = () => (sheetOpen.value ? <Sheet /> : null);

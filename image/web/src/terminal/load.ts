@@ -1,0 +1,2 @@
+/** Fetches the terminal's code, so that it opens at once. */
+export const loadTerminal = () => import("./terminal");
