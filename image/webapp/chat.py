@@ -338,7 +338,7 @@ class Chat:
     def _copied(self, conversation: Conversation, at: str | None, title: str) -> Summary:
         source, new = conversation.transcript, str(uuid.uuid4())
         prompts = [prompt for prompt in source.prompts if prompt != conversation.open_turn]
-        last = source.turn_of_item(at) if at else next(reversed(prompts), None)
+        last = source.turn_of_item(at, conversation.journal) if at else next(reversed(prompts), None)
         if last not in prompts:
             raise LookupError("There is nothing to copy yet.")
         kept = prompts[: prompts.index(last) + 1]
