@@ -63,7 +63,7 @@ def test_an_open_answer_is_kept_at_the_end(begin: Callable[[], Workspace]) -> No
 
 
 def test_a_loss_of_power_costs_no_message(begin: Callable[[], Workspace], internet: Internet) -> None:
-    """After kill -9 in an answer all that was said is there, the turn is called lost, and can be continued."""
+    """After kill -9 in an answer what was said is there, the turn is called lost and can be continued."""
     workspace = begin()
     with LivePage(workspace) as page:
         assert page.ask("the word is plum") == "You said: the word is plum"
