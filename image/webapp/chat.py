@@ -258,7 +258,10 @@ class Chat:
                 self._forget_some()
                 self._loaded[conversation_id] = await asyncio.to_thread(self._load, conversation_id)
         self._loading.pop(conversation_id, None)
-        return self._loaded[conversation_id]
+        conversation = self._loaded[conversation_id]
+        # Who asks has it in hand for a moment: another that is loaded meanwhile must not push it out.
+        conversation.used_at = time.monotonic()
+        return conversation
 
     def _load(self, conversation_id: str) -> Conversation:
         transcript = Transcript(self._index.transcript_path(conversation_id), str(self._config.workspace))

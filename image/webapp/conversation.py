@@ -363,7 +363,8 @@ class Conversation:
     async def _carry(self, message: Sent) -> None:
         """One message, to the end of its turn."""
         turn = self._turn = _Turn(message.id)
-        self.journal.begin(message.id)
+        with contextlib.suppress(OSError):
+            self.journal.begin(message.id)
         self.board.emit(add(_user(message)))
         self._show_turn()
         try:

@@ -99,8 +99,8 @@ class Journal(Past):
 
     def send(self, message: Sent) -> None:
         """It is known from now on; Claude may get it later."""
-        self.sent[message.id] = message
         self._write({"sent": asdict(message)})
+        self.sent[message.id] = message
 
     def begin(self, message_id: str) -> None:
         """Claude gets it now."""

@@ -1,4 +1,4 @@
-"""What Claude was saying when it was cut off, with a Claude that is none."""
+"""One conversation, with a Claude that says what a test has it say: what is kept of it, come what may."""
 
 from __future__ import annotations
 
@@ -269,6 +269,44 @@ def test_a_disk_that_takes_nothing_more_stops_no_answer(
         await conversation.close(1)
 
     run_async(story)
+
+
+def test_a_message_that_found_the_disk_full_can_be_sent_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_more: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story() -> None:
+        conversation, claude = place.server()
+        message = str(uuid.uuid4())
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", full)
+            with pytest.raises(OSError, match="No space"):
+                conversation.send(message, "tell me")
+        assert not conversation.knows(message)
+        conversation.send(message, "tell me")
+        await soon(lambda: claude.told == ["tell me"], "the message")
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        await conversation.close(1)
+
+    run_async(story)
+
+
+def test_a_conversation_that_was_cut_off_opens_on_a_full_disk(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, _ = killed(place, "once ", "upon")
+
+    def full(_self: Journal, *_lines: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", full)
+        assert said(left.items()) == ["once upon"]
+    assert said(left.items()) == ["once upon"]
+    assert not left.draft.exists()
 
 
 @pytest.mark.parametrize("torn", ["", "{", "[]", '{"turn": "x"}', '{"turn": "x", "items": [1]}', "\x00\x01"])
