@@ -138,6 +138,8 @@ def test_files_and_folders_are_made_with_what_is_missing_above_them(page: httpx.
         "not_found",
     )
     assert refusal(page.post("/api/files", json={"path": "x" * 300, "kind": "file"})) == (400, "bad_path")
+    for kind in ("link", None, ["file"], {}):
+        assert refusal(page.post("/api/files", json={"path": "n", "kind": kind})) == (400, "bad_request")
 
 
 def test_moving_never_replaces_what_is_there(page: httpx.Client, root: Path) -> None:
