@@ -162,6 +162,9 @@ class Chat:
             case "stop":
                 if conversation := self._loaded.get(conversation_id):
                     conversation.stop()
+            case "take_back":
+                conversation = await self._conversation(conversation_id)
+                conversation.take_back(_uuid(message, "message_id"))
             case "answer":
                 self._answer(conversation_id, message)
 

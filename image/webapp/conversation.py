@@ -193,7 +193,7 @@ class Conversation:
         Errors: RefusedError if there is no such message, OSError if that cannot be kept.
         """
         if any(message.id == message_id for message in self._queue):
-            return self._unqueue(lambda message: message.id == message_id)
+            return self.take_back(message_id)
         await self._stop_and_leave()
         later = self.transcript.since(message_id)
         if not later and message_id not in self.journal.sent:
@@ -244,6 +244,16 @@ class Conversation:
             self._turn.stopped = True
             self._chore(self._interrupt(self._turn))
         self._show_turn()
+        self._wake.set()
+
+    def take_back(self, message_id: str) -> None:
+        """A message that still waits is none any more.
+
+        Errors: RefusedError if Claude has it already, OSError if that cannot be kept.
+        """
+        if not any(message.id == message_id for message in self._queue):
+            raise RefusedError("already_begun", "Claude has this message already.")
+        self._unqueue(lambda message: message.id == message_id)
         self._wake.set()
 
     def _unqueue(self, which: Callable[[Sent], bool]) -> None:

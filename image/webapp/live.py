@@ -26,7 +26,7 @@ log = logging.getLogger("webapp")
 Message = dict[str, Any]
 
 LONGEST_QUEUE = 2000
-FOR_THE_CHAT = frozenset({"send", "retry", "continue", "stop", "answer", "follow", "unfollow"})
+FOR_THE_CHAT = frozenset({"send", "retry", "continue", "stop", "take_back", "answer", "follow", "unfollow"})
 
 
 HALF = re.compile(r"\\u[dD][89a-fA-F]")

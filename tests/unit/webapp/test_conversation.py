@@ -15,7 +15,7 @@ import pytest
 from webapp import draft as draft_module
 from webapp import wording
 from webapp.board import Item
-from webapp.conversation import Conversation
+from webapp.conversation import Conversation, RefusedError
 from webapp.draft import Draft, draft_of
 from webapp.journal import Journal, Sent
 from webapp.process import Heard, Process, Result
@@ -269,6 +269,34 @@ def test_a_disk_that_takes_nothing_more_stops_no_answer(
         await conversation.close(1)
 
     run_async(story)
+
+
+def test_a_message_that_waits_can_be_taken_back_or_said_otherwise_and_the_others_stay(place: Place) -> None:
+    async def story() -> None:
+        conversation, claude, first = await talking(place, "once ")
+        waiting = {text: str(uuid.uuid4()) for text in ("two", "three", "four")}
+        for text, message in waiting.items():
+            conversation.send(message, text)
+        conversation.take_back(waiting["two"])
+        await conversation.go_back(waiting["three"])
+        conversation.send(str(uuid.uuid4()), "three, otherwise")
+        assert conversation.board.queued == 2
+        assert conversation.turn == "running"
+        with pytest.raises(RefusedError, match="already"):
+            conversation.take_back(waiting["two"])
+        with pytest.raises(RefusedError, match="already"):
+            conversation.take_back(first)
+        for number in (2, 3):
+            claude.says.put_nowait(DONE)
+            await soon(lambda: len(claude.told) == number, "the next message")  # noqa: B023
+        assert claude.told == ["tell me", "four", "three, otherwise"]
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        await conversation.close(1)
+
+    run_async(story)
+    asked = [item["text"] for item in place.items() if item["kind"] == "user"]
+    assert asked == ["tell me", "four", "three, otherwise"]
 
 
 def test_a_message_that_found_the_disk_full_can_be_sent_again(

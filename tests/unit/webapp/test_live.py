@@ -61,7 +61,7 @@ def test_every_page_hears_of_changed_settings(shared: Served) -> None:
             assert receive(page, "settings")["settings"]["theme"] == "dark"
 
 
-@pytest.mark.parametrize("kind", ["send", "stop", "answer", "follow", "unfollow"])
+@pytest.mark.parametrize("kind", ["send", "stop", "take_back", "answer", "follow", "unfollow"])
 def test_what_is_for_the_chat_reaches_it_and_its_answer_comes_back(
     shared: Served, shared_chat: NoChat, kind: str
 ) -> None:
