@@ -138,7 +138,8 @@ def test_files_and_folders_are_made_with_what_is_missing_above_them(page: httpx.
         "not_found",
     )
     assert refusal(page.post("/api/files", json={"path": "x" * 300, "kind": "file"})) == (400, "bad_path")
-    for kind in ("link", None, ["file"], {}):
+    kinds: tuple[object, ...] = ("link", None, ["file"], {})
+    for kind in kinds:
         assert refusal(page.post("/api/files", json={"path": "n", "kind": kind})) == (400, "bad_request")
 
 
