@@ -162,6 +162,9 @@ class Chat:
             case "stop":
                 if conversation := self._loaded.get(conversation_id):
                     conversation.stop()
+            case "take_back":
+                conversation = await self._conversation(conversation_id)
+                conversation.take_back(_uuid(message, "message_id"))
             case "answer":
                 self._answer(conversation_id, message)
 
@@ -258,7 +261,10 @@ class Chat:
                 self._forget_some()
                 self._loaded[conversation_id] = await asyncio.to_thread(self._load, conversation_id)
         self._loading.pop(conversation_id, None)
-        return self._loaded[conversation_id]
+        conversation = self._loaded[conversation_id]
+        # Who asks has it in hand for a moment: another that is loaded meanwhile must not push it out.
+        conversation.used_at = time.monotonic()
+        return conversation
 
     def _load(self, conversation_id: str) -> Conversation:
         transcript = Transcript(self._index.transcript_path(conversation_id), str(self._config.workspace))
@@ -338,7 +344,7 @@ class Chat:
     def _copied(self, conversation: Conversation, at: str | None, title: str) -> Summary:
         source, new = conversation.transcript, str(uuid.uuid4())
         prompts = [prompt for prompt in source.prompts if prompt != conversation.open_turn]
-        last = source.turn_of_item(at) if at else next(reversed(prompts), None)
+        last = source.turn_of_item(at, conversation.journal) if at else next(reversed(prompts), None)
         if last not in prompts:
             raise LookupError("There is nothing to copy yet.")
         kept = prompts[: prompts.index(last) + 1]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from webapp import wording
 from webapp.board import LONGEST_SNAPSHOT, Board, Item, now
+from webapp.draft import Draft, Words, draft_of
 from webapp.journal import DROPPED, Choices, Ended, Journal, Sent
 from webapp.process import Heard, Process, ProcessError, Request, Result, Verdict
 from webapp.settings import CHOICES, Settings
@@ -84,6 +85,7 @@ class Conversation:
         self.changing = asyncio.Lock()
         self._house = house
         self._translator = Translator(transcript.workspace)
+        self._draft = Draft(draft_of(journal.path), self._words)
         self._queue: deque[Sent] = deque()
         self._asks: dict[str, _Ask] = {}
         self._turn: _Turn | None = None
@@ -97,6 +99,7 @@ class Conversation:
         self._state = "idle"
         self._background = 0
         self._cost_usd = 0.0
+        self._settle()
         self.board = self._fresh_board()
 
     # --- what others ask of it ---
@@ -190,7 +193,7 @@ class Conversation:
         Errors: RefusedError if there is no such message, OSError if that cannot be kept.
         """
         if any(message.id == message_id for message in self._queue):
-            return self._unqueue(lambda message: message.id == message_id)
+            return self.take_back(message_id)
         await self._stop_and_leave()
         later = self.transcript.since(message_id)
         if not later and message_id not in self.journal.sent:
@@ -217,10 +220,11 @@ class Conversation:
         turn = self._turn
         self.stop()
         if turn:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(turn.over.wait(), 2 * INTERRUPT_S + CATCH_UP_S)
+            await _over(turn, 2 * INTERRUPT_S + CATCH_UP_S)
         worker = self._worker
         await self._leave_process()
+        # A process that was too slow to say so cannot any more.
+        self._end(Ended("stopped"), all_is_over=True)
         self.rest()
         if worker:
             await asyncio.wait([worker], timeout=2 * INTERRUPT_S)
@@ -240,6 +244,16 @@ class Conversation:
             self._turn.stopped = True
             self._chore(self._interrupt(self._turn))
         self._show_turn()
+        self._wake.set()
+
+    def take_back(self, message_id: str) -> None:
+        """A message that still waits is none any more.
+
+        Errors: RefusedError if Claude has it already, OSError if that cannot be kept.
+        """
+        if not any(message.id == message_id for message in self._queue):
+            raise RefusedError("already_begun", "Claude has this message already.")
+        self._unqueue(lambda message: message.id == message_id)
         self._wake.set()
 
     def _unqueue(self, which: Callable[[Sent], bool]) -> None:
@@ -295,13 +309,10 @@ class Conversation:
         """Ends all of it; a turn that runs is cut off, and keeps what it has brought."""
         self._closing = True
         deadline = time.monotonic() + timeout_s
-        if self._turn and self._process:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._process.interrupt(), timeout_s / 3)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._turn.over.wait(), timeout_s / 3)
-        if self._turn:
-            self._end(Ended("lost"), all_is_over=True)
+        if (turn := self._turn) and self._process:
+            await _ask_to_stop(self._process, timeout_s / 3)
+            await _over(turn, timeout_s / 3)
+        self._end(Ended("lost"), all_is_over=True)
         if self._worker:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -362,11 +373,12 @@ class Conversation:
     async def _carry(self, message: Sent) -> None:
         """One message, to the end of its turn."""
         turn = self._turn = _Turn(message.id)
-        self.journal.begin(message.id)
+        with contextlib.suppress(OSError):
+            self.journal.begin(message.id)
         self.board.emit(add(_user(message)))
         self._show_turn()
         try:
-            content = await self._house.content(message)
+            content = await self._content(message)
             process = await self._ready()
             if turn.stopped:
                 return self._end(Ended("stopped"))
@@ -378,6 +390,11 @@ class Conversation:
             return await self._leave_process()
         await turn.over.wait()
         return None
+
+    async def _content(self, message: Sent) -> str | list[Json]:
+        """What Claude gets; what it said before it was cut off, nobody but us can tell it."""
+        said = _last_words(self.journal, message.id) if message.text == wording.CONTINUE else ""
+        return wording.go_on_after(said) if said else await self._house.content(message)
 
     async def _ready(self) -> Process:
         """The process, with the settings of this moment."""
@@ -442,6 +459,8 @@ class Conversation:
             self._turn = _Turn(f"after-{now()}", own=False)
             self._show_turn()
         self.board.emit(*heard.ops)
+        if any(op["op"] in ("add", "append") for op in heard.ops):
+            self._draft.grows()
         if heard.mode and self._process:
             self._take_mode(heard.mode, self._process)
         if heard.background is not None:
@@ -500,13 +519,15 @@ class Conversation:
 
     def _end(self, ended: Ended, *, all_is_over: bool = False) -> None:
         """The one end of a turn."""
-        turn, self._turn = self._turn, None
+        turn = self._turn
         if not turn:
             return
+        words, self._turn = self._words() if all_is_over else None, None
         ended = replace(ended, duration_ms=int((time.monotonic() - turn.began) * 1000))
         if ended.outcome != "completed":
             self._cancel_asks()
         self.board.emit(*self._translator.turn_ends(all_is_over=all_is_over))
+        self._keep(words)
         self.board.emit(add(end_item(turn.id, now(), ended)))
         if turn.own:
             with contextlib.suppress(OSError):
@@ -515,15 +536,32 @@ class Conversation:
         self._wake.set()
         self._show_turn()
 
+    def _words(self) -> Words | None:
+        """What Claude says now, as pages have seen it."""
+        if not self._turn:
+            return None
+        self.board.flush()
+        items = [self.board.items[one] for one in self._translator.words() if one in self.board.items]
+        return Words(self._turn.id, items) if items else None
+
+    def _keep(self, words: Words | None) -> None:
+        """What was said in a turn that was cut off stays, though no transcript may ever hold it."""
+        with contextlib.suppress(OSError):
+            if words and (turn := self._prompt_of(words.turn)):
+                self.journal.keep_words(turn, [{**item, "done": True} for item in words.items])
+            self._draft.clear()
+
+    def _prompt_of(self, turn: str) -> str | None:
+        """A turn that no message began has its prompt, the report of a helper, in the transcript alone."""
+        return turn if turn in self.journal.sent else next(reversed(self.transcript.prompts), None)
+
     async def _interrupt(self, turn: _Turn) -> None:
         """Stops Claude at once; a process that does not listen is ended."""
         process = self._process
         if not process:
             return
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(process.interrupt(), INTERRUPT_S)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(turn.over.wait(), INTERRUPT_S)
+        await _ask_to_stop(process, INTERRUPT_S)
+        await _over(turn, INTERRUPT_S)
         if not turn.over.is_set() and self._process is process:
             process.kill()
 
@@ -587,7 +625,6 @@ class Conversation:
 
     def _fresh_board(self) -> Board:
         """The board as the transcript has it, and what was sent but is not in it."""
-        self._settle()
         items, more = self.transcript.page(None, LONGEST_SNAPSHOT, self.journal)
         known = set(self.transcript.prompts)
         for message in self.journal.sent.values():
@@ -597,11 +634,13 @@ class Conversation:
         return Board(self.id, items, more=more)
 
     def _settle(self) -> None:
-        """What has no end although nobody works on it was cut off."""
-        waiting = {message.id for message in self._queue}
+        """What a former server left without an end was cut off."""
+        left = self._draft.left()
+        self._keep(left if left and left.turn not in self.journal.cut_off else None)
         for message in self.journal.unfinished():
-            if message.id not in waiting:
-                notice = "lost" if message.id in self.journal.begun else "not_sent"
+            notice = "lost" if message.id in self.journal.begun else "not_sent"
+            # On a full disk it is told all the same, and written down by the next server.
+            with contextlib.suppress(OSError):
                 self.journal.end(message.id, Ended("lost", notice=notice))
 
     def _unsent(self, message: Sent) -> list[Item]:
@@ -612,6 +651,7 @@ class Conversation:
             return []
         return [
             _user(message),
+            *self.journal.cut_off.get(message.id, []),
             *closing(message.id, message.at, ended, "lost"),
         ]
 
@@ -619,6 +659,20 @@ class Conversation:
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+
+async def _ask_to_stop(process: Process, timeout_s: float) -> None:
+    """Not by `wait_for`, here and below: before Python 3.12 it may forget that it was cancelled."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(timeout_s):
+            await process.interrupt()
+
+
+async def _over(turn: _Turn, timeout_s: float) -> None:
+    """Waits for the turn's end, but not longer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await turn.over.wait()
 
 
 def _user(message: Sent, *, queued: bool = False) -> Item:
@@ -629,6 +683,14 @@ def _from(message_id: str, journal: Journal) -> list[str]:
     """This message and all that were sent after it."""
     sent = list(journal.sent)
     return sent[sent.index(message_id) :] if message_id in sent else []
+
+
+def _last_words(journal: Journal, message_id: str) -> str:
+    """What Claude was saying when the turn before this message was cut off."""
+    sent = [one for one in journal.sent if one not in journal.dropped]
+    before = sent[sent.index(message_id) - 1 :][:1] if message_id in sent[1:] else []
+    said = [item for turn in before for item in journal.cut_off.get(turn, []) if item["kind"] == "assistant"]
+    return "\n\n".join(item["text"] for item in said)
 
 
 def _follows(item: Item, message: Sent) -> bool:

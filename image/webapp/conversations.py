@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from webapp.attachments import mentioned
+from webapp.draft import draft_of
 from webapp.journal import Journal, Usage
 from webapp.transcript import NOT_SPOKEN, command, prompt_of, said
 
@@ -190,6 +191,7 @@ class Index:
             "transcript.jsonl": self.transcript_path(conversation),
             "helpers": self._transcripts / conversation,
             "journal.jsonl": self.journal_path(conversation),
+            "draft": draft_of(self.journal_path(conversation)),
         }
 
     def attachments(self) -> set[str]:

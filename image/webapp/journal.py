@@ -74,6 +74,8 @@ class Past:
     ended: dict[str, Ended] = field(default_factory=dict)
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     """call of a tool -> the card that asked for it, as it was left"""
+    cut_off: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """turn that was cut off -> the last that Claude said in it, which a transcript may not hold"""
 
     @property
     def dropped(self) -> set[str]:
@@ -97,8 +99,8 @@ class Journal(Past):
 
     def send(self, message: Sent) -> None:
         """It is known from now on; Claude may get it later."""
-        self.sent[message.id] = message
         self._write({"sent": asdict(message)})
+        self.sent[message.id] = message
 
     def begin(self, message_id: str) -> None:
         """Claude gets it now."""
@@ -120,6 +122,11 @@ class Journal(Past):
         self.cards[tool_use_id] = item
         self._write({"card": tool_use_id, "item": item})
 
+    def keep_words(self, turn: str, items: list[dict[str, Any]]) -> None:
+        """A turn was cut off while Claude said this."""
+        self.cut_off[turn] = items
+        self._write({"cut_off": turn, "items": items})
+
     def choose(self, choices: Choices) -> None:
         self.choices = choices
         self._write({"choices": asdict(choices)})
@@ -137,6 +144,7 @@ class Journal(Past):
                     self.ended[message], cost_usd=None, tokens=None, input_tokens=0, output_tokens=0
                 )
                 lines.append({"ended": message, **asdict(free)})
+        lines += [{"cut_off": turn, "items": items} for turn, items in self.cut_off.items() if turn in known]
         lines += [{"card": call, "item": item} for call, item in self.cards.items()]
         copied._write(*lines)
 
@@ -158,6 +166,8 @@ class Journal(Past):
                 self.usage = self.usage.plus(self.ended[turn])
             case {"card": tool_use_id, "item": item}:
                 self.cards[tool_use_id] = item
+            case {"cut_off": turn, "items": items}:
+                self.cut_off[turn] = [dict(item) for item in items]
             case {"choices": choices}:
                 self.choices = Choices(**choices)
             case {"forked_from": conversation}:

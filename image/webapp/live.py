@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -25,7 +26,11 @@ log = logging.getLogger("webapp")
 Message = dict[str, Any]
 
 LONGEST_QUEUE = 2000
-FOR_THE_CHAT = frozenset({"send", "retry", "continue", "stop", "answer", "follow", "unfollow"})
+FOR_THE_CHAT = frozenset({"send", "retry", "continue", "stop", "take_back", "answer", "follow", "unfollow"})
+
+
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON writes half a character, alone or with its other half."""
 
 
 class Conversations(Protocol):
@@ -123,7 +128,7 @@ class _Socket:
         kind = message.get("type")
         if kind == "ping":
             self.reply({"type": "pong"})
-        elif kind in FOR_THE_CHAT:
+        elif isinstance(kind, str) and kind in FOR_THE_CHAT:
             await self._ask_chat(message)
         elif kind == "watch":
             await self._watch(message)
@@ -149,15 +154,19 @@ class _Socket:
 
 
 def _encode(message: Message) -> str:
-    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-    return text.encode(
-        "utf-8", "replace"
-    ).decode()  # half a character, as JSON can hold it, must not end the socket
+    return _whole(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
+
+
+def _whole(text: str) -> str:
+    """With a question mark for half a character: JSON can hold one, a socket or a file cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _decode(text: str) -> Message:
     try:
         message = json.loads(text)
+        if HALF.search(text):
+            message = json.loads(_whole(json.dumps(message, ensure_ascii=False)))
     except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}

@@ -108,12 +108,18 @@ class Session:
 
     async def close(self, timeout_s: float = CLOSING_S) -> None:
         """Lets the process write what it has to, and ends it in any case."""
+        # A disconnect that is cut short leaves a process that nobody waits for: it is never cancelled.
+        leaving = asyncio.create_task(self._disconnect())
         try:
-            await asyncio.wait_for(self._client.disconnect(), timeout_s)
-        except TimeoutError:
-            self.kill()
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._client.disconnect(), timeout_s)
+            await asyncio.wait([leaving], timeout=timeout_s)
+        finally:
+            if not leaving.done():
+                self.kill()
+        await asyncio.wait([leaving], timeout=timeout_s)
+
+    async def _disconnect(self) -> None:
+        try:
+            await self._client.disconnect()
         except Exception:
             log.exception("A Claude process could not be closed")
 

@@ -30,6 +30,8 @@ _INTERRUPTED = "[Request interrupted by user"
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>.*?<command-args>(.*?)</command-args>", re.DOTALL)
 _COMMAND_OUTPUT = re.compile(r"<local-command-std(?:out|err)>(.*?)</local-command-std(?:out|err)>", re.DOTALL)
 _ATTACHED = re.compile(r"<attached-file>(.*)</attached-file>", re.DOTALL)
+_FILLER = "No response requested."
+"""What Claude Code puts where an answer is missing when it goes on after a turn that was cut off."""
 _FINISHED = ("end_turn", "stop_sequence", "max_tokens", "refusal")
 
 
@@ -116,12 +118,12 @@ class Transcript:
         prompts = self.prompts
         return prompts[prompts.index(prompt) :] if prompt in prompts else []
 
-    def turn_of_item(self, item_id: str) -> str | None:
+    def turn_of_item(self, item_id: str, past: Past) -> str | None:
         """The turn that an item belongs to.
 
         Errors: KeyError if there is no such item.
         """
-        return self._turns[self._number(item_id)].prompt
+        return self._turns[self._number(item_id, past)].prompt
 
     def end_of(self, prompt: str) -> int:
         """Where in the file a turn ends."""
@@ -189,26 +191,26 @@ class Transcript:
         self, before: str | None, limit: int, past: Past, open_turn: str | None
     ) -> tuple[list[Item], bool]:
         items: list[Item] = []
-        for index, number in enumerate(self._numbers(before)):
+        for index, number in enumerate(self._numbers(before, past)):
             fresh = self._translate(number, past, open_turn)
             items = (_up_to(fresh, before) if before is not None and index == 0 else fresh) + items
             if len(items) > limit:
                 return items[-limit:], True
         return items, False
 
-    def _numbers(self, before: str | None) -> Iterator[int]:
+    def _numbers(self, before: str | None, past: Past) -> Iterator[int]:
         """The turns' numbers, newest first."""
         if before is None:
             yield from range(len(self._turns) - 1, -1, -1)
             return
-        yield from range(self._number(before), -1, -1)
+        yield from range(self._number(before, past), -1, -1)
 
-    def _number(self, item_id: str) -> int:
+    def _number(self, item_id: str, past: Past) -> int:
         """Errors: KeyError."""
         if item_id not in self._items:
             # Nobody looked at its turn since the server began: the newest are the likely ones.
             for number in range(len(self._turns) - 1, -1, -1):
-                self._translate(number, Past(), None)
+                self._translate(number, past, None)
                 if item_id in self._items:
                     break
         return self._items[item_id]
@@ -307,6 +309,8 @@ class _Reader:
 
     def _assistant(self, entry: Json) -> list[Op]:
         message, at = entry["message"], when(entry)
+        if said(message["content"]) == _FILLER and message.get("model") == "<synthetic>":
+            return []
         if entry.get("isApiErrorMessage"):
             self._outcome = "failed"
             text, status = said(message["content"]), entry.get("apiErrorStatus")
@@ -329,8 +333,19 @@ class _Reader:
     def _close(self, ended: Ended | None) -> None:
         for op in self._translator.turn_ends(all_is_over=True):
             self._items.apply(op)
+        for item in self._past.cut_off.get(self._prompt, []):
+            if not self._holds(item):
+                self._items.apply(add(item))
         for item in closing(self._prompt, self._last_at, ended, self._outcome, self._lasted_ms()):
             self._items.apply(add(item))
+
+    def _holds(self, item: Item) -> bool:
+        """Whether the words are in the transcript after all: Claude may outlive its server."""
+        return any(
+            one["kind"] == item["kind"] and one["text"].startswith(item["text"])
+            for one in self._items.all()
+            if one["kind"] in ("assistant", "thinking")
+        )
 
     def _lasted_ms(self) -> int | None:
         try:

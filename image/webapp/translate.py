@@ -170,6 +170,11 @@ class Translator:
         for key in gone:
             del self._tools[key]
 
+    def words(self) -> list[str]:
+        """The items that hold what was said last, which a transcript may not have yet."""
+        blocks = [*self._broken, *self._open.values()]
+        return [block.item_id for block in blocks if block.shown and block.kind != "tool_use"]
+
     # --- whole messages ---
 
     def assistant(

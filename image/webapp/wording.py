@@ -113,6 +113,13 @@ _LIMITS = {
 }
 
 
+def go_on_after(said: str) -> str:
+    """What Claude reads when it is to continue an answer that it does not remember."""
+    return (
+        f"{CONTINUE} This is what I have of that answer; go on from there, and do not say it again:\n\n{said}"
+    )
+
+
 def limit_reached(kind: str | None) -> str:
     beginning = _LIMITS.get(kind or "", "You have used up what your Claude plan allows for now.")
     return f"{beginning} Claude goes on when the limit is renewed."

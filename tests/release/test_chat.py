@@ -62,18 +62,29 @@ def test_an_open_answer_is_kept_at_the_end(begin: Callable[[], Workspace]) -> No
         assert again.ask("[recall]").startswith("Earlier you said: Tell me a story")
 
 
-def test_a_loss_of_power_costs_no_message(begin: Callable[[], Workspace]) -> None:
-    """After kill -9 in an answer her messages are there, the turn is called lost, and the chat goes on."""
+def test_a_loss_of_power_costs_no_message(begin: Callable[[], Workspace], internet: Internet) -> None:
+    """After kill -9 in an answer what was said is there, the turn is called lost and can be continued."""
     workspace = begin()
     with LivePage(workspace) as page:
         assert page.ask("the word is plum") == "You said: the word is plum"
         _begun(page)
+        page.until(lambda: "word80 " in page.said, "more than a second of the answer")
         workspace.stop("SIGKILL")
     workspace.start()
     with LivePage(workspace, page.conversation) as again:
         assert [one["text"] for one in again.of("user")] == ["the word is plum", LONG_ANSWER]
         assert [one["outcome"] for one in again.of("end")] == ["completed", "lost"]
+        assert [one["action"] for one in again.of("notice")] == ["continue"]
+        assert "word40 " in again.said, "what was seen most of a second before is there"
+        assert (again.said + " ").startswith(page.said[:200])
+        cut_off = again.said
+        assert again.go_on().startswith("You said: ")
+        assert cut_off in str(internet.anthropic.prompts()[-1].body), "Claude is told what it had said"
         assert "the word is plum" in again.ask("[recall]")
+    workspace.stop("SIGTERM", timeout_s=5)
+    workspace.start()
+    with LivePage(workspace, page.conversation) as later:
+        assert [one["text"].split()[0] for one in later.of("assistant")] == ["You", "word1", "You", "Earlier"]
 
 
 def test_a_loss_of_power_breaks_no_file(begin: Callable[[], Workspace], kept_volume: Volume) -> None:

@@ -51,6 +51,13 @@ class LivePage:
         self.until(lambda: len(self.of("end")) > before and self.turn == "idle", "the end of the turn")
         return self.said
 
+    def go_on(self) -> str:
+        """Lets Claude continue an answer that was cut off; what it says, once the turn is over."""
+        before = len(self.of("end"))
+        self._say("continue", message_id=str(uuid.uuid4()))
+        self.until(lambda: len(self.of("end")) > before and self.turn == "idle", "the end of the turn")
+        return self.said
+
     # --- what a person sees -----------------------------------------------------------------------
 
     def of(self, kind: str) -> list[Item]:

@@ -236,6 +236,7 @@ export type ToServer =
   | { type: "retry"; conversation: string; message_id: string; of: string }
   | { type: "continue"; conversation: string; message_id: string }
   | { type: "stop"; conversation: string }
+  | { type: "take_back"; conversation: string; message_id: string }
   | ({ type: "answer"; conversation: string; ask: string } & Answer)
   | { type: "watch"; paths: string[] }
   | { type: "ping" };

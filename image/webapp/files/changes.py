@@ -39,7 +39,7 @@ def wants_rename(body: dict[str, object], default: str) -> bool:
 
 def make(workspace: Workspace, names: Names, kind: object) -> None:
     """A new empty file or folder. Errors: FileExistsError, OSError, Problem 400."""
-    if kind not in {"file", "folder"} or not names:
+    if kind not in ("file", "folder") or not names:
         raise Problem(400, "bad_request", "kind is file or folder, and path names it.")
     with workspace.made(names[:-1]) as folder:
         if kind == "folder":

@@ -3,8 +3,9 @@
 import os
 import urllib.parse
 
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from webapp.files.entry import version_of
 from webapp.files.place import Names, Workspace, name_of
@@ -23,9 +24,27 @@ class SentFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, _as_long_as_announced(send))
         finally:
             os.close(self._opened)
+
+
+def _as_long_as_announced(send: Send) -> Send:
+    """Leaves out what was written into the file since: more than was announced would break the download."""
+    left = 0
+
+    async def bounded(message: Message) -> None:
+        nonlocal left
+        if message["type"] == "http.response.start":
+            left = int(Headers(raw=message["headers"]).get("content-length", 0))
+            await send(message)
+            return
+        was, body = left, message["body"][:left]
+        left -= len(body)
+        if was or not message["body"]:
+            await send({**message, "body": body, "more_body": message.get("more_body", False) and left > 0})
+
+    return bounded
 
 
 def sent(workspace: Workspace, names: Names, content_type: str, headers: dict[str, str]) -> SentFile:

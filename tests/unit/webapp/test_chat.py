@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from webapp import chat as chat_module
+from webapp import wording
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.settings import Settings
@@ -538,6 +539,7 @@ async def life(folder, claude, conversation):
     page = await Page(Chat(config, dict(os.environ), lambda _: None, Settings), conversation).follow()
     await page.send("one [tokens 500 at 20 ms]")
     await soon(lambda: "word20 " in page.said, "twenty words")
+    await soon(lambda: [*config.app.glob("chat/*.draft")], "what is kept of them")
     print(page.chat._loaded[conversation]._process.pid, flush=True)
     await asyncio.sleep(60)
 
@@ -565,10 +567,23 @@ def test_a_server_that_was_killed_leaves_a_turn_that_is_lost(world: World) -> No
         assert not left.exists() or b"(claude) Z" in (left / "stat").read_bytes(), "nobody else may write"
         assert (page.outcomes, [item["code"] for item in page.of("notice")]) == (["lost"], ["crashed"])
         assert [item["text"] for item in page.of("user")] == ["one [tokens 500 at 20 ms]"]
-        await page.ask("continue [recall]")
-        assert "Earlier you said: one" in page.said
+        assert page.said.startswith("word1 word2 word3")
+        seen = page.said
+        await page.say("continue", message_id=str(uuid.uuid4()))
+        await page.turn_over(2)
+        assert page.of("assistant")[0]["text"] == seen
+        assert seen in str(world.anthropic.prompts()[-1].body), "Claude knows what it is to continue"
+        assert [item["text"] for item in page.of("user")][1:] == [wording.CONTINUE]
+
+    async def later(chat: Chat) -> None:
+        page = await Page(chat, conversation).follow()
+        assert page.outcomes == ["lost", "completed"]
+        first, second = page.of("assistant")
+        assert first["text"].startswith("word1 word2 word3")
+        assert second["text"].startswith("You said: ")
 
     world.run(after)
+    world.run(later)
 
 
 def test_closing_in_the_middle_of_an_answer_takes_less_than_three_seconds(world: World) -> None:

@@ -162,6 +162,17 @@ def test_search_does_not_look_into_what_tools_said(shelf: Shelf) -> None:
     assert shelf.titles("sauce") == []
 
 
+def test_what_claude_code_puts_in_the_place_of_an_answer_is_none(shelf: Shelf) -> None:
+    conversation = str(uuid.uuid4())
+    shelf.prompt(conversation, "tell me")
+    filler = {"id": "1", "model": "<synthetic>", "stop_reason": "stop_sequence"}
+    said = [{"type": "text", "text": "No response requested."}]
+    shelf.add(conversation, {"type": "assistant", "message": filler | {"content": said}})
+    items = shelf.items(conversation)[0]
+    assert [item["kind"] for item in items] == ["user", "notice", "end"]
+    assert items[-1]["outcome"] == "lost"
+
+
 def test_a_half_written_line_is_read_when_it_is_whole(shelf: Shelf) -> None:
     conversation = shelf.write(("first", "a"))
     entry = json.dumps(

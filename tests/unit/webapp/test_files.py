@@ -138,6 +138,9 @@ def test_files_and_folders_are_made_with_what_is_missing_above_them(page: httpx.
         "not_found",
     )
     assert refusal(page.post("/api/files", json={"path": "x" * 300, "kind": "file"})) == (400, "bad_path")
+    kinds: tuple[object, ...] = ("link", None, ["file"], {})
+    for kind in kinds:
+        assert refusal(page.post("/api/files", json={"path": "n", "kind": kind})) == (400, "bad_request")
 
 
 def test_moving_never_replaces_what_is_there(page: httpx.Client, root: Path) -> None:
@@ -346,6 +349,18 @@ def test_a_download_has_ranges_and_a_name_that_every_browser_reads(page: httpx.C
     part = page.get("/api/files/download", params={"path": name}, headers={"range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
     assert part.headers["content-range"] == "bytes 10-19/256"
+
+
+def test_a_file_that_grows_while_it_is_downloaded_arrives_as_it_was(page: httpx.Client, root: Path) -> None:
+    size = (32 << 20) + 1  # so that its last piece holds what comes later, too
+    with (root / "log").open("ab", buffering=0) as log:
+        log.truncate(size)
+        with page.stream("GET", "/api/files/download", params={"path": "log"}) as answer:
+            pieces = answer.iter_bytes(1 << 20)
+            arrived = len(next(pieces))
+            log.write(b"more" * 100_000)
+            arrived += sum(map(len, pieces))
+    assert (arrived, int(answer.headers["content-length"])) == (size, size)
 
 
 def test_a_zip_holds_what_was_chosen_and_follows_no_link(page: httpx.Client, root: Path) -> None:

@@ -61,7 +61,7 @@ def test_every_page_hears_of_changed_settings(shared: Served) -> None:
             assert receive(page, "settings")["settings"]["theme"] == "dark"
 
 
-@pytest.mark.parametrize("kind", ["send", "stop", "answer", "follow", "unfollow"])
+@pytest.mark.parametrize("kind", ["send", "stop", "take_back", "answer", "follow", "unfollow"])
 def test_what_is_for_the_chat_reaches_it_and_its_answer_comes_back(
     shared: Served, shared_chat: NoChat, kind: str
 ) -> None:
@@ -84,7 +84,18 @@ def test_the_chat_can_tell_pages_apart_and_hears_when_one_leaves(shared: Served,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no json", "[]", "null", '{"type": 7}', '{"type": "dance"}', "[" * 100_000]
+    "text",
+    [
+        "",
+        "no json",
+        "[]",
+        "null",
+        '{"type": 7}',
+        '{"type": ["send"]}',
+        '{"type": {}}',
+        '{"type": "dance"}',
+        "[" * 100_000,
+    ],
 )
 def test_what_makes_no_sense_is_refused_and_ends_nothing(
     shared: Served, shared_chat: NoChat, text: str
@@ -111,6 +122,18 @@ def test_half_a_character_is_sent_as_a_question_mark(shared: Served) -> None:
     with shared.connect("/api/live") as live:
         live.send('{"type": "send", "conversation": "\\ud800", "text": "break"}')
         assert receive(live, "refused")["conversation"] == "?"
+
+
+def test_half_a_character_reaches_the_chat_as_one_that_can_be_kept(
+    shared: Served, shared_chat: NoChat
+) -> None:
+    with shared.connect("/api/live") as live:
+        live.send(
+            '{"type": "send", "text": "a \\ud83d b \\ud83d\\ude00", "answers": {"\\uDC00": ["\\udfff"]}}'
+        )
+        receive(live, "refused")
+    ((message, _),) = shared_chat.handled
+    assert message == {"type": "send", "text": "a ? b 😀", "answers": {"?": ["?"]}}
 
 
 def test_a_binary_frame_is_not_our_page(shared: Served) -> None:

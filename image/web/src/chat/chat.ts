@@ -8,7 +8,7 @@ import { confirm, post, postAgain, takeBack, unsent } from "../outbox";
 import { announce } from "../parts/announcer";
 import { toast } from "../parts/toast";
 import { current, toChat } from "../place";
-import type { Answer, Attachment, Item, Numbered, ToServer } from "../protocol";
+import type { Answer, Attachment, Item, Numbered, ToServer, UserItem } from "../protocol";
 import { putBack } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
 import { takeFresh } from "./options";
@@ -65,6 +65,7 @@ live.on("snapshot", (snapshot) => {
 });
 
 live.on("event", (event) => {
+  if (event.op === "set" && event.patch.dropped) toBox(event.conversation, event.id);
   const next = after(timelineOf(event.conversation).peek(), event);
   if (next) {
     keep(event.conversation, next);
@@ -76,8 +77,7 @@ live.on("refused", (refusal) => {
   toast.value = { text: refusal.message };
   if (refusal.of !== "send") return;
   const back = takeBack(refusal.conversation);
-  const words = [back.text, draftOf(refusal.conversation)].filter(Boolean).join("\n\n");
-  keepDraft(refusal.conversation, words);
+  addToDraft(refusal.conversation, back.text);
   if (refusal.code !== "bad_attachment") putBack(refusal.conversation, back.attachments);
 });
 
@@ -131,6 +131,27 @@ export function stop(): void {
 effect(() => {
   if (timeline.value.turn === "idle") stopping.value = null;
 });
+
+/** Messages that she has asked for, and that come back into the box when they are hers again. */
+const asked = new Map<string, UserItem>();
+
+/** A message that still waits is hers again: to be said in another way, or not at all. */
+export function withdraw(item: UserItem): void {
+  if (tellServer((conversation) => ({ type: "take_back", conversation, message_id: item.id })))
+    asked.set(item.id, item);
+}
+
+function toBox(conversation: string, id: string): void {
+  const item = asked.get(id);
+  if (!item) return;
+  asked.delete(id);
+  addToDraft(conversation, item.text);
+  putBack(conversation, item.attachments);
+}
+
+function addToDraft(conversation: string, text: string): void {
+  keepDraft(conversation, [text, draftOf(conversation)].filter(Boolean).join("\n\n"));
+}
 
 /** Her last message once more, or this one. */
 export function retry(of?: string): void {

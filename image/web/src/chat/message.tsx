@@ -6,7 +6,7 @@ import { Icon, type IconName } from "../parts/icon";
 import { current } from "../place";
 import type { AssistantItem, UserItem } from "../protocol";
 import type { Unsent } from "../outbox";
-import { retry, say } from "./chat";
+import { retry, say, withdraw } from "./chat";
 import { Attachments } from "./enclosures";
 import { isComposing } from "./keys";
 import { Markdown } from "./markdown";
@@ -19,7 +19,10 @@ export function UserMessage({ item }: { item: UserItem }) {
       <Attachments list={item.attachments} />
       {item.text && <Words text={item.text} />}
       {item.queued ? (
-        <small class="message-note">Queued: Claude gets it next</small>
+        <div class="message-note">
+          <small>Queued: Claude gets it next</small>
+          <Tool label="Take it back and change it" icon="pencil" run={() => withdraw(item)} />
+        </div>
       ) : (
         <MessageTools at={item.at} text={item.text}>
           <Tool label="Edit and send again" icon="pencil" run={() => setEdited(true)} />

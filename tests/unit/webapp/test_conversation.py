@@ -1,0 +1,359 @@
+"""One conversation, with a Claude that says what a test has it say: what is kept of it, come what may."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from webapp import draft as draft_module
+from webapp import wording
+from webapp.board import Item
+from webapp.conversation import Conversation, RefusedError
+from webapp.draft import Draft, draft_of
+from webapp.journal import Journal, Sent
+from webapp.process import Heard, Process, Result
+from webapp.settings import Settings
+from webapp.transcript import Transcript
+from webapp.translate import Translator
+
+from tests.support.chat_page import soon
+from tests.support.webapp import run_async
+
+AT = "2026-11-01T10:00:00.000Z"
+DONE = Result("completed", "", None, None)
+
+
+class Claude:
+    """A process that says what the test puts in, and nothing else; None kills it."""
+
+    model = mode = effort = ""
+    pid = None
+    info: dict[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.says: asyncio.Queue[dict[str, Any] | Result | None] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """It is there already."""
+
+    async def send(self, _message_id: str, content: Any) -> None:
+        self.told.append(content)
+
+    async def heard(self, translator: Translator) -> AsyncIterator[Heard]:
+        while (said := await self.says.get()) is not None:
+            if isinstance(said, Result):
+                yield Heard(result=said)
+            else:
+                yield Heard(translator.stream(said, AT))
+
+    async def set_model(self, model: str) -> None:
+        self.model = model
+
+    async def set_mode(self, mode: str) -> None:
+        self.mode = mode
+
+    async def interrupt(self) -> None:
+        """Nothing stops it."""
+
+    async def close(self, timeout_s: float = 0) -> None:
+        """It holds nothing."""
+
+    def kill(self) -> None:
+        self.says.put_nowait(None)
+
+    # --- what the test has it say ---
+
+    def begin(self, message: str = "msg_1") -> None:
+        self.says.put_nowait({"type": "message_start", "message": {"id": message}})
+        self.says.put_nowait({"type": "content_block_start", "index": 0, "content_block": {"type": "text"}})
+
+    def say(self, *words: str) -> None:
+        for word in words:
+            delta = {"type": "text_delta", "text": word}
+            self.says.put_nowait({"type": "content_block_delta", "index": 0, "delta": delta})
+
+
+class House:
+    """A chat with one conversation in it."""
+
+    def __init__(self, claude: Claude) -> None:
+        self.claude = claude
+
+    def settings(self) -> Settings:
+        return Settings()
+
+    async def process(self, _conversation: Conversation, *, resume: bool, after: str | None) -> Process:
+        return self.claude
+
+    async def content(self, message: Sent) -> str:
+        return message.text
+
+    def started(self, process: Process) -> None: ...
+    async def keep(self, conversation: Conversation) -> None: ...
+    async def slot(self, conversation: Conversation) -> None: ...
+    def slot_free(self, conversation: Conversation) -> None: ...
+    def settled(self) -> None: ...
+    def changed(self, conversation: Conversation) -> None: ...
+
+
+class Place:
+    """What is on the disk of one conversation, and servers that come and go over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.transcript = folder / "transcript.jsonl"
+        self.journal = folder / "journal.jsonl"
+        self.draft = draft_of(self.journal)
+
+    def server(self) -> tuple[Conversation, Claude]:
+        claude = Claude()
+        transcript = Transcript(self.transcript)
+        transcript.refresh()
+        return Conversation("c", House(claude), transcript, Journal(self.journal)), claude
+
+    def after_a_kill(self) -> Place:
+        """What the next server finds, if this one is killed now."""
+        return Place(Path(shutil.copytree(self.folder, self.folder.with_name(uuid.uuid4().hex))))
+
+    def items(self) -> list[Item]:
+        """As a server that starts now has it."""
+        return self.server()[0].board.items.all()
+
+    def drafted(self) -> str:
+        left = Draft(self.draft, lambda: None).left()
+        return left.items[0]["text"] if left else ""
+
+    def write(self, turn: str, *said: str, message: str = "msg_1") -> None:
+        """As Claude Code does once it has said it."""
+        user = {"type": "user", "uuid": turn, "timestamp": AT, "message": {"content": "tell me"}}
+        content = [{"type": "text", "text": text} for text in said]
+        whole = {"id": message, "content": content, "stop_reason": "end_turn"}
+        answer = {"type": "assistant", "uuid": str(uuid.uuid4()), "timestamp": AT, "message": whole}
+        entries = [user, answer | {"apiBlockIndex": 0}] if said else [user]
+        self.transcript.write_text(
+            "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries)
+        )
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setattr(draft_module, "EVERY_S", 0.0)
+    (tmp_path / "first").mkdir()
+    return Place(tmp_path / "first")
+
+
+def said(items: list[Item]) -> list[str]:
+    return [item["text"] for item in items if item["kind"] == "assistant"]
+
+
+async def talking(place: Place, *words: str) -> tuple[Conversation, Claude, str]:
+    """A turn in which this has been said, is on the disk, and more may come."""
+    conversation, claude = place.server()
+    turn = str(uuid.uuid4())
+    conversation.send(turn, "tell me")
+    claude.begin()
+    claude.say(*words)
+    await soon(lambda: said(conversation.board.items.all()) == ["".join(words)], "the words")
+    return conversation, claude, turn
+
+
+def killed(place: Place, *words: str) -> tuple[Place, str]:
+    """What a server leaves that is killed when it has shown this, and the turn that it was in."""
+
+    async def life() -> tuple[Place, str]:
+        conversation, claude, turn = await talking(place, *words)
+        await soon(lambda: place.drafted() == "".join(words), "the words on the disk")
+        left = place.after_a_kill()
+        claude.kill()
+        await conversation.close(1)
+        return left, turn
+
+    found: tuple[Place, str] = run_async(life)
+    return found
+
+
+def test_what_a_killed_server_had_shown_is_the_begin_of_an_answer_that_was_cut_off(place: Place) -> None:
+    left, _ = killed(place, "once ", "upon ", "a time")
+    for _ in range(2):
+        items = left.items()
+        assert [item["kind"] for item in items] == ["user", "assistant", "notice", "end"]
+        assert said(items) == ["once upon a time"]
+        assert (items[1]["done"], items[2]["action"], items[3]["outcome"]) == (True, "continue", "lost")
+        assert not left.draft.exists()
+
+
+def test_it_stands_in_its_turn_where_claude_wrote_the_question_down(place: Place) -> None:
+    left, turn = killed(place, "once ", "upon")
+    left.write(turn)
+    assert [item["kind"] for item in left.items()] == ["user", "assistant", "notice", "end"]
+    assert said(left.items()) == ["once upon"]
+
+
+def test_what_a_claude_that_lived_longer_wrote_down_does_not_stand_twice(place: Place) -> None:
+    left, turn = killed(place, "once ", "upon")
+    left.write(turn, "once upon a time")
+    assert said(left.items()) == ["once upon a time"]
+    left.write(turn, "once upon a time", message="msg_said_again")
+    assert said(left.items()) == ["once upon a time"]
+
+
+def test_claude_is_told_what_it_was_saying_when_it_is_to_continue(place: Place) -> None:
+    left, _ = killed(place, "once ", "upon")
+
+    async def story() -> None:
+        conversation, claude = left.server()
+        conversation.send(str(uuid.uuid4()), wording.CONTINUE)
+        await soon(lambda: claude.told, "the message")
+        assert claude.told == [wording.go_on_after("once upon")]
+        assert conversation.board.items.all()[-1]["text"] == wording.CONTINUE
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        conversation.send(str(uuid.uuid4()), "something else")
+        await soon(lambda: claude.told[1:], "the next message")
+        assert claude.told[1:] == ["something else"]
+        await conversation.close(1)
+
+    run_async(story)
+
+
+def test_a_claude_that_died_leaves_its_words_too(place: Place) -> None:
+    async def story() -> None:
+        conversation, claude, _ = await talking(place, "once ", "upon")
+        claude.kill()
+        await soon(lambda: conversation.turn == "idle", "the end")
+        assert said(conversation.board.items.all()) == ["once upon"]
+        await conversation.close(1)
+
+    run_async(story)
+    assert said(place.items()) == ["once upon"]
+    assert [item["kind"] for item in place.items()] == ["user", "assistant", "notice", "end"]
+
+
+def test_nothing_is_kept_of_an_answer_that_came_to_its_end(place: Place) -> None:
+    async def story() -> str:
+        conversation, claude, turn = await talking(place, "once ", "upon")
+        await soon(place.drafted, "the words on the disk")
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        await conversation.close(1)
+        return turn
+
+    run_async(story)
+    assert [path.name for path in place.folder.iterdir()] == ["journal.jsonl"]
+    assert "once" not in place.journal.read_text()
+
+
+def test_a_disk_that_takes_nothing_more_stops_no_answer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story() -> None:
+        conversation, claude, _ = await talking(place, "once ")
+        await soon(place.drafted, "the words on the disk")
+        monkeypatch.setattr("os.open", full)
+        claude.say("upon ", "a time")
+        await soon(lambda: said(conversation.board.items.all()) == ["once upon a time"], "the words")
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        assert conversation.board.items.all()[-1]["outcome"] == "completed"
+        await conversation.close(1)
+
+    run_async(story)
+
+
+def test_a_message_that_waits_can_be_taken_back_or_said_otherwise_and_the_others_stay(place: Place) -> None:
+    async def story() -> None:
+        conversation, claude, first = await talking(place, "once ")
+        waiting = {text: str(uuid.uuid4()) for text in ("two", "three", "four")}
+        for text, message in waiting.items():
+            conversation.send(message, text)
+        conversation.take_back(waiting["two"])
+        await conversation.go_back(waiting["three"])
+        conversation.send(str(uuid.uuid4()), "three, otherwise")
+        assert conversation.board.queued == 2
+        assert conversation.turn == "running"
+        with pytest.raises(RefusedError, match="already"):
+            conversation.take_back(waiting["two"])
+        with pytest.raises(RefusedError, match="already"):
+            conversation.take_back(first)
+        for number in (2, 3):
+            claude.says.put_nowait(DONE)
+            await soon(lambda: len(claude.told) == number, "the next message")  # noqa: B023
+        assert claude.told == ["tell me", "four", "three, otherwise"]
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        await conversation.close(1)
+
+    run_async(story)
+    asked = [item["text"] for item in place.items() if item["kind"] == "user"]
+    assert asked == ["tell me", "four", "three, otherwise"]
+
+
+def test_a_message_that_found_the_disk_full_can_be_sent_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_more: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story() -> None:
+        conversation, claude = place.server()
+        message = str(uuid.uuid4())
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", full)
+            with pytest.raises(OSError, match="No space"):
+                conversation.send(message, "tell me")
+        assert not conversation.knows(message)
+        conversation.send(message, "tell me")
+        await soon(lambda: claude.told == ["tell me"], "the message")
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        await conversation.close(1)
+
+    run_async(story)
+
+
+def test_a_conversation_that_was_cut_off_opens_on_a_full_disk(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, _ = killed(place, "once ", "upon")
+
+    def full(_self: Journal, *_lines: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", full)
+        assert said(left.items()) == ["once upon"]
+    assert said(left.items()) == ["once upon"]
+    assert not left.draft.exists()
+
+
+@pytest.mark.parametrize("torn", ["", "{", "[]", '{"turn": "x"}', '{"turn": "x", "items": [1]}', "\x00\x01"])
+def test_a_draft_that_cannot_be_read_is_none(place: Place, torn: str) -> None:
+    place.draft.write_text(torn)
+    assert place.items() == []
+
+
+def test_words_that_come_together_are_written_down_together(place: Place) -> None:
+    asked: list[int] = []
+
+    async def story() -> None:
+        draft = Draft(place.draft, lambda: asked.append(1))
+        for number in (1, 2):
+            for _ in range(100):
+                draft.grows()
+            await soon(lambda: len(asked) >= number, "a look at the words")  # noqa: B023
+        draft.grows()
+        draft.clear()
+
+    run_async(story)
+    assert len(asked) == 2
