@@ -16,6 +16,8 @@ from image.release.suite import ROOT
 OUTPUT_VARIABLE = "MY_JARVIS_TEST_OUTPUT"
 OURS = ("FLY_", "JARVIS_")
 END_LIMIT_S = 60
+AS_THEY_COME = ("--dist", "load", "--maxschedchunk", "1")
+"""Whoever is free takes the next test: in their order, and nobody is left with a row of them in the end."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Stage:
         return [
             *self.tests,
             *(f"--deselect={one}" for one in self.left_out),
-            *(["--numprocesses", str(self.jobs), "--dist", "worksteal"] if self.jobs else ["-p", "no:xdist"]),
+            *([*AS_THEY_COME, "--numprocesses", str(self.jobs)] if self.jobs else ["-p", "no:xdist"]),
             f"--timeout={self.timeout_s}",
             *self.options,
         ]
