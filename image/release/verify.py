@@ -127,7 +127,7 @@ def verify(
     run = _Run(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
-    jobs = min(MOST_JOBS, (os.cpu_count() or 1) + 1)
+    jobs = min(MOST_JOBS, 2 * (os.cpu_count() or 1))
     smoke, promises, measures = stages(jobs, previous)
     records.keep(number, "previous", previous)
     run.through(smoke)
