@@ -16,6 +16,13 @@ from image.release.suite import ROOT
 OUTPUT_VARIABLE = "MY_JARVIS_TEST_OUTPUT"
 OURS = ("FLY_", "JARVIS_")
 END_LIMIT_S = 60
+PYTEST = (
+    *(sys.executable, "-m", "pytest", "--disable-plugin-autoload", "-p", "timeout", "-p", "xdist"),
+    *("-p", "no:cacheprovider", "--quiet", "--color=no"),
+)
+"""With these plugins alone: the others of this project's venv take seconds to load, in each process."""
+AS_THEY_COME = ("--dist", "load", "--maxschedchunk", "1")
+"""Whoever is free takes the next test: in their order, and nobody is left with a row of them in the end."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Stage:
         return [
             *self.tests,
             *(f"--deselect={one}" for one in self.left_out),
-            *(["--numprocesses", str(self.jobs), "--dist", "worksteal"] if self.jobs else ["-p", "no:xdist"]),
+            *([*AS_THEY_COME, f"--numprocesses={self.jobs}"] if self.jobs else ["--numprocesses=0"]),
             f"--timeout={self.timeout_s}",
             *self.options,
         ]
@@ -59,8 +66,8 @@ def events(
     """What the plugin `tests.support.verdicts` says, as it says it; at the end of this it is over."""
     reader, writer = os.pipe()
     command = [
-        *(sys.executable, "-m", "pytest", "-p", "tests.support.verdicts", f"--verdicts={writer}"),
-        *("-p", "no:cacheprovider", "--quiet", "--color=no", f"--image={image}", *stage.arguments()),
+        *(*PYTEST, "-p", "tests.support.verdicts", f"--verdicts={writer}"),
+        *(f"--image={image}", *stage.arguments()),
     ]
     folder.mkdir(parents=True, exist_ok=True)
     with log_of(stage, folder).open("wb") as log, os.fdopen(reader, encoding="utf-8") as lines:

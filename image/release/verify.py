@@ -46,8 +46,8 @@ SMOKE = (
     "tests/image/test_terminal.py::test_it_is_jarviss_shell_in_the_workspace",
     "tests/image/test_data.py::test_a_new_volume_becomes_a_workspace",
 )
-LONGEST = ("tests/release/test_persistence.py",)
-"""Comes first of all, so that nobody waits for it in the end."""
+LONGEST = ("tests/release/test_persistence.py::test_many_nights_change_nothing",)
+"""Come first of all, so that nobody waits for them in the end."""
 MEASURES = tuple(
     path
     for path in ("tests/release/test_latency.py", "tests/image/test_size.py", "tests/image/test_speed.py")
@@ -85,12 +85,12 @@ Watch = Callable[[Step], None]
 def stages(jobs: int, previous: str = "") -> tuple[Stage, ...]:
     """Quick, all, measured; together every test of the image once. Upgrades begin at the `previous` image."""
     tiers = tuple(f"tests/{tier}" for tier in TIERS)
-    options = (f"--previous={previous}",) if previous else ()
+    options = (*(f"--first={one}" for one in LONGEST), *((f"--previous={previous}",) if previous else ()))
     return (
         Stage("smoke", SMOKE, timeout_s=round(SMOKE_LIMIT_S * patience())),
         Stage(
             "promises",
-            (*LONGEST, *tiers),
+            tiers,
             left_out=(*SMOKE, *MEASURES),
             jobs=jobs,
             timeout_s=round(LIMIT_S * patience()),
@@ -127,7 +127,7 @@ def verify(
     run = _Run(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
-    jobs = min(MOST_JOBS, (os.cpu_count() or 1) + 1)
+    jobs = min(MOST_JOBS, 2 * (os.cpu_count() or 1))
     smoke, promises, measures = stages(jobs, previous)
     records.keep(number, "previous", previous)
     run.through(smoke)

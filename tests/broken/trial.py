@@ -6,7 +6,6 @@ import io
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from fly.lazy import Lazy
+from image.release.stage import PYTEST
 from tests.broken.catalogue import Broken
 from tests.support.evidence import masked
 from tests.support.run import Run
@@ -135,8 +135,7 @@ def outcomes_of(image: str, tests: Iterable[str], time_limit_s: float = TIME_LIM
         try:
             done = subprocess.run(
                 (
-                    *(sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"),
-                    *(f"--image={image}", f"--junitxml={report}"),
+                    *(*PYTEST, "--numprocesses=0", f"--image={image}", f"--junitxml={report}"),
                     *(f"tests/{test}" for test in dict.fromkeys(tests)),
                 ),
                 cwd=ROOT,

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.support.containers import REQUEST_LIMIT_S, Workspace, Workspaces
+from tests.support.containers import PLAIN, REQUEST_LIMIT_S, Workspace, Workspaces
 from tests.support.volumes import Volume
 
 GUESSES = 30
@@ -44,7 +44,7 @@ def locked_with(key: str) -> dict[str, str]:
 
 
 def client_of(workspace: Workspace) -> httpx.Client:
-    return httpx.Client(base_url=workspace.url, trust_env=False, timeout=REQUEST_LIMIT_S)
+    return httpx.Client(base_url=workspace.url, trust_env=False, timeout=REQUEST_LIMIT_S, verify=PLAIN)
 
 
 @contextlib.contextmanager
@@ -166,7 +166,11 @@ def test_guessing_is_slow_over_new_connections_too(locked: Workspace) -> None:
 def _guess(workspace: Workspace, key: str) -> httpx.Response:
     """Over a connection of its own."""
     return httpx.post(
-        f"{workspace.url}/api/login", json={"key": key}, trust_env=False, timeout=REQUEST_LIMIT_S
+        f"{workspace.url}/api/login",
+        json={"key": key},
+        trust_env=False,
+        timeout=REQUEST_LIMIT_S,
+        verify=PLAIN,
     )
 
 

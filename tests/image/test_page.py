@@ -8,7 +8,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.containers import PERSON, Workspace
+from tests.support.containers import PERSON, PLAIN, Workspace
 from tests.support.wait import wait_until
 
 LIVE = "/api/live"
@@ -64,7 +64,7 @@ def test_it_comes_to_know_that_nobody_is_logged_in(shared_workspace: Workspace) 
 )
 def test_only_the_page_is_served(shared_workspace: Workspace, path: str) -> None:
     """{path} leads to nothing but the page: no address leads out of its folder."""
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=PLAIN) as client:
         request = client.build_request("GET", shared_workspace.url)
         request.url = httpx.URL(shared_workspace.url).copy_with(raw_path=path.encode())
         answer = client.send(request)

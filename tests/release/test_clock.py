@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.clock import Clock
-from tests.support.containers import REQUEST_LIMIT_S, Workspace, Workspaces
+from tests.support.containers import PLAIN, REQUEST_LIMIT_S, Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.livepage import LivePage
 from tests.support.login import log_in
@@ -80,7 +80,11 @@ def test_a_jump_of_the_clock_breaks_nothing(
 def _signed_in(workspace: Workspace) -> str:
     """The cookie that the key gives."""
     answer = httpx.post(
-        f"{workspace.url}/api/login", json={"key": KEY}, trust_env=False, timeout=REQUEST_LIMIT_S
+        f"{workspace.url}/api/login",
+        json={"key": KEY},
+        trust_env=False,
+        timeout=REQUEST_LIMIT_S,
+        verify=PLAIN,
     )
     return f"jarvis={answer.cookies['jarvis']}"
 
@@ -89,7 +93,13 @@ def _asked(workspace: Workspace, method: str, path: str, cookie: str) -> httpx.R
     headers = {"cookie": cookie, "origin": workspace.url}
     body: dict[str, Any] | None = {} if method == "POST" else None
     return httpx.request(
-        method, workspace.url + path, headers=headers, json=body, trust_env=False, timeout=REQUEST_LIMIT_S
+        method,
+        workspace.url + path,
+        headers=headers,
+        json=body,
+        trust_env=False,
+        timeout=REQUEST_LIMIT_S,
+        verify=PLAIN,
     )
 
 

@@ -28,12 +28,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--verdicts", type=int, metavar="FD", help="write what happens to this descriptor, as JSON"
     )
+    parser.addoption(
+        "--first",
+        action="append",
+        default=[],
+        metavar="TEST",
+        help="run it before the others; several in this order",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     descriptor = config.getoption("--verdicts")
     if descriptor is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Verdicts(descriptor))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Those that take longest begin first, so that nobody waits for one of them in the end."""
+    places = {test: place for place, test in enumerate(config.getoption("--first"))}
+    items.sort(key=lambda item: places.get(item.nodeid, len(places)))
 
 
 class Verdicts:

@@ -13,7 +13,7 @@ import pytest
 from image.release.report import GROUPS, ORDER
 from image.release.stage import OUTPUT_VARIABLE, Stage, events
 from image.release.suite import ROOT, TIERS
-from image.release.verify import MEASURES, SMOKE, stages
+from image.release.verify import LONGEST, MEASURES, SMOKE, stages
 
 TESTS = """
 import pytest
@@ -70,6 +70,16 @@ def test_each_outcome_is_told_once_with_its_reason(tmp_path: Path, jobs: int) ->
     assert found["test_it_counts[1]"]["promise"] == "It counts[1]."
 
 
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_the_longest_tests_begin_first(tmp_path: Path, jobs: int) -> None:
+    tests = tmp_path / "test_trial.py"
+    tests.write_text("".join(f"def test_{name}(): pass\n" for name in "abcdef"))
+    in_order = told(tests, tmp_path / "out", jobs=jobs)[0]["tests"]
+    first = [in_order[4], in_order[2]]
+    options = tuple(f"--first={test}" for test in first)
+    assert told(tests, tmp_path / "out", jobs=jobs, options=options)[0]["tests"][:3] == [*first, in_order[0]]
+
+
 def test_tests_that_cannot_be_read_are_a_broken_promise(tmp_path: Path) -> None:
     tests = tmp_path / "test_trial.py"
     tests.write_text("import nothing_of_that_name")
@@ -93,6 +103,7 @@ def test_the_stages_are_every_test_of_the_image_once() -> None:
     parts = [[test for test in every if _is_of(stage, test)] for stage in stages(2)]
     assert sorted(test for part in parts for test in part) == sorted(every)
     assert {test.partition("[")[0] for test in parts[0]} == set(SMOKE)
+    assert set(LONGEST) <= set(parts[1])
 
 
 def _collected() -> list[str]:
