@@ -299,6 +299,29 @@ def test_a_message_that_waits_can_be_taken_back_or_said_otherwise_and_the_others
     assert asked == ["tell me", "four", "three, otherwise"]
 
 
+def test_a_claude_that_cannot_be_stopped_is_left_and_the_message_said_otherwise(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.conversation.INTERRUPT_S", 0.01)
+    monkeypatch.setattr("webapp.conversation.CATCH_UP_S", 0.0)
+    monkeypatch.setattr(Claude, "kill", lambda _self: None)
+
+    async def story() -> None:
+        conversation, claude, turn = await talking(place, "once ")
+        await conversation.go_back(turn)
+        assert conversation.turn == "idle"
+        conversation.send(str(uuid.uuid4()), "tell me something else")
+        await soon(lambda: len(claude.told) == 2, "the new message")
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        await conversation.close(1)
+
+    run_async(story)
+    items = place.items()
+    assert [item["text"] for item in items if item["kind"] == "user"] == ["tell me something else"]
+    assert [item["outcome"] for item in items if item["kind"] == "end"] == ["completed"]
+
+
 def test_a_message_that_found_the_disk_full_can_be_sent_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
