@@ -224,6 +224,20 @@ def test_claude_is_told_what_it_was_saying_when_it_is_to_continue(place: Place) 
     run_async(story)
 
 
+def test_a_copy_has_what_was_cut_off_and_its_items_are_known_to_a_new_server(place: Place) -> None:
+    left, turn = killed(place, "once ", "upon")
+    left.write(turn)
+    answer = next(item for item in left.items() if item["kind"] == "assistant")
+    journal = Journal(left.journal)
+    fresh = Transcript(left.transcript)
+    fresh.refresh()
+    assert fresh.turn_of_item(answer["id"], journal) == turn
+    journal.copy(left.folder / "copy.jsonl", "c", [turn])
+    copied = Transcript(left.transcript)
+    copied.refresh()
+    assert said(copied.page(None, 9, Journal(left.folder / "copy.jsonl"))[0]) == ["once upon"]
+
+
 def test_a_claude_that_died_leaves_its_words_too(place: Place) -> None:
     async def story() -> None:
         conversation, claude, _ = await talking(place, "once ", "upon")
