@@ -92,14 +92,17 @@ def test_a_crash_in_the_middle_says_so_and_she_lets_claude_go_on(
     with Wire(troubled.port) as wire:
         page = page_of(troubled, url=wire.url, calm=False)
         say(page, "A long one [tokens 500 at 40 ms]")
-        expect(page.locator("[data-role=assistant]").last).to_contain_text("word5 ")
+        expect(page.locator("[data-role=assistant]").last).to_contain_text("word40 ")
         troubled.stop("SIGKILL")
         troubled.start()
         wire.mend(troubled.port)
         notice(page, "This answer was cut off")
+        expect(page.locator("[data-role=assistant]")).to_have_count(1)
+        expect(page.locator("[data-role=assistant]")).to_contain_text("word1 word2 word3 ")
         picture(page, "trouble-crash")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         answered(page, "Please continue where you were cut off")
+        expect(page.locator("[data-role=assistant]")).to_have_count(2)
         expect(page.locator("[data-role=user]").first).to_contain_text("A long one")
 
 

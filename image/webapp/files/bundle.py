@@ -95,7 +95,9 @@ class _Making:
         packed = Path(path).suffix.lower() in PACKED_ALREADY
         info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
         with open(opened, "rb") as file, self.archive.open(info, "w", force_zip64=True) as target:
-            while piece := file.read(PIECE):
+            left = one.status.st_size  # a file that something writes into all the time has an end, too
+            while piece := file.read(min(PIECE, left)):
+                left -= len(piece)
                 target.write(piece)
                 if self.sink.full():
                     yield self.sink.take()

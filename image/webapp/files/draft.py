@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +22,15 @@ class Drafts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._swept = False
+        self._sweeping = threading.Lock()
 
     @contextlib.contextmanager
     def new(self) -> Iterator[tuple[int, bytes]]:
         """A folder and a free name in it; whatever bears that name in the end is removed."""
-        if not self._swept:
-            remove(self._folder)
-            self._swept = True
+        with self._sweeping:  # or the second of two would sweep away what the first has begun
+            if not self._swept:
+                remove(self._folder)
+                self._swept = True
         self._folder.mkdir(parents=True, exist_ok=True)
         folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         name = secrets.token_hex(8)

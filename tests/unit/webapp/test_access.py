@@ -474,7 +474,8 @@ def test_where_no_login_was_asked_for_everybody_is_in_and_nobody_can_be_put_out(
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "lilach.fly.dev.evil.example", "a@lilach.fly.dev", "x y", ""]
+    "host",
+    ["evil.example", "lilach.fly.dev.evil.example", "lilach.fly.dev.", "a@lilach.fly.dev", "x y", ""],
 )
 def test_a_foreign_host_finds_no_workspace(start: Start, host: str) -> None:
     hosts = "lilach.fly.dev, jarvis.example.com"

@@ -224,6 +224,20 @@ def test_claude_is_told_what_it_was_saying_when_it_is_to_continue(place: Place) 
     run_async(story)
 
 
+def test_a_copy_has_what_was_cut_off_and_its_items_are_known_to_a_new_server(place: Place) -> None:
+    left, turn = killed(place, "once ", "upon")
+    left.write(turn)
+    answer = next(item for item in left.items() if item["kind"] == "assistant")
+    journal = Journal(left.journal)
+    fresh = Transcript(left.transcript)
+    fresh.refresh()
+    assert fresh.turn_of_item(answer["id"], journal) == turn
+    journal.copy(left.folder / "copy.jsonl", "c", [turn])
+    copied = Transcript(left.transcript)
+    copied.refresh()
+    assert said(copied.page(None, 9, Journal(left.folder / "copy.jsonl"))[0]) == ["once upon"]
+
+
 def test_a_claude_that_died_leaves_its_words_too(place: Place) -> None:
     async def story() -> None:
         conversation, claude, _ = await talking(place, "once ", "upon")
@@ -297,6 +311,29 @@ def test_a_message_that_waits_can_be_taken_back_or_said_otherwise_and_the_others
     run_async(story)
     asked = [item["text"] for item in place.items() if item["kind"] == "user"]
     assert asked == ["tell me", "four", "three, otherwise"]
+
+
+def test_a_claude_that_cannot_be_stopped_is_left_and_the_message_said_otherwise(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.conversation.INTERRUPT_S", 0.01)
+    monkeypatch.setattr("webapp.conversation.CATCH_UP_S", 0.0)
+    monkeypatch.setattr(Claude, "kill", lambda _self: None)
+
+    async def story() -> None:
+        conversation, claude, turn = await talking(place, "once ")
+        await conversation.go_back(turn)
+        assert conversation.turn == "idle"
+        conversation.send(str(uuid.uuid4()), "tell me something else")
+        await soon(lambda: len(claude.told) == 2, "the new message")
+        claude.says.put_nowait(DONE)
+        await soon(lambda: conversation.turn == "idle", "the end")
+        await conversation.close(1)
+
+    run_async(story)
+    items = place.items()
+    assert [item["text"] for item in items if item["kind"] == "user"] == ["tell me something else"]
+    assert [item["outcome"] for item in items if item["kind"] == "end"] == ["completed"]
 
 
 def test_a_message_that_found_the_disk_full_can_be_sent_again(

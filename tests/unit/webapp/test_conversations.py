@@ -16,10 +16,12 @@ from starlette.applications import Starlette
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.conversations import KEPT_DELETED_S, Index, title_of
+from webapp.export import markdown
 from webapp.journal import Ended, Journal, Past, Sent
 from webapp.problem import Problem, answer_problem
 from webapp.settings import Settings
 from webapp.transcript import Transcript, folder_of
+from webapp.translate import user_item
 
 from tests.support.chat_page import Page
 
@@ -234,6 +236,13 @@ def test_a_title_is_the_first_words_on_one_line(text: str, title: str) -> None:
 
 
 # --- delete and restore -------------------------------------------------------------------------------
+
+
+def test_an_export_names_what_was_attached_on_a_line_of_its_own() -> None:
+    files = [{"name": "plan\n## b.pdf"}, {"name": "photo.png"}]
+    turn = [user_item("u", "2026-11-01T10:00:00.000Z", "look", attachments=files)]
+    text = "".join(markdown("Plans", [turn]))
+    assert text.endswith("look\n\n📎 plan ## b.pdf\n\n📎 photo.png\n\n")
 
 
 def test_a_deleted_conversation_comes_back_whole(shelf: Shelf) -> None:

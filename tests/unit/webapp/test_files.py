@@ -378,6 +378,20 @@ def test_a_zip_holds_what_was_chosen_and_follows_no_link(page: httpx.Client, roo
     assert refusal(page.get("/api/files/zip", params={"path": "none"})) == (404, "not_found")
 
 
+def test_a_file_that_grows_is_in_a_zip_as_it_was(page: httpx.Client, root: Path) -> None:
+    size = (32 << 20) + 1
+    with (root / "film.mp4").open("ab", buffering=0) as film:
+        film.truncate(size)
+        with page.stream("GET", "/api/files/zip", params={"path": "film.mp4"}) as answer:
+            pieces = answer.iter_bytes(1 << 20)
+            archive = bytearray(next(pieces))
+            film.write(b"more" * 100_000)
+            archive += b"".join(pieces)
+    with zipfile.ZipFile(io.BytesIO(archive)) as found:
+        assert [one.file_size for one in found.infolist()] == [size]
+        assert found.testzip() is None
+
+
 def test_what_is_shown_can_run_nothing_on_our_origin(page: httpx.Client, root: Path) -> None:
     (root / "a.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
     (root / "a.html").write_text("<script>alert(1)</script>")

@@ -48,6 +48,8 @@ def test_the_page_itself_may_ask(host: str, origin: str, proto: str) -> None:
         ("evil@app.fly.dev", "https://app.fly.dev", ""),
         ("app.fly.dev", "https://app.fly.dev:8443", "https"),
         ("app.fly.dev", "http://app.fly.dev", "https"),  # the same host, read in clear by anybody on the way
+        ("app.fly.dev", "https://app.fly.dev.", "https"),
+        ("app.fly.dev.", "https://app.fly.dev", "https"),
         ("app.fly.dev", "null", "https"),
         ("app.fly.dev", "file://", ""),
         ("app.fly.dev", "", ""),
