@@ -1,13 +1,11 @@
 """Ledger and platform compared, both ways; and what is done about it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fly.errors import NotFound
 from fly.ledger import DESTROYED, FAILED, READY, Ledger, Workspace
-from fly.owner import Owner
 from fly.plan import Person
 from fly.provision import provision
 from fly.repair import (
@@ -24,9 +22,7 @@ from fly.repair import (
     survey,
 )
 from tests.support.fake_fly import AppState
-from tests.support.world import PLATFORM, World
-
-DEAD = str(replace(Owner.me(), started="long ago"))
+from tests.support.world import DEAD, PLATFORM, World
 
 
 def mended(world: World, orphans: str = LIST, *, dry_run: bool = False) -> list[Finding]:
