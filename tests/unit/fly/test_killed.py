@@ -1,6 +1,7 @@
-"""kill -9 of a real process of the operator's: right before and right after each request that makes or unmakes
-a workspace, and at the worst ones of what changes or repairs one. Of those every moment is tried without a
-process, in `test_nothing_is_left_half_done.py`.
+"""kill -9 of a real process of the operator's, at its requests.
+
+Every one that makes or unmakes a workspace, and the worst ones of what changes or repairs one; of those every
+moment is tried without a process in `test_nothing_is_left_half_done.py`.
 """
 
 import multiprocessing
