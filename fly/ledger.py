@@ -30,6 +30,8 @@ PROVISIONING, READY, DESTROYING = "provisioning", "ready", "destroying"
 DESTROYED, FAILED, LEFT_BEHIND = "destroyed", "failed", "left_behind"
 LIVE = (PROVISIONING, READY, DESTROYING, LEFT_BEHIND)
 """States in which something may exist on the platform."""
+HALF_DONE = (PROVISIONING, DESTROYING, LEFT_BEHIND)
+"""States in which nobody is to leave it."""
 
 SCHEMA = (
     """
@@ -116,7 +118,7 @@ class Workspace:
     @property
     def is_unfinished(self) -> bool:
         """Whether it was left in the middle of something, with nobody at work on it."""
-        return self.state in (PROVISIONING, DESTROYING, LEFT_BEHIND) and not self.is_worked_on
+        return self.state in HALF_DONE and not self.is_worked_on
 
     def to_json(self) -> dict[str, str]:
         """What programs read."""

@@ -156,6 +156,12 @@ class Event:
         killed = ", out of memory" if ended.get("oom_killed") is True else ""
         return f"exit code {_number(ended, 'exit_code')}{killed}"
 
+    @property
+    def is_crash(self) -> bool:
+        """Whether the machine's program ended, and nobody had asked it to."""
+        ended = _part(self.request, "exit_event")
+        return bool(ended) and ended.get("requested_stop") is not True
+
 
 @dataclass(frozen=True)
 class Check:

@@ -28,11 +28,23 @@ from fly.errors import (
     Unreachable,
 )
 from fly.interrupt import one_interrupt
-from fly.ledger import DESTROYED, DESTROYING, FAILED, PROVISIONING, READY, Ledger, Workspace, new_id, plan_of
+from fly.ledger import (
+    DESTROYED,
+    DESTROYING,
+    FAILED,
+    HALF_DONE,
+    PROVISIONING,
+    READY,
+    Ledger,
+    Workspace,
+    new_id,
+    plan_of,
+)
 from fly.model import Machine, Volume
 from fly.page import trouble_at
 from fly.plan import ADDRESS_TYPES, ALPHABET, SUFFIX_LENGTH, Person, Plan, make_plan, render_toml
-from fly.remains import LOOK_AGAIN_S, find_app, find_machine, find_volume, remove_app
+from fly.pulse import Pulse
+from fly.remains import LOOK_AGAIN_S, find_app, find_machine, find_volume, remove_app, to_oneself
 from fly.settings import Platform
 
 T = TypeVar("T")
@@ -43,6 +55,8 @@ Report = Callable[[str], None]
 TEMPLATE = Path(__file__).with_name("fly.toml")
 KNOWN_S, STARTED_S, PAGE_S, SERVING_S = 20.0, 180.0, 120.0, 30.0
 """How long: a new app to be known, a machine to boot, a page to answer, a found one to serve."""
+LOOK_S = 1.0
+"""How long between two looks whether the machine of a page that does not answer still lives."""
 
 
 def _silent(_line: str) -> None:
@@ -253,7 +267,8 @@ class _Making:
     def _page(self, machine: Machine) -> None:
         self._enter("page", self._plan.url)
         try:
-            wait_for_page(self._client, self._probe, self._plan.url, PAGE_S)
+            pulse = Pulse(self._client, self._plan.app, machine.id)
+            wait_for_page(self._client, self._probe, self._plan.url, PAGE_S, pulse)
         except NotInTime as error:
             raise self._explained(error, machine) from error
 
@@ -316,20 +331,25 @@ class _Making:
             self._report(str(refused))
 
 
-def wait_for_page(client: Client, probe: Probe, url: str, timeout_s: float) -> None:
+def wait_for_page(
+    client: Client, probe: Probe, url: str, timeout_s: float, pulse: Pulse | None = None
+) -> None:
     """Returns when the page answers.
 
-    *Errors*: NotInTime.
+    *Errors*: NotInTime; at once, where the `pulse` of its machine says that it is in vain.
     """
-    began = client.clock()
+    began = looked = client.clock()
     pause_s = 0.05
     while trouble := probe(url):
-        if client.clock() - began > timeout_s:
+        now, lost = client.clock(), ""
+        if pulse and now - looked > LOOK_S:
+            looked, lost = now, pulse.lost()
+        if lost or now - began > timeout_s:
             raise NotInTime(
-                f"The page {url} did not answer in {timeout_s:.0f} s; last seen: {trouble}",
+                f"The page {url} did not answer in {now - began:.0f} s; last seen: {lost or trouble}",
                 wanted="an answer",
-                seen=trouble,
-                waited_s=timeout_s,
+                seen=lost or trouble,
+                waited_s=now - began,
             )
         client.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 1.0)
@@ -362,25 +382,11 @@ def destroy(client: Client, ledger: Ledger, workspace: Workspace, *, report: Rep
         report(f"removing {row.app}")
         with _given_back(ledger, row):
             try:
-                with _to_oneself(client, row):
+                with to_oneself(client, row.app, row.id, row.machine_id, "destroy"):
                     remove_app(client, row.app, row.network)
             except JarvisError as error:
                 raise _left(ledger, row, error) from error
             return ledger.destroyed(row.id)
-
-
-@contextmanager
-def _to_oneself(client: Client, row: Workspace) -> Iterator[None]:
-    """Nobody else changes its machine meanwhile; one that is not there, or not in reach, nobody does."""
-    with ExitStack() as held:
-        if row.machine_id:
-            try:
-                if find_app(client, row.app, row.network):
-                    held.enter_context(client.leased(row.app, row.machine_id, description="destroy"))
-            except (ApiError, Unreachable) as error:
-                if isinstance(error, ApiError) and error.status == 409:
-                    raise
-        yield
 
 
 def _left(ledger: Ledger, row: Workspace, error: JarvisError) -> ProvisionError:
@@ -419,23 +425,35 @@ def mend(
 ) -> Workspace:
     """The row of a run that died, finished if its page answers and `keep`, else undone.
 
+    Where somebody else was quicker it is as they left it.
+
     *Errors*: LedgerError, another process works on it; ProvisionError.
     """
     row = ledger.claim(row.id)
     with _given_back(ledger, row):
-        if row.state == PROVISIONING and keep and (machine := _serving(client, row, probe)):
-            report(f"{row.app} answers: finished")
-            volume_id = next(iter(machine.volumes), row.volume_id)
-            ledger.note(row.id, machine_id=machine.id, volume_id=volume_id, region=machine.region)
-            return ledger.finish(row.id)
-        report(f"removing {row.app}")
-        try:
-            remove_app(client, row.app, row.network)
-        except JarvisError as error:
-            raise _left(ledger, row, error) from error
-        if row.state == PROVISIONING:
-            return ledger.fail(row.id, "an earlier run died; what it had made is removed")
-        return ledger.destroyed(row.id, "an earlier run died; the rest is removed")
+        if row.state not in HALF_DONE:
+            ledger.release(row.id)
+            return ledger.get(row.id)
+        with to_oneself(client, row.app, row.id, row.machine_id, "repair"):
+            return _mended(client, ledger, row, probe, report, keep=keep)
+
+
+def _mended(
+    client: Client, ledger: Ledger, row: Workspace, probe: Probe, report: Report, *, keep: bool
+) -> Workspace:
+    if row.state == PROVISIONING and keep and (machine := _serving(client, row, probe)):
+        report(f"{row.app} answers: finished")
+        volume_id = next(iter(machine.volumes), row.volume_id)
+        ledger.note(row.id, machine_id=machine.id, volume_id=volume_id, region=machine.region)
+        return ledger.finish(row.id)
+    report(f"removing {row.app}")
+    try:
+        remove_app(client, row.app, row.network)
+    except JarvisError as error:
+        raise _left(ledger, row, error) from error
+    if row.state == PROVISIONING:
+        return ledger.fail(row.id, "an earlier run died; what it had made is removed")
+    return ledger.destroyed(row.id, "an earlier run died; the rest is removed")
 
 
 def _serving(client: Client, row: Workspace, probe: Probe) -> Machine | None:

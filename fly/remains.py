@@ -1,9 +1,12 @@
 """What of a workspace exists on the platform: found by its marks, removed only when it is ours."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 from fly.client import Client
 from fly.errors import ApiError, NotFound, NotInTime, ProvisionError, Unreachable
 from fly.model import App, Machine, Volume
-from fly.plan import VOLUME_NAME, WORKSPACE_MARK
+from fly.plan import VOLUME_NAME, WORKSPACE_MARK, network_of
 
 LOOK_AGAIN_S = (0.5, 1.0, 2.0)
 """How long to wait before each further look for something whose making may still be under way."""
@@ -35,6 +38,33 @@ def find_machine(client: Client, app: str, workspace_id: str) -> Machine | None:
     """The machine that carries the workspace's mark."""
     marked = [one for one in client.machines(app) if one.metadata.get(WORKSPACE_MARK) == workspace_id]
     return next((one for one in marked if not one.is_going), None)
+
+
+@contextmanager
+def to_oneself(client: Client, app: str, workspace_id: str, machine_id: str, what: str) -> Iterator[None]:
+    """Nobody else changes its machine meanwhile; one that is not there, or not in reach, nobody does.
+
+    *Errors*: ProvisionError, somebody else holds it for longer than one who died would.
+    """
+    with ExitStack() as held:
+        try:
+            if find_app(client, app, network_of(workspace_id)):
+                machine_id = machine_id or _machine_of(client, app, workspace_id)
+                if machine_id:
+                    held.enter_context(client.leased(app, machine_id, description=f"my-jarvis: {what}"))
+        except (ApiError, Unreachable) as error:
+            if isinstance(error, ApiError) and error.status == 409:
+                raise ProvisionError(
+                    f"Somebody else works on {app} at this moment: {error}",
+                    step="lease",
+                    hint="wait for them, then try again",
+                ) from error
+        yield
+
+
+def _machine_of(client: Client, app: str, workspace_id: str) -> str:
+    found = find_machine(client, app, workspace_id)
+    return found.id if found else ""
 
 
 def remove_app(client: Client, app: str, network: str) -> bool:

@@ -91,7 +91,7 @@ class Changes:
         assert self.machine(row)["state"] == state
         assert not self.machine(row).get("cordoned")
         assert world.fly.contents[row.volume_id].items() >= HERS.items()
-        assert not row.owner
+        assert not row.is_worked_on
         world.clock.sleep(LEASE_S)  # what could not be given back runs out
         assert not world.fly.lease_of(row.machine_id)
         if state != "stopped":

@@ -1,8 +1,9 @@
 """A fake Fly, a ledger and a client of it, and the questions whether they agree."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,11 +12,12 @@ import httpx
 from fly.client import Client
 from fly.errors import AlreadyThere
 from fly.ledger import DESTROYED, FAILED, LEFT_BEHIND, READY, Ledger, Workspace
+from fly.owner import Owner
 from fly.plan import Person, Plan
 from fly.provision import destroy, draft, provision
 from fly.repair import REMOVE, repair, survey
 from fly.settings import Platform, Secret
-from tests.support.fake_fly import ORG, TOKEN, FakeFly
+from tests.support.fake_fly import ORG, TOKEN, Call, FakeFly
 
 IMAGE = "registry.fly.io/my-jarvis-images@sha256:" + "a1" * 32
 PLATFORM = Platform("fly", "https://fly.test", Secret(TOKEN), ORG, "https://logs.test")
@@ -36,12 +38,58 @@ class Clock:
         self.now_s += seconds
 
 
+class Killed(BaseException):
+    """What ends a run in place of kill -9."""
+
+
+DEAD = str(replace(Owner.me(), started="long ago"))
+"""The owner of a row on which a process worked that is no more."""
+
+
 @dataclass
 class World:
     fly: FakeFly
     ledger: Ledger
     client: Client
     clock: Clock
+    _is_dead: bool = field(default=False, init=False)
+
+    def kill(self, act: Callable[[], Any], number: int, moment: str) -> Call:
+        """`act`, ended as kill -9 ends it: before or after its call of that number is carried out.
+
+        From that moment on nothing that it still does is seen: the platform is asked no more, and the ledger
+        is the one that lay on the disk then. Gives the call.
+        """
+        died_at: list[Call] = []
+        left = self.ledger.path.with_name(f"left-by-{self.ledger.path.name}")
+
+        def strike(at: int, call: Call) -> None:
+            if self._is_dead:
+                raise Killed
+            if at == number:
+                self._is_dead = True
+                died_at.append(call)
+                _copy(self.ledger.path, left)
+                raise Killed
+
+        self.fly.heal()
+        setattr(self.fly, moment, strike)
+        self.fly.before = strike if moment == "before" else self._only_the_living
+        with suppress(Killed):
+            act()
+        self.fly.before = self.fly.after = lambda _number, _call: None
+        self._is_dead = False
+        assert died_at, "it ended before it was killed"
+        self.ledger.close()
+        self.ledger = Ledger(left)
+        for row in self.rows():
+            if row.owner:
+                self.ledger.note(row.id, owner=DEAD)
+        return died_at[0]
+
+    def _only_the_living(self, _number: int, _call: Call) -> None:
+        if self._is_dead:
+            raise Killed
 
     def draft(self, person: Person = LILACH, **wanted: Any) -> Plan:
         return draft(PLATFORM, person, image=IMAGE, **wanted)
@@ -107,13 +155,19 @@ class World:
         self.assert_nothing_of_strangers_was_touched()
 
 
+def _copy(database: Path, to: Path) -> None:
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as target:
+        source.backup(target)
+
+
 @contextmanager
 def new_world(folder: Path) -> Iterator[World]:
     fly, clock = FakeFly(), Clock()
     fly.clock = clock
     transport = httpx.MockTransport(fly.handle)
-    with (
-        Client(PLATFORM, transport=transport, sleep=clock.sleep, clock=clock) as client,
-        Ledger(folder / "ledger.sqlite") as ledger,
-    ):
-        yield World(fly, ledger, client, clock)
+    with Client(PLATFORM, transport=transport, sleep=clock.sleep, clock=clock) as client:
+        world = World(fly, Ledger(folder / "ledger.sqlite"), client, clock)
+        try:
+            yield world
+        finally:
+            world.ledger.close()

@@ -1,4 +1,8 @@
-"""kill -9 of the operator's process, right before and right after each of its requests."""
+"""kill -9 of a real process of the operator's, at its requests.
+
+Every one that makes or unmakes a workspace, and the worst ones of what changes or repairs one; of those every
+moment is tried without a process in `test_nothing_is_left_half_done.py`.
+"""
 
 import multiprocessing
 import os
@@ -27,7 +31,7 @@ from fly.repair import repair, survey
 from fly.settings import Platform, Secret
 from tests.support.changes import NEXT
 from tests.support.fake_fly import ORG, TOKEN, Call, FakeFly, served
-from tests.support.world import IMAGE, LILACH, World
+from tests.support.world import DEAD, IMAGE, LILACH, World
 
 
 def platform_at(url: str) -> Platform:
@@ -188,18 +192,48 @@ def test_a_destroy_that_is_killed_is_ended_by_repair(theatre: Theatre, number: i
     assert theatre.fly.stranger_is_untouched
 
 
-def changing(titles: list[str]) -> list[object]:
-    """Right before and after each request that changes something."""
-    found = [(number, title) for number, title in enumerate(titles) if not title.startswith("GET")]
-    return [
-        pytest.param(number, moment, id=f"{moment} {number} {title}")
-        for number, title in found
-        for moment in ("before", "after")
-        if not title.endswith("/exec")
-    ]
+def at(titles: list[str], wanted: str) -> list[object]:
+    """Right before and after the last request of this title."""
+    number = len(titles) - 1 - titles[::-1].index(wanted)
+    return [pytest.param(number, moment, id=f"{moment} {wanted}") for moment in ("before", "after")]
 
 
-@pytest.mark.parametrize(("number", "moment"), changing(requests_of(upgrade_there, provision_there)))
+def repair_there(url: str, ledger_path: str) -> None:
+    """What the killed process does."""
+    platform = platform_at(url)
+    with Client(platform) as client, Ledger(Path(ledger_path)) as ledger:
+        repair(client, ledger)
+
+
+def die_early(url: str, ledger_path: str) -> None:
+    """A provision that another process began, and of which nothing answers yet."""
+    platform = platform_at(url)
+    with Client(platform) as client, Ledger(Path(ledger_path)) as ledger:
+        plan = draft(platform, LILACH, image=IMAGE)
+        client.create_app(plan.app_request)
+        row = ledger.begin(plan)
+        ledger.note(row.id, owner=DEAD)
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"), at(requests_of(repair_there, die_early), "DELETE /v1/apps/{app}")
+)
+def test_a_repair_that_is_killed_is_ended_by_the_next_one(theatre: Theatre, number: int, moment: str) -> None:
+    die_early(theatre.url, str(theatre.ledger_path))
+    theatre.run_killed(repair_there, number, moment)
+    platform = platform_at(theatre.url)
+    with Client(platform, sleep=briefly) as client, Ledger(theatre.ledger_path) as ledger:
+        [finding] = repair(client, ledger)
+        assert (finding.ok, finding.outcome) == (True, "failed")
+        assert ledger.workspaces() == []
+    assert theatre.fly.ours == []
+    assert theatre.fly.stranger_is_untouched
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    at(requests_of(upgrade_there, provision_there), "POST /v1/apps/{app}/machines/{machine}"),
+)
 def test_an_upgrade_that_is_killed_is_ended_by_the_next_one(
     theatre: Theatre, number: int, moment: str
 ) -> None:

@@ -30,9 +30,7 @@ from fly.ledger import (
 from fly.owner import Owner
 from fly.plan import Person, Plan
 from fly.provision import draft
-from tests.support.world import IMAGE, PLATFORM
-
-DEAD = str(replace(Owner.me(), started="long ago"))
+from tests.support.world import DEAD, IMAGE, PLATFORM
 
 
 @pytest.fixture

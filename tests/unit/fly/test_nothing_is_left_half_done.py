@@ -1,30 +1,33 @@
 """Every call that is made, times every way in which it can fail: what is left, what does the ledger say?
 
-The calls are those that a good run makes, recorded when the tests are collected: a new one is covered the day
-that it is written.
+And kill -9 of us before each of them, and after each that changes something. The calls are those that a good
+run makes, recorded when the tests are collected: a new one is covered the day that it is written.
 """
 
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fly.access.keys import current, rotate
+from fly.change.power import RESTART, SUSPEND, WAKE
 from fly.change.resize import Size, resize, size_of
 from fly.change.rollouts import ENDED, PLANNED
+from fly.change.variables import HANDED_ON, set_variables
 from fly.client import Client
 from fly.errors import JarvisError
 from fly.ledger import READY, Workspace
-from fly.owner import Owner
 from fly.plan import ADDRESS_TYPES, Plan
 from fly.repair import ADOPT, repair
+from fly.settings import Secret
 from tests.support.changes import NEXT, changes_in
 from tests.support.fake_fly import FAULTS, Call
-from tests.support.world import IMAGE, World, new_world
+from tests.support.world import DEAD, IMAGE, Killed, World, new_world
 
 LASTING = (
     "no connection",
@@ -57,6 +60,14 @@ class Story:
     """The call before which another story tells the same."""
     again: Callable[[World, Any], Any] | None = None
     """What the next run does, where something that is ready is changed; until then it may be half changed."""
+    is_like_another: bool = False
+    """One fault of each class is enough: another story, or a shorter one, meets the same code with all."""
+    only_killed: bool = False
+    """A story that is another one's mirror: what befalls its calls befell those."""
+
+    @property
+    def few(self) -> bool:
+        return self.is_like_another or self.again is not None
 
 
 def nothing(_world: World) -> None:
@@ -79,10 +90,6 @@ def killed_while_removing(world: World) -> Workspace:
     world.provision()
     [row] = world.rows()
     return as_if_dead(world, world.ledger.claim(row.id, state="destroying"))
-
-
-class Killed(BaseException):
-    pass
 
 
 def dead(world: World, where: Callable[[Call], bool]) -> Workspace:
@@ -114,8 +121,7 @@ def make(client: Client, plan: Plan) -> None:
 
 
 def as_if_dead(world: World, row: Workspace) -> Workspace:
-    gone = replace(Owner.me(), started="long ago")
-    return world.ledger.note(row.id, owner=str(gone))
+    return world.ledger.note(row.id, owner=DEAD)
 
 
 def orphaned(world: World) -> None:
@@ -179,9 +185,86 @@ def resized_in_the_end(world: World, row: Workspace) -> None:
     with changes_in(world) as changes:
         assert size_of(world.client, row) == LARGER
         world.fly.page(row.url)
-        state = changes.machine(row)["state"]
-        assert state in ("suspended", "started"), "one that was woken falls asleep by itself"
-        changes.assert_well(row, IMAGE, state)
+        changes.assert_well(row, IMAGE, asleep_or_not(changes.machine(row)["state"]))
+
+
+def done(what: str) -> Callable[[World, Workspace], None]:
+    """Asleep, awake or anew, at the operator's word."""
+
+    def act(world: World, row: Workspace) -> None:
+        with changes_in(world) as changes:
+            changes.power.do(what, row)
+
+    return act
+
+
+def done_in_the_end(what: str, state: str) -> Callable[[World, Workspace], None]:
+    def again(world: World, row: Workspace) -> None:
+        done(what)(world, row)
+        with changes_in(world) as changes:
+            changes.assert_well(row, IMAGE, state)
+
+    return again
+
+
+def restarted_in_the_end(world: World, row: Workspace) -> None:
+    """Cut off after the stop it is one that sleeps: it starts anew when it is next used."""
+    done(RESTART)(world, row)
+    done_in_the_end(WAKE, "started")(world, row)
+
+
+VARIABLE = {"ANTHROPIC_API_KEY": Secret("sk-of-the-test")}
+
+
+def told_a_secret(world: World, row: Workspace) -> None:
+    with changes_in(world) as changes:
+        set_variables(changes.power, world.ledger, row, VARIABLE)
+
+
+def told_a_secret_in_the_end(world: World, row: Workspace) -> None:
+    """Killed while it ran on another's behalf, it is awake and falls asleep by itself."""
+    told_a_secret(world, row)
+    with changes_in(world) as changes:
+        assert world.fly.secrets[row.app] == {name: one.reveal() for name, one in VARIABLE.items()}
+        assert changes.machine(row)["config"]["env"][HANDED_ON] == ",".join(VARIABLE)
+        changes.assert_well(row, IMAGE, asleep_or_not(changes.machine(row)["state"]))
+
+
+def asleep_or_not(state: str) -> str:
+    assert state in ("suspended", "started"), "one that was woken falls asleep by itself"
+    return state
+
+
+def given_a_key(world: World, row: Workspace) -> None:
+    rotate(world.client, world.ledger, row, probe=world.fly.page)
+
+
+def given_a_key_in_the_end(world: World, row: Workspace) -> None:
+    """At any moment the ledger has the key that opens; and the next run draws another one."""
+    assert current(world.client, world.ledger, row)
+    fresh = rotate(world.client, world.ledger, row, probe=world.fly.page)
+    assert current(world.client, world.ledger, row) == fresh
+    with changes_in(world) as changes:
+        assert fresh.environment.items() <= changes.machine(row)["config"]["env"].items()
+        changes.assert_well(row, IMAGE, asleep_or_not(changes.machine(row)["state"]))
+
+
+def upgraded_before(world: World) -> Workspace:
+    row = lived_in("suspended")(world)
+    upgraded(world, row)
+    return row
+
+
+def rolled_back(world: World, _row: Workspace) -> None:
+    with changes_in(world) as changes:
+        changes.rollback()
+
+
+def rolled_back_in_the_end(world: World, row: Workspace) -> None:
+    with changes_in(world) as changes:
+        changes.rollback()
+        changes.assert_well(row, IMAGE, "suspended")
+        assert all(leg.step in ENDED for leg in changes.rollouts.of_workspace(row.id))
 
 
 STORIES = (
@@ -191,10 +274,16 @@ STORIES = (
         killed_before_the_volume,
         lambda world, _: world.provision(),
         until="POST /v1/apps",
+        is_like_another=True,
     ),
     Story("provision finishing a killed run", killed_before_the_page, lambda world, _: world.provision()),
     Story("destroy", ready, lambda world, row: world.destroy(row)),
-    Story("change under a lease", ready, changed),
+    Story("change under a lease", ready, changed, is_like_another=True),
+    Story("suspend", lived_in("started"), done(SUSPEND), again=done_in_the_end(SUSPEND, "suspended")),
+    Story("wake", lived_in("suspended"), done(WAKE), again=done_in_the_end(WAKE, "started")),
+    Story("restart", lived_in("started"), done(RESTART), again=restarted_in_the_end),
+    Story("secrets", lived_in("suspended"), told_a_secret, again=told_a_secret_in_the_end),
+    Story("rotate-key", lived_in("suspended"), given_a_key, again=given_a_key_in_the_end),
     Story("upgrade", lived_in("suspended"), upgraded, again=upgraded_in_the_end),
     Story(
         "upgrade that harms",
@@ -203,10 +292,11 @@ STORIES = (
         since="POST /v1/apps/{app}/machines/{machine}",
         again=intact_in_the_end,
     ),
+    Story("rollback", upgraded_before, rolled_back, again=rolled_back_in_the_end, only_killed=True),
     Story("resize", lived_in("suspended"), resized, again=resized_in_the_end),
     Story("repair by undoing", killed_before_the_volume, lambda world, _: mended(world)),
     Story("repair by finishing", killed_before_the_page, lambda world, _: mended(world)),
-    Story("repair by removing", killed_while_removing, lambda world, _: mended(world)),
+    Story("repair by removing", killed_while_removing, lambda world, _: mended(world), is_like_another=True),
     Story("repair by adopting", orphaned, lambda world, _: mended(world, ADOPT), orphans=True),
 )
 
@@ -267,15 +357,32 @@ def few_durations(fault: str) -> tuple[str, ...]:
     return ("once", "all") if fault in ("no connection", "time-out after", "503 before") else ("once",)
 
 
-def cases() -> Iterator[Any]:
+def calls_of() -> Iterator[tuple[Story, int, Call]]:
     for story in STORIES:
         calls = recorded(story)
         first = [call.title for call in calls].index(story.since) if story.since else 0
-        for number, call in list(enumerate(calls))[first:]:
-            for fault in few_faults_of(call) if story.again else faults_of(call):
-                for lasting in few_durations(fault) if story.again else durations(call, fault):
-                    title = f"{story.name}: {number} {call.title}: {fault}, {lasting}"
-                    yield pytest.param(story, number, call, fault, lasting, id=title)
+        yield from ((story, number, call) for number, call in list(enumerate(calls))[first:])
+
+
+CALLS = tuple(calls_of())
+
+
+def cases() -> Iterator[Any]:
+    for story, number, call in CALLS:
+        if story.only_killed:
+            continue
+        for fault in few_faults_of(call) if story.few else faults_of(call):
+            for lasting in few_durations(fault) if story.few else durations(call, fault):
+                title = f"{story.name}: {number} {call.title}: {fault}, {lasting}"
+                yield pytest.param(story, number, call, fault, lasting, id=title)
+
+
+def deaths() -> Iterator[Any]:
+    """After a request that only reads all is as it is before the next one."""
+    for story, number, call in CALLS:
+        for moment in ("before",) if call.method == "GET" else ("before", "after"):
+            title = f"{story.name}: {number} {call.title}: kill -9 {moment}"
+            yield pytest.param(story, number, call, moment, id=title)
 
 
 @pytest.mark.parametrize(("story", "number", "call", "fault", "lasting"), list(cases()))
@@ -291,12 +398,27 @@ def test_a_call_that_fails_leaves_nothing_half_done(
     # A platform that for good denies what it has can be found out only when it stops.
     if not story.again and not (fault == "404" and lasting == "same" and call.method == "GET"):
         world.assert_the_ledger_tells_the_truth(orphans=story.orphans)
+    assert_the_next_run_puts_it_in_order(story, world, made)
+
+
+@pytest.mark.parametrize(("story", "number", "call", "moment"), list(deaths()))
+def test_a_run_that_is_killed_leaves_what_the_next_one_puts_in_order(
+    story: Story, number: int, call: Call, moment: str, world: World
+) -> None:
+    made = story.before(world)
+    died_at = world.kill(lambda: story.act(world, made), number, moment)
+    assert died_at.title == call.title, "it was killed at another call than was recorded"
+    if not story.again:
+        world.assert_the_ledger_tells_the_truth(orphans=story.orphans)
+    assert_the_next_run_puts_it_in_order(story, world, made)
+
+
+def assert_the_next_run_puts_it_in_order(story: Story, world: World, made: Any) -> None:
     world.assert_nothing_of_strangers_was_touched()
+    world.fly.heal()
     if story.orphans:
-        world.fly.heal()
         mended(world, ADOPT)
     if story.again:
-        world.fly.heal()
         story.again(world, made)
     world.assert_it_converges()
 

@@ -290,6 +290,25 @@ def test_a_machine_that_fails_to_boot_is_noticed_at_once(world: World) -> None:
     assert world.fly.ours == []
 
 
+def test_a_machine_that_crashes_after_its_start_is_noticed_long_before_the_page_is_given_up(
+    world: World,
+) -> None:
+    plan = world.draft()
+    world.fly.broken_pages.add(plan.app)
+
+    def crash(_number: int, _call: Call) -> None:
+        for machine in world.fly.of_app(world.fly.machines, plan.app):
+            ended = {"exit_event": {"exit_code": 3, "requested_stop": False}}
+            machine["events"] = [{"type": "exit", "timestamp": at, "request": ended} for at in (3, 2, 1)]
+
+    world.fly.after = crash
+    began = world.clock.now_s
+    with pytest.raises(ProvisionError, match="its program ended 3 times"):
+        provision(world.client, world.ledger, plan, probe=world.fly.page)
+    assert world.clock.now_s - began < 20
+    assert world.fly.ours == []
+
+
 def test_a_broken_ledger_undoes_what_was_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_args: object, **_facts: str) -> Workspace:
         raise LedgerError("disk full")

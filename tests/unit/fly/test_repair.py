@@ -7,9 +7,8 @@ import pytest
 
 from fly.errors import NotFound
 from fly.ledger import DESTROYED, FAILED, READY, Ledger, Workspace
-from fly.owner import Owner
 from fly.plan import Person
-from fly.provision import provision
+from fly.provision import mend, provision
 from fly.repair import (
     ADOPT,
     LEFTOVER,
@@ -24,9 +23,7 @@ from fly.repair import (
     survey,
 )
 from tests.support.fake_fly import AppState
-from tests.support.world import PLATFORM, World
-
-DEAD = str(replace(Owner.me(), started="long ago"))
+from tests.support.world import DEAD, PLATFORM, World
 
 
 def mended(world: World, orphans: str = LIST, *, dry_run: bool = False) -> list[Finding]:
@@ -69,6 +66,25 @@ def test_a_run_that_died_before_its_page_answered_is_undone(world: World) -> Non
     [finding] = mended(world)
     assert finding.outcome == FAILED
     assert world.fly.ours == []
+
+
+def test_what_another_repair_has_finished_meanwhile_is_not_touched(world: World) -> None:
+    ready = world.provision()
+    mend(world.client, world.ledger, replace(ready, state="provisioning"), probe=world.fly.page)
+    assert world.ledger.get(ready.id).state == READY
+    world.assert_whole(world.ledger.get(ready.id))
+
+
+def test_two_who_repair_at_once_from_copies_of_a_ledger_do_not_meet(world: World) -> None:
+    workspace = world.provision()
+    world.ledger.note(workspace.id, owner=DEAD, state="provisioning")
+    held = world.client.acquire_lease(workspace.app, workspace.machine_id, ttl_s=600)
+    [finding] = mended(world)
+    assert not finding.ok
+    assert "Somebody else works on" in finding.outcome
+    world.client.release_lease(workspace.app, workspace.machine_id, held.nonce)
+    [finding] = mended(world)
+    assert (finding.outcome, finding.ok) == (READY, True)
 
 
 def test_a_run_that_lives_is_left_alone(world: World) -> None:
