@@ -54,7 +54,7 @@ MEASURES = tuple(
     if (ROOT / path).exists()
 )
 OPERATORS = ("tests/browser/test_dashboard.py", "tests/browser/test_invoices.py")
-"""Pages that the operator's own tools make: nothing in an image has a part in them, `invoke test` tries them."""
+"""Pages that the operator's own tools make: no image has a part in them, and `invoke test` tries them."""
 LATENCY = "tests/release/test_latency.py"
 TRIED_AGAIN = {
     "cold_start_ratio": Stage("cold-starts", (f"{LATENCY}::test_it_starts_from_stopped",)),

@@ -95,7 +95,7 @@ def _verdicts(image: str, chosen: Sequence[Broken], *, good: int, again: bool) -
     client = docker.from_env(timeout=120)
     settings = Settings.read(os.environ, ROOT)
     proofs = Proofs(settings.home / "releases" / "selftest.jsonl", read_content(client, image).id)
-    tests = tuple(dict.fromkeys(test for broken in chosen for test in (*broken.fails, *broken.holds)))
+    tests = tuple(sorted({test for broken in chosen for test in (*broken.fails, *broken.holds)}))
     with swept_run(client) as run, ThreadPoolExecutor(AT_A_TIME) as pool:
         often = (Good(tests, number) for number in range(1, good + 1))
         trials: dict[Trial, Callable[[], Verdict]] = {one: partial(try_good, image, one) for one in often}
