@@ -227,7 +227,7 @@ def _page(facts: Mapping[str, Any], folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(size=_size, signed_size=_signed_size, title=_title)
+    environment.filters.update(size=_size, signed_size=_signed_size, title=_title, line=_line)
     return environment.get_template(TEMPLATE).render(
         **facts,
         plots=_plots(facts["history"]),
@@ -237,11 +237,19 @@ def _page(facts: Mapping[str, Any], folder: Path) -> str:
 
 
 def _size(size: int) -> str:
+    if size < 1000:
+        return f"{size} bytes"
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} KB"
 
 
 def _signed_size(size: int) -> str:
     return f"{'+' if size >= 0 else '−'}{_size(abs(size))}"
+
+
+def _line(made_by: str) -> str:
+    """The line of the Dockerfile, without the digest that the builder has put in the place of a name."""
+    line = re.sub(r"\b(\w+):[0-9a-f]{32,}", r"\1", made_by)
+    return f"{line[:110]}…" if len(line) > 110 else line
 
 
 def _title(path: str) -> str:
@@ -257,7 +265,9 @@ def _plots(history: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     def series(label: str, figure: str, style: str) -> Series:
         return Series(label, [one["figures"].get(figure) for one in history], style)
 
-    ratios = [_rounded(value_of("cold_start_ratio", one["figures"])) for one in history]
+    def values(line: str) -> list[float | None]:
+        return [_rounded(value_of(line, one["figures"])) for one in history]
+
     drawn = (
         (
             "Cold start",
@@ -274,7 +284,7 @@ def _plots(history: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         (
             "Cold start, as a ratio",
             "How many times the static server’s own start, the best of each: what the budget holds.",
-            plot(names, [Series("ratio", ratios, "one")], "×"),
+            plot(names, [Series("ratio", values("cold_start_ratio"), "one")], "×"),
         ),
         (
             "Wake",
@@ -289,6 +299,11 @@ def _plots(history: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
                 ],
                 "ms",
             ),
+        ),
+        (
+            "Memory at rest",
+            "What a workspace holds that nobody is at work in.",
+            plot(names, [Series("memory", values("memory_at_rest_mb"), "one")], "MB"),
         ),
     )
     return [{"title": title, "about": about, "svg": svg} for title, about, svg in drawn if svg]

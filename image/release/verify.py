@@ -53,6 +53,8 @@ MEASURES = tuple(
     for path in ("tests/release/test_latency.py", "tests/image/test_size.py", "tests/image/test_speed.py")
     if (ROOT / path).exists()
 )
+OPERATORS = ("tests/browser/test_dashboard.py", "tests/browser/test_invoices.py")
+"""Pages that the operator's own tools make: no image has a part in them, and `invoke test` tries them."""
 LATENCY = "tests/release/test_latency.py"
 TRIED_AGAIN = {
     "cold_start_ratio": Stage("cold-starts", (f"{LATENCY}::test_it_starts_from_stopped",)),
@@ -91,7 +93,7 @@ def stages(jobs: int, previous: str = "") -> tuple[Stage, ...]:
         Stage(
             "promises",
             tiers,
-            left_out=(*SMOKE, *MEASURES),
+            left_out=(*SMOKE, *MEASURES, *OPERATORS),
             jobs=jobs,
             timeout_s=round(LIMIT_S * patience()),
             options=options,
@@ -127,7 +129,7 @@ def verify(
     run = _Run(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
-    jobs = min(MOST_JOBS, 2 * (os.cpu_count() or 1))
+    jobs = min(MOST_JOBS, (os.cpu_count() or 1) + 1)
     smoke, promises, measures = stages(jobs, previous)
     records.keep(number, "previous", previous)
     run.through(smoke)

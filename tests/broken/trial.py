@@ -45,6 +45,14 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Good:
+    """The good image, for the so-manyth time: it has to pass each of these."""
+
+    tests: tuple[str, ...]
+    number: int = 1
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Whether the tests noticed, and for the right reason."""
 
@@ -68,16 +76,16 @@ def try_out(client: docker.DockerClient, run: Run, good: str, broken: Broken) ->
     )
 
 
-def try_good(good: str, tests: Iterable[str]) -> Verdict:
+def try_good(image: str, good: Good) -> Verdict:
     """The good image has to pass every test that a broken one must fail."""
     began = time.monotonic()
     try:
-        outcomes = outcomes_of(good, tests, time_limit_s=GOOD_TIME_LIMIT_S)
+        outcomes = outcomes_of(image, good.tests, time_limit_s=GOOD_TIME_LIMIT_S)
     except TrialError as error:
         outcomes = [Outcome("everything", False, str(error))]
     failed = [f"{one.test} ({_in_short(one.complaint)})" for one in outcomes if not one.passed]
     return Verdict(
-        good,
+        image if good.number == 1 else f"{image} ({good.number})",
         "Nothing",
         caught=bool(outcomes) and not failed,
         explanation=f"fails {', '.join(failed)}" if failed else f"passes all {len(outcomes)}",

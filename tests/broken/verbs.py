@@ -23,7 +23,7 @@ from image.release.content import read_content
 from image.release.suite import ROOT
 from tests.broken.catalogue import CATALOGUE, Broken
 from tests.broken.proofs import Proofs
-from tests.broken.trial import Verdict, try_good, try_out
+from tests.broken.trial import Good, Verdict, try_good, try_out
 from tests.support.run import swept_run
 from tests.verbs import install_test_packages
 
@@ -33,8 +33,7 @@ else:
     docker = Lazy("docker")
 
 AT_A_TIME = 2
-Trial = Broken | tuple[str, ...]
-"""A broken image, or the tests that the good one has to pass."""
+Trial = Broken | Good
 
 
 @verb(
@@ -42,6 +41,7 @@ Trial = Broken | tuple[str, ...]
         "image": f"the good image that the broken ones are made from (default {TAG})",
         "only": "only broken images whose name holds this; several with commas",
         "sample": "only so many, chosen by chance",
+        "good": "how often the good image has to pass (default 1)",
         "again": "try also what was noticed before: same image, same tests",
         "json": "print the verdicts as JSON",
     }
@@ -51,6 +51,7 @@ def selftest(
     image: str = TAG,
     only: str = "",
     sample: int = 0,
+    good: int = 1,
     again: bool = False,
     json: bool = False,
 ) -> None:
@@ -59,9 +60,9 @@ def selftest(
     install_test_packages()
     began = time.monotonic()
     verdicts = []
-    for verdict in _verdicts(image, chosen, again=again):
+    for verdict in _verdicts(image, chosen, good=good, again=again):
         verdicts.append(verdict)
-        say(_told(verdict, f"{len(verdicts)}/{len(chosen) + 1}"))
+        say(_told(verdict, f"{len(verdicts)}/{len(chosen) + good}"))
     if json:
         console.print_json([asdict(verdict) for verdict in verdicts])
     else:
@@ -89,14 +90,15 @@ def _chosen(only: str, sample: int) -> list[Broken]:
     return random.sample(found, min(sample, len(found))) if sample > 0 else found
 
 
-def _verdicts(image: str, chosen: Sequence[Broken], *, again: bool) -> Iterator[Verdict]:
+def _verdicts(image: str, chosen: Sequence[Broken], *, good: int, again: bool) -> Iterator[Verdict]:
     """Of the good image and of the broken ones, as they are done; what was proved before comes first."""
     client = docker.from_env(timeout=120)
     settings = Settings.read(os.environ, ROOT)
     proofs = Proofs(settings.home / "releases" / "selftest.jsonl", read_content(client, image).id)
-    tests = tuple(dict.fromkeys(test for broken in chosen for test in (*broken.fails, *broken.holds)))
+    tests = tuple(sorted({test for broken in chosen for test in (*broken.fails, *broken.holds)}))
     with swept_run(client) as run, ThreadPoolExecutor(AT_A_TIME) as pool:
-        trials: dict[Trial, Callable[[], Verdict]] = {tests: partial(try_good, image, tests)}
+        often = (Good(tests, number) for number in range(1, good + 1))
+        trials: dict[Trial, Callable[[], Verdict]] = {one: partial(try_good, image, one) for one in often}
         trials |= {broken: partial(try_out, client, run, image, broken) for broken in chosen}
         known = {} if again else {trial: proofs.find(trial) for trial in trials}
         yield from (verdict for verdict in known.values() if verdict)

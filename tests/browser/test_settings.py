@@ -111,11 +111,8 @@ def test_while_she_looks_elsewhere_she_is_told_of_cards_and_of_ends(
     assert told(page) == [], "she sees it herself"
     page.get_by_role("button", name="Allow once").click()
     expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said:")
-    say(
-        page,
-        'Again [tool Write {"file_path": "/data/workspace/told2.md", "content": "x"}][wait 1 s][say Done.]',
-    )
-    look_elsewhere(page)
+    look_elsewhere(page)  # before she asks: Claude may be quicker than a busy machine's browser
+    say(page, 'Again [tool Write {"file_path": "/data/workspace/told2.md", "content": "x"}][say Done.]')
     wait_until(lambda: told(page) == ["Claude waits for your answer: Tell me"], "word of the card")
     expect(page).to_have_title(re.compile("^\\(Waiting for you\\)"))
     page.get_by_role("button", name="Allow once").click()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.broken.catalogue import CATALOGUE, Broken
 from tests.broken.proofs import Proofs
-from tests.broken.trial import ROOT, Outcome, Verdict, judge
+from tests.broken.trial import ROOT, Good, Outcome, Verdict, judge
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_every_promise_that_a_broken_image_names_exists() -> None:
 
 def test_what_was_noticed_is_not_tried_again(tmp_path: Path) -> None:
     path, broken = tmp_path / "a" / "selftest.jsonl", CATALOGUE[0]
-    noticed, tests = Verdict(broken.name, broken.breaks, True, "by", 2.0), ("a", "b")
+    noticed, good = Verdict(broken.name, broken.breaks, True, "by", 2.0), Good(("a", "b"))
     first = Proofs(path, "sha256:1")
     first.keep(broken, noticed)
-    first.keep(tests, noticed)
+    first.keep(good, noticed)
     first.keep(CATALOGUE[1], replace(noticed, caught=False))
     with path.open("a", encoding="utf-8") as file:
         file.write('\n{"key": "half a li')
     first.keep(CATALOGUE[2], noticed)
     later = Proofs(path, "sha256:1")
-    assert later.find(broken) == later.find(("b", "a")) == later.find(CATALOGUE[2]) == noticed
-    assert later.find(CATALOGUE[1]) is later.find(("a",)) is None
+    assert later.find(broken) == later.find(good) == later.find(CATALOGUE[2]) == noticed
+    assert later.find(CATALOGUE[1]) is later.find(Good(("a",))) is later.find(replace(good, number=2)) is None
     assert later.find(replace(broken, because="something else")) is None
     assert Proofs(path, "sha256:2").find(broken) is None
 
