@@ -471,6 +471,9 @@ class Conversation:
             self._house.settled()
         if heard.result and self._turn:
             self._finish(heard.result)
+        if heard.is_refused and self._turn and self._process:
+            self._fail(wording.REFUSED, "refused")
+            self._process.kill()
 
     def _take_mode(self, mode: str, process: Process) -> None:
         """A plan that was approved is carried out in another mode, also after this turn."""

@@ -77,6 +77,8 @@ class Heard:
     state: str | None = None
     background: int | None = None
     mode: str | None = None
+    is_refused: bool = False
+    """Anthropic does not take the login or the key, and Claude would go on asking for minutes."""
 
 
 class Process(Protocol):

@@ -16,7 +16,7 @@ from typing import Any, cast
 from webapp.board import Op, now
 from webapp.lean import without_mcp
 from webapp.process import Ask, Heard, ProcessError, Request, Result, Way
-from webapp.translate import Translator
+from webapp.translate import REFUSALS, Translator
 
 with without_mcp():
     import claude_agent_sdk as sdk
@@ -29,6 +29,8 @@ Json = dict[str, Any]
 LONGEST_LINE = 64 * 2**20
 """A tool may bring a picture, and all of a message is one line."""
 CLOSING_S = 2.0
+REFUSED_AFTER = 3
+"""Tries: by then a login that had run out has been renewed."""
 OURS = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
 
 
@@ -248,5 +250,6 @@ def _system(message: sdk.SystemMessage, translator: Translator, at: str) -> Hear
         case "api_retry":
             attempt, most = int(data.get("attempt") or 1), int(data.get("max_retries") or 1)
             status, item_id = data.get("error_status"), f"notice-{data.get('uuid')}"
-            return Heard(translator.retry(item_id, at, attempt=attempt, most=most, status=status))
+            ops = translator.retry(item_id, at, attempt=attempt, most=most, status=status)
+            return Heard(ops, is_refused=status in REFUSALS and attempt >= REFUSED_AFTER)
     return Heard()

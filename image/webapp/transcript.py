@@ -360,6 +360,7 @@ _NOTICES = {
     "lost": (wording.LOST, "crashed", "continue"),
     "not_sent": (wording.NOT_SENT, "crashed", "retry"),
     "failed": (wording.failed(""), "failed", "retry"),
+    "refused": (wording.REFUSED, "refused", "open_terminal"),
 }
 
 

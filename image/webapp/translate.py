@@ -15,6 +15,7 @@ from webapp.journal import Ended
 Json = dict[str, Any]
 
 LONGEST_OUTPUT = 64 * 1024
+REFUSALS = (401, 403)
 ASKING_TOOLS = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
 """Tools that are a card for the person and nothing else."""
 
@@ -297,7 +298,7 @@ class Translator:
 
     def retry(self, item_id: str, at: str, *, attempt: int, most: int, status: int | None) -> list[Op]:
         """An answer failed and is tried again. An expired login renews itself: nobody needs to know."""
-        if status in (401, 403):
+        if status in REFUSALS:
             return []
         code = "offline" if status is None else "overloaded"
         text = wording.trying_again(code, attempt, most)
@@ -384,6 +385,7 @@ def user_item(
 _CURES = {
     "not_connected": "open_terminal",
     "login_expired": "open_terminal",
+    "refused": "open_terminal",
     "rate_limited": "wait",
     "crashed": "continue",
 }

@@ -94,6 +94,10 @@ LOGIN_EXPIRED = (
     "Your login to Claude is no longer valid. Open the terminal in Settings, log in again, "
     "and then send your message again."
 )
+REFUSED = (
+    "Anthropic does not accept the login or the key of this workspace. Log in again; if whoever set up "
+    "your workspace gave it a key, please tell them that it does not work."
+)
 UNKNOWN_MODEL = (
     "Claude does not know the model that is chosen in Settings. Choose another one and send it again."
 )

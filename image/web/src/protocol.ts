@@ -170,7 +170,8 @@ export type AskItem = Base & {
 };
 export type NoticeItem = Base & {
   kind: "notice";
-  code: "not_connected" | "login_expired" | "rate_limited" | "overloaded" | "offline" | "crashed" | "failed";
+  code:
+    "not_connected" | "login_expired" | "refused" | "rate_limited" | "overloaded" | "offline" | "crashed" | "failed";
   text: string;
   until: string | null;
   action: "open_terminal" | "retry" | "wait" | "continue" | "choose_model" | null;

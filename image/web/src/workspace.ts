@@ -71,8 +71,8 @@ export async function logOut(): Promise<void> {
 export function authWords(now: Auth | null): string {
   if (!now || now.state === "checking") return "Checking …";
   if (now.state === "signed_out") return "Not connected";
-  const who = now.email ? ` as ${now.email}` : now.method === "api_key" ? " with an API key" : "";
-  return `Connected${who}${now.plan ? ` · ${capital(now.plan)} plan` : ""}`;
+  if (now.method === "api_key") return `Connected${now.email ? ` as ${now.email}` : ""} with an API key`;
+  return `Connected${now.email ? ` as ${now.email}` : ""}${now.plan ? ` · ${capital(now.plan)} plan` : ""}`;
 }
 
 const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);

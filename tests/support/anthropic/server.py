@@ -34,6 +34,8 @@ API_KEY = "sk-ant-api03-stand-in"
 SUBSCRIPTION = "sk-ant-oat01-stand-in-of-a-year"
 """What `claude setup-token` would have printed: a login without its flow."""
 SCOPE = "org:create_api_key user:profile user:inference user:sessions:claude_code user:mcp_servers"
+BY_USE, SCOPE_BY_USE = "claude_api", "org:create_api_key user:profile"
+"""An account that pays by use: its login may make a key, and asks Claude nothing itself."""
 _KEPT_REQUESTS = 5_000
 _BREAK_AFTER_S = 0.2
 _MAX_BODY = 64 * 2**20
@@ -193,7 +195,7 @@ def _new_tokens(state: State) -> Json:
         "access_token": access,
         "refresh_token": refresh,
         "expires_in": state.expires_in_s,
-        "scope": SCOPE,
+        "scope": SCOPE_BY_USE if account.kind == BY_USE else SCOPE,
         "account": {"uuid": account.account_id, "email_address": account.email},
         "organization": {"uuid": account.organisation_id, "name": account.organisation},
     }
@@ -231,6 +233,10 @@ async def profile(state: State, request: Request) -> Answer:
             },
         },
     )
+
+
+async def create_key(state: State, request: Request) -> Answer:
+    return Answer(200, {"raw_key": API_KEY}) if state.accepts(request) else UNAUTHORISED
 
 
 async def roles(state: State, request: Request) -> Answer:
@@ -442,6 +448,7 @@ _API: dict[tuple[str, str], Handler] = {
     ("POST", "/v1/messages"): messages,
     ("GET", "/api/oauth/profile"): profile,
     ("GET", "/api/oauth/claude_cli/roles"): roles,
+    ("POST", "/api/oauth/claude_cli/create_api_key"): create_key,
 }
 _PLATFORM: dict[tuple[str, str], Handler] = {
     ("POST", "/v1/oauth/token"): token,

@@ -13,6 +13,7 @@ import { figures } from "./passages";
 const TITLES: Record<NoticeItem["code"], string> = {
   not_connected: "Claude is not connected yet",
   login_expired: "Your login has expired",
+  refused: "Your login or key is refused",
   rate_limited: "Your plan’s limit is reached",
   overloaded: "Claude is busy",
   offline: "Claude cannot be reached",
@@ -20,6 +21,9 @@ const TITLES: Record<NoticeItem["code"], string> = {
   failed: "That did not work",
 };
 const SIGNS: Partial<Record<NoticeItem["code"], IconName>> = { rate_limited: "clock", overloaded: "clock" };
+
+/** With these she has connected before, and has to once more. */
+const AGAIN: ReadonlySet<NoticeItem["code"]> = new Set(["login_expired", "refused"]);
 
 /** A later server may know of more. */
 const titleOf = (item: NoticeItem) => TITLES[item.code] ?? TITLES.failed;
@@ -56,7 +60,7 @@ function Cure({ item: { action, code, until } }: { item: NoticeItem }) {
       return (
         <>
           {isSignedIn.value && <Retry />}
-          {(!isSignedIn.value || code === "login_expired") && <LogIn isAgain={code === "login_expired"} />}
+          {(!isSignedIn.value || AGAIN.has(code)) && <LogIn isAgain={AGAIN.has(code)} />}
         </>
       );
     case "continue":
