@@ -172,9 +172,8 @@ def soak_the_door(requests: int, sockets: int) -> Tally:
     tally = Tally()
     with door_and_page() as (port, pid, origin_pid):
         at_first = descriptors(pid)
-        uvloop.run(
-            sockets_and_visits(port, sockets, requests // 10)
-        )  # memory is at home only after the first load
+        for _ in range(WARM_UPS):
+            uvloop.run(sockets_and_visits(port, sockets, requests // 10))
         before_mb = memory_mb(pid)
         whole, right = uvloop.run(sockets_and_visits(port, sockets, requests))
         after_mb, left_open = memory_mb(pid), settled(pid, at_first)

@@ -14,6 +14,8 @@ class Limits:
 
     settles_within: timedelta = timedelta(minutes=10)
     """A machine that is still in a passing state after so long is stuck."""
+    begins_within: timedelta = timedelta(minutes=2)
+    """So long a server that has just been started may fail its health checks."""
     restarts_an_hour: int = 3
     disk_warning: float = 0.80
     disk_critical: float = 0.93
@@ -77,9 +79,14 @@ def _is_stuck(facts: Facts, limits: Limits) -> bool:
     return bool(passing and facts.state_since and facts.now - facts.state_since > limits.settles_within)
 
 
+def _has_just_started(facts: Facts, limits: Limits) -> bool:
+    """What a check said of a server that was beginning stands until the next one."""
+    return bool(facts.state_since and facts.now - facts.state_since <= limits.begins_within)
+
+
 def unhealthy(facts: Facts, limits: Limits) -> Finding | None:
     cure = f"invoke logs --name {facts.app}"
-    if facts.failing and facts.state in AWAKE:
+    if facts.failing and facts.state in AWAKE and not _has_just_started(facts, limits):
         return _finding(facts, "unhealthy", CRITICAL, f"health check {facts.failing[0]}", cure)
     if facts.restarts >= limits.restarts_an_hour:
         what = f"its server ended and began anew {facts.restarts} times within an hour"

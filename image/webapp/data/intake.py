@@ -106,7 +106,10 @@ class Intake:
             self._save(ready)
         except BaseException:
             self.forget()
+            self._told(Import())
             raise
+        # Pages that heard "checking" hear its end in the same row: what they ask elsewhere may overtake it.
+        self._told(ready)
         return ready
 
     def apply(self, existing: str) -> Import:

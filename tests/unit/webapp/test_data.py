@@ -119,6 +119,20 @@ def test_what_goes_out_comes_in_byte_for_byte(
     assert (fresh.claude_config / "CLAUDE.md").read_text() == "Be kind.\n"
 
 
+def test_pages_hear_how_a_check_has_ended_after_they_heard_that_it_goes_on(
+    full: Config, fresh: Config, put: Callable[[bytes], Path]
+) -> None:
+    """An answer to another question may overtake what a socket says."""
+    heard: list[str] = []
+    arriving = intake(fresh, lambda now: heard.append(now.state))
+    data = archive_of(full)
+    arriving.check(put(data))
+    assert (heard[0], heard[-1]) == ("checking", "ready")
+    with pytest.raises(BadArchive):
+        arriving.check(put(data[: len(data) // 2]))
+    assert heard[-1] == "none"
+
+
 def test_no_secret_is_in_an_archive_unless_asked_for(full: Config) -> None:
     plain = gzip.decompress(archive_of(full))
     everything = gzip.decompress(archive_of(full, secrets=True))

@@ -95,22 +95,19 @@ live.on("import", (message) => {
   state.value = message.import;
 });
 
-/** What was answered, unless the workspace has told more by itself since it was asked. */
-async function take(asked: Promise<Import | undefined>): Promise<boolean> {
+/** How it is, unless the workspace has told more by itself since it was asked. */
+async function refresh(): Promise<void> {
   const before = state.value;
-  const now = await asked;
+  const now = await ask<Import>("GET", "/api/data/import").catch(() => undefined);
   if (now && state.value === before) state.value = now;
-  return now !== undefined;
 }
-
-const refresh = () => take(ask<Import>("GET", "/api/data/import").catch(() => undefined));
 
 async function readIn(file: File): Promise<void> {
   arrived.value = 0;
   try {
     const done = await upload(file, null, { progress: (share) => (arrived.value = share) });
     state.value = { state: "checking" };
-    await take(ask<Import>("POST", "/api/data/import", { upload: done.id } satisfies { upload: Upload["id"] }));
+    state.value = await ask<Import>("POST", "/api/data/import", { upload: done.id } satisfies { upload: Upload["id"] });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     toast.value = { text: error.message };
@@ -122,8 +119,9 @@ async function readIn(file: File): Promise<void> {
 
 async function apply(existing: Existing): Promise<void> {
   state.value = { ...state.value, state: "applying" };
-  const isBegun = await take(attempt(ask<Import>("POST", "/api/data/import/apply", { existing })));
-  if (!isBegun) await refresh();
+  const now = await attempt(ask<Import>("POST", "/api/data/import/apply", { existing }));
+  if (now) state.value = now;
+  else await refresh();
 }
 
 async function forget(): Promise<void> {

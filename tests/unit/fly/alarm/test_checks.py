@@ -104,6 +104,7 @@ def test_a_trouble_is_found_once_and_named(changes: dict[str, Any], kind: str, l
     [
         {"state": "starting", "state_since": ago(minutes=9)},
         {"state": "stopped", "failing": ("health: old",), "awake_since": None},
+        {"failing": ("health: refused",), "state_since": ago(minutes=2)},
         {"restarts": 2},
         {"disk_share": 0.799},
         {"backup_at": ago(hours=35)},
