@@ -31,6 +31,7 @@ from fly.ledger import READY, Ledger, Workspace
 from fly.local import process
 from fly.plan import Person
 from fly.provision import draft, page_probe, wait_for_page
+from fly.reader import end_quietly_without_a_reader
 from fly.remains import find_app
 from fly.settings import VARIABLES, Settings
 from fly.verbs import make, show
@@ -55,6 +56,8 @@ VERBS = (
     image.release.verbs,
     tests.verbs,
 )
+
+end_quietly_without_a_reader()
 
 
 @verb(

@@ -31,6 +31,7 @@ from tests.support.anthropic.standin import Anthropic
 from tests.support.containers import OPEN, PERSON
 
 PROMPT = "[say hello]"
+RESIDENT, SHARE = " RSS", " PSS"
 # Runs inside the container: what Claude Code itself needs, from a line written to a word read.
 ALONE = """
 import json, subprocess, sys, time
@@ -53,7 +54,8 @@ claude.kill()
 """
 MEMORY = r"""
 for p in /proc/[0-9]*; do
-  awk -v exe="$(readlink $p/exe)" '/^Pss:/ {pss=$2} END {if (pss) print exe, pss}' $p/smaps_rollup 2>/dev/null
+  awk -v exe="$(readlink $p/exe)" '/^Rss:/ {rss=$2} /^Pss:/ {pss=$2} END {if (rss) print exe, rss, pss}' \
+    $p/smaps_rollup 2>/dev/null
 done
 """
 
@@ -154,12 +156,17 @@ def binary_alone(container: Any, turns: int) -> list[float]:
 
 
 def memory_mb(container: Any) -> dict[str, float]:
-    """Proportional share of memory: of the server, and of all Claude processes together."""
+    """Of the server, and of all Claude processes together: resident, and the proportional share.
+
+    The share gets smaller with every container of the same image that runs beside this one.
+    """
     lines = container.exec_run(["bash", "-c", MEMORY], user="jarvis").output.decode().splitlines()
-    found = [line.rsplit(" ", 1) for line in lines if " " in line]
+    found = [line.rsplit(" ", 2) for line in lines if line.count(" ") >= 2]
     of = {"server": "python", "claude": "claude"}
     return {
-        name: sum(float(size) for exe, size in found if program in exe) / 1024 for name, program in of.items()
+        f"{name}{kind}": sum(float(sizes[at]) for exe, *sizes in found if program in exe) / 1024
+        for name, program in of.items()
+        for at, kind in enumerate((RESIDENT, SHARE))
     }
 
 
@@ -203,11 +210,9 @@ def table(result: dict[str, Any]) -> str:
     alone, ours = words["Claude Code alone"]["p50"], words["through the page's socket"]["p50"]
     lines.append(f"the workspace adds {ours - alone:.1f} ms to Claude Code itself")
     lines.append(f"first message of a new process: {result['first message of a new process, ms']:.0f} ms")
-    lines.append(f"\n{'memory, MB (proportional share)':<32}{'server':>10}{'Claude':>10}")
-    lines += [
-        f"{when:<32}{row['server']:>10.1f}{row['claude']:>10.1f}"
-        for when, row in result["memory, MB"].items()
-    ]
+    memory = result["memory, MB"]
+    lines.append(f"\n{'memory, MB':<32}" + "".join(f"{name:>12}" for name in memory["at rest"]))
+    lines += [f"{when:<32}" + "".join(f"{mb:>12.1f}" for mb in row.values()) for when, row in memory.items()]
     return "\n".join(lines)
 
 

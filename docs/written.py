@@ -16,6 +16,21 @@ from fly.errors import SettingsError
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 COMMANDS = ROOT / "docs" / "commands.md"
+HEAD = ("| command | what it does |", "| --- | --- |")
+TOPICS = {
+    "This machine": {"up", "down", "platform"},
+    "Workspaces": {
+        *("provision", "destroy", "repair"),
+        *("fly.change.verbs", "fly.access.verbs"),
+    },
+    "People": {"fly.people.verbs", "users"},
+    "How all fares": {"fly.watch.verbs", "fly.alarm.verbs", "fly.dashboard.verbs"},
+    "Copies": {"fly.backup.verbs", "ledger-backup", "ledger-restore"},
+    "Money": {"fly.money.verbs", "fly.invoices.verbs"},
+    "Image and releases": {"image.verbs", "image.release.verbs", "verify.selftest"},
+    "The project itself": {"tests.verbs", "docs"},
+}
+"""Which command, or all of which module, belongs where; in the order in which an operator meets them."""
 
 
 def readme(collection: Collection, environment: Mapping[str, str]) -> str:
@@ -26,9 +41,19 @@ def readme(collection: Collection, environment: Mapping[str, str]) -> str:
 
 
 def command_table(collection: Collection) -> str:
-    """Every command, its options and what it does, as a Markdown table."""
-    rows = [f"| `invoke {name}` | {_options(task)} | {_summary(task)} |" for name, task in _tasks(collection)]
-    return "\n".join(["| command | options | what it does |", "| --- | --- | --- |", *rows])
+    """Every command and what it does, as a Markdown table for each topic."""
+    named: dict[str, list[str]] = {topic: [] for topic in TOPICS}
+    for name, task in _tasks(collection):
+        named[_topic(name, task)].append(f"| `invoke {name}` | {_summary(task)} |")
+    return "\n\n".join("\n".join([f"### {topic}", "", *HEAD, *rows]) for topic, rows in named.items())
+
+
+def _topic(name: str, task: Task) -> str:  # type: ignore[type-arg]
+    said = {member: topic for topic, members in TOPICS.items() for member in members}
+    topic = said.get(name) or said.get(task.body.__module__)
+    if topic is None:
+        raise SettingsError(f"invoke {name} has no topic.", hint="TOPICS in docs/written.py")
+    return topic
 
 
 def environment_table(environment: Mapping[str, str]) -> str:
@@ -84,10 +109,6 @@ def _tasks(collection: Collection) -> Iterator[tuple[str, Task]]:  # type: ignor
     names = (min((name, *aliases), key=len) for name, aliases in collection.task_names.items())
     for name in sorted(names):
         yield name, collection[name]
-
-
-def _options(task: Task) -> str:  # type: ignore[type-arg]
-    return " ".join(f"`--{str(argument.name).replace('_', '-')}`" for argument in arguments(task)) or "–"
 
 
 def _summary(task: Task) -> str:  # type: ignore[type-arg]

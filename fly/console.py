@@ -20,9 +20,28 @@ from rich.table import Table
 from rich.text import Text
 
 from fly.errors import JarvisError
+from fly.reader import NOBODY_READS, into_nothing
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False)
+
+class _Progress(Console):
+    """Progress that nobody sees any more is no reason to stop half way."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        into_nothing(sys.stderr)
+
+
+class _Result(Console):
+    """The result was all that was left to do."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        into_nothing(sys.stdout)
+        raise SystemExit(NOBODY_READS)
+
+
+stderr = _Progress(stderr=True, highlight=False, soft_wrap=True)
+stdout = _Result(highlight=False)
 
 
 def verb(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:

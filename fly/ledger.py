@@ -374,10 +374,21 @@ class Ledger(Record):
         return rows[0]
 
 
+_ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
 def new_id() -> str:
     """A ULID: 26 signs that sort by the time at which they were drawn."""
     drawn = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
-    return "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[drawn >> shift & 31] for shift in range(125, -1, -5))
+    return "".join(_ULID[drawn >> shift & 31] for shift in range(125, -1, -5))
+
+
+def drawn_at_s(id: str) -> float:  # noqa: A002
+    """When an id was drawn, in seconds since 1970; 0.0 for one that was not drawn here."""
+    try:
+        return sum(_ULID.index(sign) << 5 * place for place, sign in enumerate(id[9::-1])) / 1000
+    except ValueError:
+        return 0.0
 
 
 def plan_of(row: Workspace) -> Plan | None:

@@ -1,20 +1,35 @@
 """Compares ledger and platform, both ways, and puts in order what a killed run or a stranger's hand left."""
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from fly.client import Client
 from fly.errors import JarvisError, LedgerError, NotFound
-from fly.ledger import DESTROYING, LEFT_BEHIND, LIVE, PROVISIONING, READY, Ledger, Workspace, as_workspace
+from fly.ledger import (
+    DESTROYING,
+    LEFT_BEHIND,
+    LIVE,
+    PROVISIONING,
+    READY,
+    Ledger,
+    Workspace,
+    as_workspace,
+    drawn_at_s,
+)
 from fly.model import Machine
 from fly.plan import EMAIL_MARK, NAME_MARK, WORKSPACE_MARK, network_of, workspace_of
 from fly.provision import SERVING_S, Probe, Report, mend, page_probe, wait_for_page
-from fly.remains import remove_app
+from fly.remains import remove_app, to_oneself
 
 UNFINISHED, VANISHED, LEFTOVER, ORPHAN = "unfinished", "vanished", "leftover", "orphan"
-RESTORABLE = "restorable"
+RESTORABLE, IN_THE_MAKING = "restorable", "in the making"
 LIST, ADOPT, REMOVE = "list", "adopt", "remove"
+YOUNG_S = 600.0
+"""An app without a row that is younger may be another operator's, who is making it at this moment."""
 _DOING = {PROVISIONING: "making", DESTROYING: "removing", LEFT_BEHIND: "undoing"}
 
 
@@ -24,7 +39,7 @@ class Finding:
 
     *Shape* of `kind`: `unfinished` a run died, `vanished` the platform has no such app, `restorable` nor has
     it, but there is a copy, `leftover` the app of a closed row, `orphan` an app that carries our mark and has
-    no row here, `cut off` in the middle of an upgrade.
+    no row here, `in the making` such a one that is very young, `cut off` in the middle of an upgrade.
     """
 
     kind: str
@@ -57,13 +72,13 @@ class _Present:
     machine: Machine | None
 
 
-def survey(client: Client, ledger: Ledger) -> list[Finding]:
+def survey(client: Client, ledger: Ledger, now_s: Callable[[], float] = time.time) -> list[Finding]:
     """Everything in which ledger and platform disagree; changes nothing."""
     # The platform first: whatever it has by then has had its row before.
     present = {found.workspace_id: found for found in _present(client)}
     rows = {row.id: row for row in ledger.workspaces(client.platform.key, everything=True)}
     of_rows = [_of_row(client, row, row.id in present) for row in rows.values()]
-    of_apps = [_of_app(found, rows.get(found.workspace_id)) for found in present.values()]
+    of_apps = [_of_app(found, rows.get(found.workspace_id), now_s()) for found in present.values()]
     return [finding for finding in (*of_rows, *of_apps) if finding]
 
 
@@ -76,13 +91,15 @@ def repair(
     orphans: str = LIST,
     copy_of: Callable[[Workspace], str] = lambda _row: "",
     dry_run: bool = False,
+    now_s: Callable[[], float] = time.time,
 ) -> list[Finding]:
     """What was out of order, each with what came of curing it. One that resists does not stop the rest.
 
     `orphans`: `list` them (they may be in another operator's ledger), `adopt` them into this one, or `remove`
-    them. `copy_of` says of what a lost workspace could be brought back: its row, which has its key, stays.
+    them; never what is so young that somebody may still be making it, or what somebody works on. `copy_of`
+    says of what a lost workspace could be brought back: its row, which has its key, stays.
     """
-    findings = [_spared(finding, copy_of) for finding in survey(client, ledger)]
+    findings = [_spared(finding, copy_of) for finding in survey(client, ledger, now_s)]
     if dry_run:
         return findings
     asked = probe or page_probe(client.platform)
@@ -90,6 +107,7 @@ def repair(
         UNFINISHED: lambda found: _mend(client, ledger, found, asked, report),
         VANISHED: lambda found: ledger.destroyed(found.workspace_id, "the platform has no such app").state,
         RESTORABLE: lambda _found: "left as it is",
+        IN_THE_MAKING: lambda _found: "left as it is",
         LEFTOVER: lambda found: _remove(client, found, report),
         ORPHAN: {
             LIST: lambda _found: "left as it is",
@@ -143,16 +161,32 @@ def _is_gone(client: Client, app: str) -> bool:
     return False
 
 
-def _of_app(found: _Present, row: Workspace | None) -> Finding | None:
+def _of_app(found: _Present, row: Workspace | None, now_s: float) -> Finding | None:
     if row is None:
-        marks = found.machine.metadata if found.machine else {}
-        what = f"the workspace of {marks.get(EMAIL_MARK, 'nobody known')} is not in this ledger"
-        cure = "adopt it, remove it, or leave it to another operator's ledger"
-        return Finding(ORPHAN, found.app, what, cure, found.workspace_id, None, found.machine)
+        return _without_row(found, now_s)
     if row.state in LIVE:
         return None
     what = f"the ledger says that it is {row.state}, and it is there"
     return Finding(LEFTOVER, found.app, what, "remove it", found.workspace_id, row, found.machine)
+
+
+def _without_row(found: _Present, now_s: float) -> Finding:
+    marks = found.machine.metadata if found.machine else {}
+    what = f"the workspace of {marks.get(EMAIL_MARK, 'nobody known')} is not in this ledger"
+    kind, cure = ORPHAN, "adopt it, remove it, or leave it to another operator's ledger"
+    age_s = now_s - max(drawn_at_s(found.workspace_id), _made_at_s(found.machine))
+    if age_s < YOUNG_S:
+        kind, what = IN_THE_MAKING, f"{what}, and {max(0.0, age_s):.0f} s old: somebody may be making it"
+        cure = f"look again when it is {YOUNG_S / 60:.0f} minutes old"
+    return Finding(kind, found.app, what, cure, found.workspace_id, None, found.machine)
+
+
+def _made_at_s(machine: Machine | None) -> float:
+    """When the platform says that it was made; one that was restored is younger than its workspace."""
+    try:
+        return datetime.fromisoformat(machine.created_at).timestamp() if machine else 0.0
+    except ValueError:
+        return 0.0
 
 
 def _spared(finding: Finding, copy_of: Callable[[Workspace], str]) -> Finding:
@@ -172,17 +206,28 @@ def _mend(client: Client, ledger: Ledger, finding: Finding, probe: Probe, report
 
 def _remove(client: Client, finding: Finding, report: Report) -> str:
     report(f"removing {finding.app}")
-    remove_app(client, finding.app, network_of(finding.workspace_id))
+    with _to_oneself(client, finding):
+        remove_app(client, finding.app, network_of(finding.workspace_id))
     return "removed"
+
+
+def _to_oneself(client: Client, finding: Finding) -> AbstractContextManager[None]:
+    machine_id = finding.machine.id if finding.machine else ""
+    return to_oneself(client, finding.app, finding.workspace_id, machine_id, "repair")
 
 
 def _adopt(client: Client, ledger: Ledger, finding: Finding, probe: Probe) -> str:
     if finding.machine is None:
         raise LedgerError(f"{finding.app} has no machine that says whose it is; it can only be removed.")
+    with _to_oneself(client, finding):
+        return _adopted(client, ledger, finding, finding.machine.id, probe)
+
+
+def _adopted(client: Client, ledger: Ledger, finding: Finding, machine_id: str, probe: Probe) -> str:
     url = client.platform.url_of(finding.app)
     # A row that says "ready" has to be true; what does not answer today may hold files all the same.
     wait_for_page(client, probe, url, SERVING_S)
-    machine = client.machine(finding.app, finding.machine.id)
+    machine = client.machine(finding.app, machine_id)
     facts = {
         "id": finding.workspace_id,
         "name": machine.metadata.get(NAME_MARK, finding.app),

@@ -16,7 +16,6 @@ import tarfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,20 +115,6 @@ def remove_images(client: docker.DockerClient, report: Report) -> int:
         for name in image.tags or [str(image.id)]
     ]
     return sum(_remove(client, name, report) for name in dict.fromkeys(names))
-
-
-@contextmanager
-def tags_restored_on_failure(client: docker.DockerClient, *tags: str) -> Iterator[None]:
-    """Whatever goes wrong inside: the names stand for the images that they stood for before."""
-    before = {tag: _find_id(client, tag) for tag in tags}
-    try:
-        yield
-    except BaseException:
-        for tag, image_id in before.items():
-            if image_id is not None and _find_id(client, tag) != image_id:
-                repository, _, name = tag.rpartition(":")
-                client.api.tag(image_id, repository, name)
-        raise
 
 
 def _forget_old_stages(client: docker.DockerClient) -> None:

@@ -6,16 +6,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly.console import say, step, verb
+from fly.errors import EngineError
 from fly.settings import Settings
 from image.build import build_image
-from image.engine import find_engine
+from image.engine import can_install, find_engine, install_packages
 from image.release.pins import LOCKS, compile_lock
+from tests.support.chromium import WHOLE, WITHOUT_WINDOWS, find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -30,7 +33,6 @@ WEBAPP = (
     *(f"tests/support/{name}.py" for name in ("webapp", "chat_page", "chat_world")),
 )
 NEEDS_IMAGE = {"image", "release", "stories", "broken", "browser"}
-WAITING = {"unit", "contract", "stories"}
 WORKFLOWS = ".github/workflows"
 WORKFLOW_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 
@@ -55,10 +57,10 @@ def test(context: Context, tier: str = "", only: str = "", no_check: bool = Fals
             build_image(engine, report=report)
     if "browser" in tiers:
         install_chromium()
-    if "contract" in tiers and shutil.which("docker-registry") is None:
-        _apt_install("docker-registry", "a registry")
-    if {"contract", "stories"} & set(tiers) and shutil.which("restic") is None:
-        _apt_install("restic", "restic")
+    if "contract" in tiers:
+        _install_program("docker-registry")
+    if {"contract", "stories"} & set(tiers):
+        _install_program("restic")
     broken = [name for name in tiers if not _passes(name, only)]
     if broken:
         raise Exit(f"Failed: {', '.join(broken)}.", code=1)
@@ -134,7 +136,7 @@ def _check() -> None:
 
 def _passes(tier: str, only: str) -> bool:
     say(f"Tests: {tier}")
-    command = [sys.executable, "-m", "pytest", f"tests/{tier}", "-q", "--numprocesses", _at_once(tier)]
+    command = [sys.executable, "-m", "pytest", f"tests/{tier}", "-q", "--numprocesses", _at_once()]
     if only:
         command += ["-k", only]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
@@ -142,9 +144,9 @@ def _passes(tier: str, only: str) -> bool:
     return status == 0 or nothing_matched
 
 
-def _at_once(tier: str) -> str:
-    """How many tests: those that mostly wait leave room for one more than there are processors."""
-    return str((os.cpu_count() or 1) + (tier in WAITING))
+def _at_once() -> str:
+    """How many tests: most wait most of the time, so there is one more than there are processors."""
+    return str((os.cpu_count() or 1) + 1)
 
 
 def install_test_packages() -> None:
@@ -162,25 +164,22 @@ def install_test_packages() -> None:
 
 
 def install_chromium() -> None:
-    """A real browser: the one that is there, else Debian's."""
-    if chromium() is None:
-        _apt_install("chromium", "Chromium")
+    """A real browser: the one that is there, else Debian's; and its lighter form, where there is that."""
+    if find_chromium(*WHOLE) is None:
+        _install_program("chromium")
+    if can_install(WITHOUT_WINDOWS):
+        with step("Chromium without windows") as report, suppress(EngineError):  # the whole one does too
+            install_packages(report, if_known=("chromium", WITHOUT_WINDOWS))  # of one version
 
 
-def chromium() -> str | None:
-    """The path of a Chromium that Playwright can drive."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-def _apt_install(package: str, title: str) -> None:
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise Exit(
-            f"The tests need {title}.\n  Try: install the package {package} and run this again", code=1
-        )
-    with step(f"{title} (Debian's package)"):
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run("apt-get", "update", "-qq", environment=quiet)
-        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", package, environment=quiet)
+def _install_program(name: str) -> None:
+    """Debian's package of the same name, unless the program is there."""
+    if shutil.which(name) is not None:
+        return
+    if not can_install(name):
+        raise Exit(f"The tests need {name}.\n  Try: install that package and run this again", code=1)
+    with step(f"{name} (Debian's package)") as report:
+        install_packages(report, name)
 
 
 def install_what_promises_need() -> None:

@@ -15,6 +15,7 @@ from fly.errors import LedgerError
 from fly.ledger import READY, Ledger, Workspace
 from fly.model import Machine
 from fly.provision import PAGE_S, Probe, page_probe, wait_for_page
+from fly.pulse import Pulse
 
 Report = Callable[[str], None]
 
@@ -62,7 +63,8 @@ def rotate(
             report(f"telling {found.id}, which is {found.state}")
             machine.change(_with(found, row, fresh))
             report(f"waiting for {row.url}")
-            wait_for_page(client, probe or page_probe(client.platform), row.url, PAGE_S)
+            pulse = Pulse(client, row.app, found.id, found)
+            wait_for_page(client, probe or page_probe(client.platform), row.url, PAGE_S, pulse)
             ledger.forget_keys(row.id, but=fresh.hash)
             machine.rest(found.state)
     finally:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-AWAKE = frozenset({"starting", "started", "restarting", "replacing", "updating"})
+AWAKE = frozenset({"starting", "resuming", "started", "restarting", "replacing", "updating"})
 ASLEEP = frozenset({"stopped", "suspended"})
 
 

@@ -33,7 +33,7 @@ from fly.money.verbs import accounts_of
 from fly.people.outbox import FAILED, UNKNOWN, Outbox
 from fly.people.post import OPERATOR, Post, send_to_operator
 from fly.people.smtp import Mailbox
-from fly.repair import survey
+from fly.repair import IN_THE_MAKING, survey
 from fly.settings import Settings, choose_platform
 from fly.watch.measured import collect
 from fly.watch.samples import Samples
@@ -178,7 +178,7 @@ def _fleet(here: Desk, now: datetime, doing: _Doing) -> Fleet:
         samples = open_.enter_context(Samples(here.settings.watch))
         caps = open_.enter_context(Caps(here.settings.ledger))
         outbox = open_.enter_context(Outbox(here.settings.ledger))
-        differing = survey(here.client, here.ledger)
+        differing = [one for one in survey(here.client, here.ledger) if one.kind != IN_THE_MAKING]
         looks = go_round(here.client, rows, samples, wake=doing.wakes)
         _collect(here, samples, rows, now)
         _note_states(here, looks)

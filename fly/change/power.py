@@ -12,6 +12,7 @@ from fly.errors import ChangeError, JarvisError
 from fly.ledger import READY, Ledger, Workspace
 from fly.model import Machine
 from fly.provision import Report, wait_for_page
+from fly.pulse import Pulse
 
 SUSPEND, WAKE, RESTART = "suspend", "wake", "restart"
 
@@ -37,11 +38,17 @@ class Power:
             RESTART: self._restart,
         }
         with self.alone(row, what, waits=what != WAKE) as machine:
+            before = machine.look()
             acts[what](machine)
             state = machine.look().state
         if state == "started":
-            wait_for_page(self.client, self.eyes.page, row.url, self.patience.page_s)
+            self._wait_for_page(row, before)
         return state
+
+    def _wait_for_page(self, row: Workspace, before: Machine) -> None:
+        """*Errors*: NotInTime; at once where its program ends again and again."""
+        pulse = Pulse(self.client, row.app, row.machine_id, before)
+        wait_for_page(self.client, self.eyes.page, row.url, self.patience.page_s, pulse)
 
     def _suspend(self, machine: HeldMachine) -> None:
         if machine.look().state == "started":
@@ -73,7 +80,7 @@ class Power:
             self.report(f"it is {before.state}: changing it")
             machine.change(wanted)
             try:
-                wait_for_page(self.client, self.eyes.page, row.url, self.patience.page_s)
+                self._wait_for_page(row, before)
             except JarvisError as error:
                 self.report("its page does not answer: as it was before")
                 machine.change(before.config)

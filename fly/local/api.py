@@ -11,7 +11,7 @@ import shlex
 import signal as signals
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,21 +24,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fly.local import certificates, draft, regions, shapes, views
-from fly.local.apps import Apps
 from fly.local.certificates import Certificates
 from fly.local.docker import DockerError
 from fly.local.faults import SHAPE as FAULT
-from fly.local.faults import TRANSPORT, Faults, Troubled
-from fly.local.hosting import Host
-from fly.local.leases import Leases
-from fly.local.likeness import OWN, Likeness
+from fly.local.faults import TRANSPORT, Troubled
 from fly.local.logbook import page
-from fly.local.machines import Machines
 from fly.local.names import ulid
+from fly.local.platform import Platform
 from fly.local.promql import BadQuery, Series, instant, parse, ranged, seconds
 from fly.local.refusal import Refusal, invalid, missing, precondition
-from fly.local.state import App, Machine, State, Volume
-from fly.local.volumes import Volumes
+from fly.local.state import App, Machine, Volume
 
 log = logging.getLogger(__name__)
 BODY_LIMIT = 32 << 20
@@ -47,27 +42,6 @@ EXEC_S, LONGEST_EXEC_S = 30.0, 3600.0
 WAITABLE = frozenset({"started", "stopped", "suspended", "destroyed", "failed", "settled", "created"})
 SIGNALS = {name.name for name in signals.Signals}
 NONCE = "fly-machine-lease-nonce"
-
-
-@dataclass(frozen=True)
-class Platform:
-    """Everything that the API speaks for."""
-
-    state: State
-    host: Host
-    leases: Leases
-    machines: Machines
-    volumes: Volumes
-    apps: Apps
-    token: str
-    about: Callable[[], dict[str, Any]]
-    """What `GET /_local/platform` tells."""
-    activity: Callable[[str], Mapping[str, Any]]
-    """Why a machine is awake and when it will sleep: the door knows."""
-    measured: Callable[[], list[Series]] = list
-    """What is known of the machines' use."""
-    likeness: Likeness = OWN
-    faults: Faults = field(default_factory=Faults)
 
 
 def build(platform: Platform) -> ASGIApp:

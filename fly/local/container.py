@@ -52,7 +52,6 @@ def network_name(network: Network) -> str:
 def body(machine: Machine, volume: Volume | None, network: Network, site: Site) -> dict[str, Any]:
     """What the engine is asked to create."""
     config = machine.config
-    init = config.get("init", {})
     exposed: dict[str, Any] = {f"{port}/tcp": {} for port in machineconfig.ports(config)}
     return {
         "Image": machine.image["id"],
@@ -65,17 +64,18 @@ def body(machine: Machine, volume: Volume | None, network: Network, site: Site) 
         "StopSignal": machineconfig.stop_signal(config),
         # Fly does not run the image's own either, and a probe that starts while we pause would hang for good.
         "Healthcheck": {"Test": ["NONE"]},
-        "Tty": bool(init.get("tty", False)),
+        "Tty": bool(config.get("init", {}).get("tty", False)),
+        "User": machineconfig.process(config).get("user", ""),
         "HostConfig": _host_config(machine, volume, network, site, exposed),
         "NetworkingConfig": {"EndpointsConfig": {network_name(network): _endpoint(machine)}},
-    } | _command(init)
+    } | _command(machineconfig.program(config))
 
 
-def _command(init: Mapping[str, Any]) -> dict[str, Any]:
-    if init.get("exec"):
-        return {"Entrypoint": init["exec"], "Cmd": []}
-    entrypoint = {"Entrypoint": init["entrypoint"]} if init.get("entrypoint") else {}
-    return entrypoint | ({"Cmd": init["cmd"]} if init.get("cmd") else {})
+def _command(program: Mapping[str, Any]) -> dict[str, Any]:
+    if program.get("exec"):
+        return {"Entrypoint": program["exec"], "Cmd": []}
+    entrypoint = {"Entrypoint": program["entrypoint"]} if program.get("entrypoint") else {}
+    return entrypoint | ({"Cmd": program["cmd"]} if program.get("cmd") else {})
 
 
 def _endpoint(machine: Machine) -> dict[str, Any]:
@@ -117,8 +117,9 @@ def _mount(machine: Machine, volume: Volume) -> dict[str, Any]:
 
 
 def environment(machine: Machine) -> dict[str, str]:
-    """The secrets, the config's own, and Fly's, which nothing overrides."""
-    return machine.secrets | dict(machine.config.get("env", {})) | _fly_environment(machine)
+    """The secrets, the config's own, its process's, and Fly's, which nothing overrides."""
+    of_process = dict(machineconfig.process(machine.config).get("env") or {})
+    return machine.secrets | dict(machine.config.get("env", {})) | of_process | _fly_environment(machine)
 
 
 def _fly_environment(machine: Machine) -> dict[str, str]:

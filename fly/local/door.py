@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from fly.local import busy
+from fly.local import busy, hangup
 from fly.local.figures import Figures
 from fly.local.idle import Visit, verdict
 from fly.local.limits import Limits
@@ -62,6 +62,8 @@ class Door:
         self._machines = machines
         self._routes: dict[str, Route] = {}
         self._present: set[Visitor | Tunnel] = set()
+        self._unheard: set[Visitor | Tunnel] = set()
+        """Those present that are not read from."""
         self._server: asyncio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
         self._bedtimes: dict[str, asyncio.Task[None]] = {}
@@ -142,21 +144,22 @@ class Door:
     # What visitors need.
 
     def welcome(self, visitor: Visitor) -> bool:
-        """Whether there is room for one more."""
         self._present.add(visitor)
         return len(self._present) <= self.limits.connections
 
     def parted(self, visitor: Visitor) -> None:
         self._present.discard(visitor)
+        self._unheard.discard(visitor)
+
+    def unheard(self, one: Visitor | Tunnel, unheard: bool) -> None:
+        (self._unheard.add if unheard else self._unheard.discard)(one)
 
     def find(self, host: bytes) -> tuple[Route, Target] | None:
-        """The machine of the app that `host` names. Wakes nothing."""
         app = _app_of(host, self._domains)
         target = self._machines.target(app) if app else None
         return None if target is None else (self._route(target.machine_id), target)
 
     def stamp(self, transport: asyncio.Transport) -> bytes:
-        """What the door vouches for to the machine, about everything that comes over one connection."""
         peer = transport.get_extra_info("peername")
         ip = peer[0] if isinstance(peer, tuple) else "unknown"
         proto, tls = ("https", "on") if self._tls else ("http", "off")
@@ -168,20 +171,22 @@ class Door:
         ).encode()
 
     def request_id(self) -> bytes:
-        """A header line with an id that no other request has."""
         self._requests += 1
         return b"Fly-Request-Id: 01%024X-%b\r\n" % (self._requests, self._region)
 
     def join(self, route: Route, visit: Visit, visitor: asyncio.Transport, upstream: Upstream) -> None:
-        """From here on the two connections are one."""
         self.figures.upgraded += 1
         ended = partial(self._tunnel_ended, route, upstream.transport)
-        tunnel = Tunnel(visitor, upstream.transport, visit, ended, self.limits.half_close_s)
+        half_close_s = self.limits.half_close_s
+        tunnel = Tunnel(
+            visitor, upstream.transport, visit, ended, unheard=self.unheard, half_close_s=half_close_s
+        )
         self._present.add(tunnel)
         tunnel.join()
 
     def _tunnel_ended(self, route: Route, transport: asyncio.Transport, tunnel: Tunnel) -> None:
         self._present.discard(tunnel)
+        self._unheard.discard(tunnel)
         route.transports.discard(transport)
         route.seen.left(tunnel.visit, success=True)
 
@@ -189,12 +194,15 @@ class Door:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        next_pass = loop.time()
+        next_pass = next_look = loop.time()
         while True:
             await asyncio.sleep(self.limits.tick_s)
             now = loop.time()
             try:
                 self._expire(now)
+                if now >= next_look:
+                    next_look = now + self.limits.look_round_s
+                    self._look_for_leavers()
                 if now >= next_pass:
                     next_pass = now + self.limits.pass_s
                     self._look_around(now)
@@ -204,6 +212,11 @@ class Door:
     def _expire(self, now: float) -> None:
         for one in [one for one in self._present if one.deadline <= now]:
             one.expire(now)
+
+    def _look_for_leavers(self) -> None:
+        orphans = hangup.orphans() if self._unheard else frozenset()
+        for one in list(self._unheard):
+            one.look_round(orphans)
 
     def _look_around(self, now: float) -> None:
         awake = {target.machine_id: target for target in self._machines.awake()}

@@ -6,24 +6,22 @@ not know is refused in the words of the library.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import GraphQLError, build_schema, graphql
 
 from fly.local import regions, views
 from fly.local.docker import DockerError
+from fly.local.platform import Platform
 from fly.local.refusal import Refusal
 from fly.local.state import App, Ip, Machine, now
-
-if TYPE_CHECKING:
-    from fly.local.api import Platform
 
 SCHEMA = build_schema(Path(__file__).with_name("schema.graphql").read_text(encoding="utf-8"))
 PAGE = 200
 View = dict[str, Any]
 
 
-async def answer(platform: "Platform", asked: Mapping[str, Any]) -> View:
+async def answer(platform: Platform, asked: Mapping[str, Any]) -> View:
     """The body of the answer; whatever is wrong is in its `errors`, under code 200, as on Fly."""
     result = await graphql(
         SCHEMA,
@@ -46,7 +44,7 @@ def _nodes(nodes: list[Any]) -> View:
 class _Root:
     """One method for each field of Query and Mutation; dicts below them, callables where it costs."""
 
-    def __init__(self, platform: "Platform") -> None:
+    def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._state, self._apps = platform.state, platform.apps
 

@@ -32,6 +32,12 @@ OVERLAP = "overlaps with other one"
 EXEC_START_LIMIT_S = 5.0
 KILLED_LIMIT_S = 15.0
 HARVESTED_LINES = "2000"
+CARRIER = "jarvis-copy-"
+"""How the names of those containers begin through which volumes are copied."""
+
+
+Still = Callable[[str | None, Callable[[], Awaitable[None]]], Awaitable[None]]
+"""Does something while nothing moves in the machine of this id."""
 
 
 @dataclass(frozen=True)
@@ -309,10 +315,10 @@ class Host:
             return await _weighed(found["Mountpoint"])
         return await self.engine.volume_bytes(container.volume_name(volume))
 
-    async def take_snapshot(self, volume: Volume, snapshot: Snapshot) -> tuple[int, str]:
+    async def take_snapshot(self, volume: Volume, snapshot: Snapshot, still: Still) -> tuple[int, str]:
         """Copies what is on the volume now; gives the size in bytes and a digest of the copy.
 
-        A running machine is not stopped for it: the copy is what a sudden end would have left.
+        It is read while its machine is held `still`: the copy is what a sudden end would have left.
         """
         path = self._snapshot_path(snapshot.id)
         digest = hashlib.sha256()
@@ -323,13 +329,17 @@ class Host:
                     file.write(piece)
                     digest.update(piece)
 
-                await self.engine.get_archive(name, f"{container.CARRIED}/.", keep)
+                await still(
+                    volume.machine, lambda: self.engine.get_archive(name, f"{container.CARRIED}/.", keep)
+                )
+                file.flush()
+                os.fsync(file.fileno())
         path.with_suffix(".part").replace(path)
         return path.stat().st_size, f"sha256:{digest.hexdigest()}"
 
     @contextlib.asynccontextmanager
     async def _carrier(self, volume: Volume) -> AsyncIterator[str]:
-        name = f"jarvis-copy-{ulid().lower()}"
+        name = f"{CARRIER}{ulid().lower()}"
         body = container.carrier(volume, await self.engine.any_image(), self.site)
         self._carriers.add(name)
         try:
@@ -337,6 +347,14 @@ class Host:
         finally:
             await self.engine.remove(name)
             self._carriers.discard(name)
+
+    async def remove_carriers(self) -> None:
+        """Those of copies that were cut off by our end."""
+        label = f"{container.PLATFORM}={self.site.platform_id}"
+        for one in await self.engine.containers(label):
+            name = one["Names"][0].lstrip("/")
+            if name.startswith(CARRIER) and name not in self._carriers:
+                await self.engine.remove(name)
 
     def _snapshot_path(self, snapshot: str) -> Path:
         return self._snapshots / f"{snapshot}.tar"

@@ -24,6 +24,8 @@ class Limits:
     """From the whole request to the first byte of the answer."""
     half_close_s: float = 5.0
     """A visitor that closed its sending side, and to whom no byte goes, is gone after so long."""
+    look_round_s: float = 1.0
+    """How often those are looked at that are not read from: have they gone?"""
     linger_s: float = 3.0
     """Unread input of a refused request is drained so long, that the refusal arrives."""
     drain_s: float = 3.0

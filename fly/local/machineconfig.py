@@ -41,8 +41,12 @@ def complete(config: Config) -> dict[str, Any]:
     """
     if not config.get("image"):
         raise invalid("config.image is required")
-    if config.get("containers") or config.get("processes"):
+    if config.get("containers") or len(config.get("processes") or ()) > 1:
         raise invalid("several containers or processes in a machine are not available on this platform")
+    if own := {"secrets", "env_from", "ignore_app_secrets"} & {
+        key for key, v in process(config).items() if v
+    }:
+        raise invalid(f"{sorted(own)[0]} of a process is not available on this platform")
     if len(config.get("mounts", [])) > 1:
         raise invalid("only one volume per machine is supported")
     for service in config.get("services", []):
@@ -50,6 +54,17 @@ def complete(config: Config) -> dict[str, Any]:
             raise invalid("config.services needs an internal_port")
     rest = {key: value for key, value in config.items() if key != "size"}
     return rest | {"guest": _guest(config)}
+
+
+def process(config: Config) -> Mapping[str, Any]:
+    """The only process, where the config names it rather than leave it to `init`."""
+    return next(iter(config.get("processes") or ()), {})
+
+
+def program(config: Config) -> Mapping[str, Any]:
+    """What runs: `exec`, `entrypoint` and `cmd`, of the process before those of `init`."""
+    said = {key: value for key, value in process(config).items() if value}
+    return {**config.get("init", {}), **said}
 
 
 def _guest(config: Config) -> dict[str, Any]:

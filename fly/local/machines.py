@@ -1,18 +1,19 @@
 """What a machine may do when: its states and the ways between them, one lock for each machine.
 
-    created ──▶ starting ──▶ started ──▶ suspending ──▶ suspended ──▶ starting
+    created ──▶ starting ──▶ started ──▶ suspending ──▶ suspended ──▶ resuming ──▶ started
                    ▲ │          │ └────▶ stopping ────▶ stopped ────▶ starting
                    │ └▶ failed  ▼
-                   └──────── restarting, replacing          any ──▶ destroying ──▶ (gone)
+                   └──────── restarting, replacing ◀── updating ◀── any ──▶ destroying ──▶ (gone)
 
-A passing state is an intent, saved before the engine is asked: a platform that was killed on the way goes on
-from there. Whoever comes in the middle waits for the lock; a forced destroy takes it away.
+A passing state is an intent, saved before the engine is asked and told by an event: a platform that was
+killed on the way goes on from there. Whoever comes in the middle waits for the lock; a forced destroy takes
+it away.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -28,6 +29,10 @@ from fly.local.refusal import Refusal, missing, precondition
 from fly.local.state import PERSISTENT, Destroyed, Event, Machine, State, Version, now
 
 log = logging.getLogger(__name__)
+Source = Literal["user", "flyd"]
+"""Who began something: somebody through the API, or the platform."""
+USER: Source = "user"
+PLATFORM: Source = "flyd"
 PATIENCE_S = 10.0
 """How long a call waits for its turn at a machine that is busy."""
 WAKE_DEADLINE_S = 60.0
@@ -40,7 +45,18 @@ STEADY_S = 300.0
 """A run as long as this clears the count of restarts."""
 ASLEEP = frozenset({"created", "stopped", "suspended", "failed", "restarting"})
 AT_REST = frozenset({"created", "stopped", "suspended", "failed"})
-UP = frozenset({"starting", "started"})
+UP = frozenset({"starting", "resuming", "started"})
+PASSING = {
+    "starting": "start",
+    "resuming": "start",
+    "stopping": "stop",
+    "suspending": "suspend",
+    "restarting": "restart",
+    "updating": "update",
+    "replacing": "update",
+    "destroying": "destroy",
+}
+"""The states that a machine only passes through, and the type of the event that tells of each."""
 
 
 class WakeFailed(Exception):  # noqa: N818 — an outcome that the door has to expect
@@ -148,7 +164,7 @@ class Machines:
             if machine.state != "started" or live.execs or not self._may_sleep(machine) or not still_idle():
                 return False
             suspends = machineconfig.autostop(machine.config) == "suspend"
-            self._set(machine, state="suspending" if suspends else "stopping")
+            self._begin(machine, "suspending" if suspends else "stopping", PLATFORM)
             turn.go_on(self._suspend if suspends else self._halt)
         if live.work:
             await asyncio.wait([live.work])
@@ -183,7 +199,7 @@ class Machines:
                     raise WakeFailed(f"machine {machine_id} did not stay up: {self._last_words(machine_id)}")
                 self._leases.guard(machine, None)
                 starts += 1
-                await self.start(machine_id)
+                await self.start(machine_id, PLATFORM)
             elif machine.state in UP and live.place:
                 if address := await self._answers(machine, live):
                     return address
@@ -219,8 +235,8 @@ class Machines:
         return True
 
     def _last_words(self, machine_id: str) -> str:
-        events = self._state.events_of(machine_id)
-        ended = (events[0].request or {}).get("exit_event", {}) if events else {}
+        exits = [one.request["exit_event"] for one in self._state.events_of(machine_id) if one.request]
+        ended = exits[0] if exits else {}
         return str(ended.get("error") or f"exit code {ended.get('exit_code', 'unknown')}")
 
     # -- what the API asks
@@ -239,11 +255,11 @@ class Machines:
     def add(self, machine: Machine, *, launch: bool) -> Machine:
         """Takes a new machine on; it is `created`, and starting right afterwards if it is to be launched."""
         self._state.save(machine, Version(machine.instance_id, machine.id, machine.config))
-        self._state.note(machine.id, "launch", "created", "user")
+        self._state.note(machine.id, "launch", "created", USER)
         self._refresh(machine.app)
         if launch:
             live = self._of(machine.id)
-            self._set(machine, state="starting")
+            self._begin(machine, "starting")
             self._work_on(live, machine.id, self._launch)
         return machine
 
@@ -251,30 +267,33 @@ class Machines:
         """Gives it another config, all of it, and a new container if it is to be launched."""
         async with self._turn(machine_id) as turn:
             running = turn.machine.state in {"started", "suspended", "restarting"}
-            state = "replacing" if launch else "stopping" if running else turn.machine.state
+            state = "updating" if launch else "stopping" if running else turn.machine.state
             changed = replace(draft, state=state, updated_at=now(), restarts=0)
             self._state.save(changed, Version(changed.instance_id, machine_id, changed.config))
-            self._state.note(machine_id, "update", "replacing", "user")
+            self._state.note(machine_id, "update", state, USER)
             self._announce(changed)
             if launch:
-                turn.go_on(self._relaunch)
+                turn.go_on(self._update)
             elif running:
                 turn.go_on(self._halt)
             return changed
 
-    async def start(self, machine_id: str) -> str:
+    async def start(self, machine_id: str, source: Source = USER) -> str:
         """Begins to start it; gives the state that it was in."""
         async with self._turn(machine_id, "start") as turn:
             previous = turn.machine.state
-            if previous != "started":
-                self._set(turn.machine, state="starting", restarts=0)
-                turn.go_on(self._resume if previous == "suspended" else self._launch)
+            if previous == "suspended":
+                self._begin(turn.machine, "resuming", source, restarts=0)
+                turn.go_on(self._resume)
+            elif previous != "started":
+                self._begin(turn.machine, "starting", source, restarts=0)
+                turn.go_on(self._launch)
             return previous
 
     async def stop(self, machine_id: str, signal: str | None = None, timeout_s: float | None = None) -> None:
         async with self._turn(machine_id, "stop") as turn:
             if turn.machine.state in {"started", "suspended", "restarting"}:
-                self._set(turn.machine, state="stopping")
+                self._begin(turn.machine, "stopping")
                 turn.go_on(lambda machine: self._halt(machine, signal, timeout_s))
 
     async def suspend(self, machine_id: str) -> None:
@@ -286,15 +305,14 @@ class Machines:
                 raise precondition(f"unable to suspend machine from current state: '{machine.state}'")
             if reason := machineconfig.why_not_suspend(machine.config):
                 raise precondition(f"machine {machine.id} can not be suspended: {reason}")
-            self._set(machine, state="suspending")
+            self._begin(machine, "suspending")
             turn.go_on(self._suspend)
 
     async def restart(
         self, machine_id: str, signal: str | None, timeout_s: float | None, *, force: bool
     ) -> None:
         async with self._turn(machine_id, "restart") as turn:
-            self._set(turn.machine, state="restarting", restarts=0)
-            self._state.note(machine_id, "restart", "restarting", "user")
+            self._begin(turn.machine, "restarting", restarts=0)
             hard = ("SIGKILL", 0.0) if force else (signal, timeout_s)
             turn.go_on(lambda machine: self._relaunch(machine, *hard))
 
@@ -310,7 +328,7 @@ class Machines:
         if live.work and force:
             live.work.cancel()
         async with self._turn(machine_id, "destroy") as turn:
-            self._set(turn.machine, state="destroying")
+            self._begin(turn.machine, "destroying")
             turn.go_on(self._destroy)
 
     def busy(self, machine_id: str) -> bool:
@@ -390,6 +408,58 @@ class Machines:
         events = self._state.events_of(machine_id)
         return not event_id or bool(events and events[0].id > event_id)
 
+    async def while_still(self, machine_id: str | None, work: Callable[[], Awaitable[None]]) -> None:
+        """Does `work` while nothing in the machine moves: what it reads is of one moment.
+
+        *Errors*: those of `work`; DockerError, also when the machine is destroyed in the middle.
+        """
+        if machine_id is None or machine_id not in self._state.machines:
+            return await work()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        async with self._turn(machine_id, patient=True) as turn:
+            turn.go_on(lambda machine: self._hold_still(machine, work, done))
+        holding = self._of(machine_id).work
+        try:
+            return await done
+        finally:
+            if holding and done.cancelled():
+                holding.cancel()
+                await asyncio.wait([holding])
+
+    async def _hold_still(
+        self, machine: Machine, work: Callable[[], Awaitable[None]], done: asyncio.Future[None]
+    ) -> None:
+        try:
+            async with self._frozen(machine):
+                await work()
+        except asyncio.CancelledError:
+            _tell(done, DockerError(409, f"machine {machine.id} was taken away in the middle"))
+            raise
+        except (DockerError, OSError) as error:
+            _tell(done, error)
+        else:
+            _tell(done, None)
+
+    @contextlib.asynccontextmanager
+    async def _frozen(self, machine: Machine) -> AsyncIterator[None]:
+        """It runs on afterwards, also when we are killed in between: that it is held is on record."""
+        if machine.state != "started":
+            yield
+            return
+        live = self._of(machine.id)
+        while live.execs_starting:
+            await live.changed.wait()
+        self._health.rest(machine)
+        self._set(machine, held=True)
+        try:
+            await self._host.freeze(machine)
+            yield
+        finally:
+            live.unseen_end = True  # whatever becomes of this, it is looked at afterwards
+            with contextlib.suppress(DockerError):
+                await self._host.thaw(machine)
+                self._set(machine, held=False)
+
     def amend(self, machine: Machine, **changes: Any) -> Machine:
         """Changes what has no part in its run: cordon, metadata."""
         changed = self._state.change(self.found(machine.id), **changes)
@@ -423,18 +493,22 @@ class Machines:
         self._is_running(machine)
 
     def _is_running(self, machine: Machine) -> None:
-        live = self._of(machine.id)
-        live.running_since = asyncio.get_running_loop().time()
+        self._of(machine.id).running_since = asyncio.get_running_loop().time()
+        self._runs_on(machine)
+
+    def _runs_on(self, machine: Machine) -> None:
         self._set(machine, state="started")
-        self._state.note(machine.id, "start", "started", "flyd")
-        self._health.watch(machine, live.place)
+        self._state.note(machine.id, "start", "started", PLATFORM)
+        self._health.watch(machine, self._of(machine.id).place)
+
+    async def _update(self, machine: Machine) -> None:
+        await self._relaunch(self._begin(machine, "replacing"))
 
     async def _relaunch(
         self, machine: Machine, signal: str | None = None, timeout_s: float | None = None
     ) -> None:
         await self._end(machine, signal, timeout_s)
-        machine = self._set(machine, state="starting")
-        await self._launch(machine)
+        await self._launch(self._begin(machine, "starting", PLATFORM))
 
     async def _halt(
         self, machine: Machine, signal: str | None = None, timeout_s: float | None = None
@@ -463,8 +537,7 @@ class Machines:
         live = self._of(machine.id)
         self._falls_asleep(machine, keeps_place=True)
         if not await self._drained(live) or live.wanted:
-            self._set(machine, state="started")
-            self._health.watch(machine, live.place)
+            self._runs_on(machine)
             return
         try:
             await self._host.freeze(machine)
@@ -473,10 +546,12 @@ class Machines:
             log.warning("machine %s: suspend failed (%s), looking again", machine.id, error)
             seen = await self._recovered(machine)
             reached = {"paused": "suspended", "running": "started"}.get(seen.state, "stopped")
-        self._set(machine, state=reached)
         if reached == "started":
-            self._health.watch(machine, live.place)
-        self._state.note(machine.id, "suspend" if reached == "suspended" else "start", reached, "flyd")
+            self._runs_on(machine)
+        else:
+            self._set(machine, state=reached)
+        if reached == "suspended":
+            self._state.note(machine.id, "suspend", reached, PLATFORM)
 
     async def _drained(self, live: Live) -> bool:
         """Whether no exec is starting; one that runs on is given some time, then frozen with the rest."""
@@ -561,6 +636,8 @@ class Machines:
     async def _settle(self, machine: Machine) -> None:
         """Makes record and container agree: a passing state is gone on from, a lasting one corrected."""
         seen = await self._host.look(machine)
+        if machine.held:
+            seen = await self._let_go(machine, seen)
         live = self._of(machine.id)
         live.place = seen.place or live.place
         if unfinished := self._unfinished(machine, seen):
@@ -572,23 +649,36 @@ class Machines:
         elif seen.state == "paused" and machine.state != "suspended":
             self._falls_asleep(machine, keeps_place=True)
             self._set(machine, state="suspended")
+            self._state.note(machine.id, "suspend", "suspended", PLATFORM)
         elif seen.state != "paused" and machine.state in {"started", "suspending", "suspended", "restarting"}:
             await self._after_exit(machine, seen)
         elif seen.state == "exited":
             await self._host.discard(machine)
 
+    async def _let_go(self, machine: Machine, seen: Seen) -> Seen:
+        """Thaws what was held still when we were killed; what does not thaw counts as suspended."""
+        if seen.state == "paused" and machine.state == "started":
+            with contextlib.suppress(DockerError):
+                await self._host.thaw(machine)
+                seen = await self._host.look(machine)
+        self._set(machine, held=False)
+        return seen
+
     def _unfinished(
         self, machine: Machine, seen: Seen
     ) -> Callable[[Machine], Coroutine[Any, Any, None]] | None:
-        if machine.state == "starting":
+        if machine.state in {"starting", "resuming"}:
             return {"paused": self._resume, "running": None}.get(seen.state, self._launch)
         if machine.state == "suspending":
             return self._suspend if seen.state == "running" else None
         if machine.state == "restarting":
             return self._relaunch if seen.state in {"running", "paused"} else None
-        return {"stopping": self._halt, "replacing": self._relaunch, "destroying": self._destroy}.get(
-            machine.state
-        )
+        return {
+            "stopping": self._halt,
+            "updating": self._update,
+            "replacing": self._relaunch,
+            "destroying": self._destroy,
+        }.get(machine.state)
 
     async def _after_exit(self, machine: Machine, seen: Seen) -> None:
         """The process ended by itself: note it, clear up, and start again if the policy says so."""
@@ -610,7 +700,7 @@ class Machines:
         if again:
             self._restart_later(machine)
         elif machine.config.get("auto_destroy"):
-            await self._destroy(self._set(machine, state="destroying"))
+            await self._destroy(self._begin(machine, "destroying", PLATFORM))
 
     def _restart_later(self, machine: Machine) -> None:
         self._spawn(
@@ -624,7 +714,7 @@ class Machines:
             return
         async with self._turn(machine.id) as turn:
             if turn.machine.state == "restarting":
-                self._set(turn.machine, state="starting")
+                self._begin(turn.machine, "starting", PLATFORM)
                 turn.go_on(self._launch)
 
     # -- the lock and the record
@@ -688,6 +778,12 @@ class Machines:
             live.unseen_end = False
             self._spawn(self.ended(machine_id))
 
+    def _begin(self, machine: Machine, state: str, source: Source = USER, **changes: Any) -> Machine:
+        """Into a passing state, and an event that tells of it."""
+        changed = self._set(machine, state=state, **changes)
+        self._state.note(machine.id, PASSING[state], state, source)
+        return changed
+
     def _set(self, machine: Machine, **changes: Any) -> Machine:
         changed = self._state.change(
             self._state.machines.get(machine.id, machine), updated_at=now(), **changes
@@ -745,7 +841,7 @@ class Machines:
             },
             "restart_count": machine.restarts,
         }
-        return self._state.note(machine.id, "exit", "stopped", "flyd", request)
+        return self._state.note(machine.id, "exit", "stopped", PLATFORM, request)
 
     def _of(self, machine_id: str) -> Live:
         return self._live.setdefault(machine_id, Live())
@@ -800,6 +896,16 @@ def _gone(states: Collection[str]) -> tuple[str, None]:
     if {"destroyed", "settled"} & set(states):
         return "destroyed", None
     raise missing("machine")
+
+
+def _tell(done: asyncio.Future[None], trouble: Exception | None) -> None:
+    """How it ended, to who still wants to know."""
+    if done.done():
+        return
+    if trouble:
+        done.set_exception(trouble)
+    else:
+        done.set_result(None)
 
 
 async def _pass(seconds: float) -> None:

@@ -31,6 +31,7 @@ from fly.local.likeness import LIKE_FLY, OWN, Likeness
 from fly.local.limits import Limits
 from fly.local.machines import Machines
 from fly.local.names import app_id
+from fly.local.platform import Parts, Platform
 from fly.local.state import State
 from fly.local.volumes import Volumes
 
@@ -83,6 +84,8 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         }
         await parts.machines.adopt()
         parts.apps.resume_deletions()
+        with contextlib.suppress(DockerError):  # they are listed as orphans then
+            await parts.host.remove_carriers()
         watching = asyncio.create_task(_watch(parts.host.engine, parts.host.site, parts.machines))
         stack.push_async_callback(_cancel, watching)
         gauges = Gauges(parts.state, parts.host, door.visits, options.look_every_s)
@@ -95,17 +98,6 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
         yield about
 
 
-@dataclass(frozen=True)
-class Parts:
-    state: State
-    host: Host
-    leases: Leases
-    machines: Machines
-    volumes: Volumes
-    apps: Apps
-    likeness: Likeness
-
-
 async def _parts(options: Options, stack: contextlib.AsyncExitStack) -> Parts:
     """Everything behind API and door, closed with the stack."""
     state = _records(options.state_dir)
@@ -115,7 +107,8 @@ async def _parts(options: Options, stack: contextlib.AsyncExitStack) -> Parts:
     site = Site(platform_id, engine.cpus, await _is_direct(engine), options.labels)
     host, leases = Host(state, engine, site, options.state_dir), Leases(state, platform_id)
     likeness = _likeness(state, options.like_fly)
-    machines, volumes = Machines(state, host, leases, likeness), Volumes(state, host)
+    machines = Machines(state, host, leases, likeness)
+    volumes = Volumes(state, host, machines.while_still)
     apps = Apps(state, host, machines, volumes)
     for part in (machines, volumes, apps):
         stack.push_async_callback(part.close)
@@ -131,9 +124,9 @@ def _likeness(state: State, wanted: bool | None) -> Likeness:
     return LIKE_FLY if state.fact("like_fly", str(False)) == str(True) else OWN
 
 
-def _served(parts: Parts, door: Door, about: Mapping[str, Any], gauges: Gauges) -> api.Platform:
+def _served(parts: Parts, door: Door, about: Mapping[str, Any], gauges: Gauges) -> Platform:
     told = {key: value for key, value in about.items() if key != "token"}
-    return api.Platform(
+    return Platform(
         **vars(parts),
         token=about["token"],
         about=lambda: told | {"door": door.metrics()},

@@ -273,7 +273,18 @@ CONFIG = {
     "dns": Anything(),
     "standbys": [Text(64)],
     "statics": [Anything()],
-    "processes": [Anything()],
+    "processes": [
+        {
+            "exec": STRINGS,
+            "entrypoint": STRINGS,
+            "cmd": STRINGS,
+            "env": Map(Text(1 << 16)),
+            "user": Text(255),
+            "secrets": [Anything()],
+            "env_from": [Anything()],
+            "ignore_app_secrets": Flag(),
+        }
+    ],
     "containers": [Anything()],
     "cache_drive": Anything(),
 }

@@ -129,6 +129,8 @@ class Machine:
     updated_at: str
     cordoned: bool = False
     restarts: int = 0
+    held: bool = False
+    """Frozen for the length of a copy of its volume, though it is `started`."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from fly.local import hangup
+from fly.local.hangup import Hangup, Orphans
 from fly.local.idle import Visit
 
 
@@ -18,15 +20,18 @@ class Tunnel:
         machine: asyncio.Transport,
         visit: Visit,
         ended: Callable[[Tunnel], None],
+        *,
+        unheard: Callable[[Tunnel, bool], None],
         half_close_s: float,
     ) -> None:
         self.visit = visit
         self.deadline = math.inf
         self._half_close_s = half_close_s
-        self._ended = ended
+        self._ended, self._told_unheard = ended, unheard
         self._ends = (_VisitorEnd(self, visitor, machine, visit), _MachineEnd(self, machine, visitor, visit))
         self._open = len(self._ends)
         self._half_open = False
+        self._unheard: set[asyncio.Transport] = set()
 
     def join(self) -> None:
         """From here on bytes flow."""
@@ -47,6 +52,19 @@ class Tunnel:
         self.deadline = self.visit.last_byte + self._half_close_s
         if now >= self.deadline:
             self.cut()
+
+    def unheard(self, end: asyncio.Transport, unheard: bool) -> None:
+        """Whether this end is not read from at the moment."""
+        (self._unheard.add if unheard else self._unheard.discard)(end)
+        self._told_unheard(self, bool(self._unheard))
+
+    def look_round(self, orphans: Orphans) -> None:
+        """Looks whether an end has gone while it was not read from."""
+        left = {hangup.seen(end, orphans) for end in self._unheard}
+        if Hangup.WHOLE in left:
+            self.cut()
+        elif Hangup.HALF in left and not self._half_open:
+            self.half_closed(asyncio.get_running_loop().time())
 
     def half_closed(self, now: float) -> bool:
         """Whether the other half is still open."""
@@ -93,11 +111,13 @@ class _End(asyncio.Protocol):
         if not self._halted and not self._other.is_closing():
             self._halted = True
             self._other.pause_reading()
+            self._tunnel.unheard(self._other, True)
 
     def resume_writing(self) -> None:
         if self._halted and not self._other.is_closing():
             self._halted = False
             self._other.resume_reading()
+            self._tunnel.unheard(self._other, False)
 
 
 class _VisitorEnd(_End):

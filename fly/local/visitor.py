@@ -3,28 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import math
 import socket
 import struct
 from enum import Enum, auto
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
-from fly.local import answers
+from fly.local import answers, hangup
 from fly.local.answers import Answer
 from fly.local.bodies import Body, BodyError, UntilClose, body_of
+from fly.local.figures import Figures
+from fly.local.hangup import Hangup, Orphans
 from fly.local.heads import END, HeadError, Request, Response, parse_request
 from fly.local.idle import Visit, succeeded
+from fly.local.limits import Limits
+from fly.local.machines import Target
+from fly.local.route import Route
 from fly.local.upstream import Upstream
-
-if TYPE_CHECKING:
-    from fly.local.door import Door
-    from fly.local.route import Route
 
 log = logging.getLogger(__name__)
 
 _NOBODY = Visit(0.0, 0.0)
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+
+
+class House(Protocol):
+    """Where visitors come in."""
+
+    limits: Limits
+    figures: Figures
+    draining: bool
+
+    def welcome(self, visitor: Visitor) -> bool:
+        """Whether there is room for one more."""
+
+    def parted(self, visitor: Visitor) -> None: ...
+
+    def unheard(self, one: Visitor, unheard: bool) -> None:
+        """Whether it is not read from at the moment: it could leave, and nobody would hear of it."""
+
+    def find(self, host: bytes) -> tuple[Route, Target] | None:
+        """The machine of the app that `host` names. Wakes nothing."""
+
+    def stamp(self, transport: asyncio.Transport) -> bytes:
+        """What the door vouches for to the machine, about everything that comes over one connection."""
+
+    def request_id(self) -> bytes:
+        """A header line with an id that no other request has."""
+
+    def join(self, route: Route, visit: Visit, visitor: asyncio.Transport, upstream: Upstream) -> None:
+        """From here on the two connections are one."""
 
 
 class _Phase(Enum):
@@ -46,7 +76,7 @@ class Visitor(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: House) -> None:
         self._door = door
         self._limits = door.limits
         self._time = asyncio.get_running_loop().time
@@ -141,6 +171,7 @@ class Visitor(asyncio.Protocol):
         )
         if deaf is not self._deaf and not self.transport.is_closing():
             self._deaf = deaf
+            self._door.unheard(self, deaf)
             (self.transport.pause_reading if deaf else self.transport.resume_reading)()
 
     def _read_head(self) -> bool:
@@ -265,6 +296,29 @@ class Visitor(asyncio.Protocol):
             self._allow(self._limits.first_byte_s)
         self._listen()
 
+    def look_round(self, orphans: Orphans) -> None:
+        """Looks whether it left while it was not read from; who may still wait for the answer has not."""
+        left = hangup.seen(self.transport, orphans)
+        if left is Hangup.NONE or (left is Hangup.HALF and self._half_closed):
+            return
+        if left is Hangup.HALF and self._has_sent_all():
+            self._half_closed = True
+            self._allow(self._limits.half_close_s)
+        else:
+            self._leave()
+            self.transport.abort()
+
+    def _has_sent_all(self) -> bool:
+        """Whether the rest of the request's body lies ready to be read."""
+        if self._body is None:
+            return True
+        rest = copy.copy(self._body)
+        try:
+            rest.feed(self._ahead + hangup.unread(self.transport))
+        except (BodyError, OSError):
+            return False
+        return rest.done
+
     # The machine's answer.
 
     def answer_announced(self, response: Response) -> None:
@@ -328,6 +382,7 @@ class Visitor(asyncio.Protocol):
         self._log_visit()
         self._door.join(self._route, self.visit, self.transport, upstream)
         if self._deaf:
+            self._door.unheard(self, False)
             self.transport.resume_reading()
         agreed = response.onward(self._id + b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
         self.transport.write(agreed + rest)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fly.local import names, regions
 from fly.local.docker import DockerError
-from fly.local.hosting import Host
+from fly.local.hosting import Host, Still
 from fly.local.refusal import invalid, missing, precondition, unprocessable
 from fly.local.state import App, Snapshot, State, Volume, now
 
@@ -20,8 +20,8 @@ DONE = "created"
 
 
 class Volumes:
-    def __init__(self, state: State, host: Host) -> None:
-        self._state, self._host = state, host
+    def __init__(self, state: State, host: Host, still: Still) -> None:
+        self._state, self._host, self._still = state, host, still
         self._copies: set[asyncio.Task[None]] = set()
 
     def found(self, app: App, volume_id: str) -> Volume:
@@ -141,7 +141,7 @@ class Volumes:
             self._forget(snapshot)
 
     async def _copied(self, volume: Volume, snapshot: Snapshot) -> None:
-        size, digest = await self._host.take_snapshot(volume, snapshot)
+        size, digest = await self._host.take_snapshot(volume, snapshot, self._still)
         self._state.change(snapshot, status=DONE, size=size, digest=digest)
 
     def tidy(self) -> None:

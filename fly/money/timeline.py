@@ -16,7 +16,9 @@ from itertools import groupby, pairwise
 from fly.money.readings import Change, Reading, Seen
 from fly.money.usage import COMPUTE, IPV4, ROOTFS, SNAPSHOTS, VOLUME, Span
 
-RUNNING = frozenset({"starting", "started", "stopping", "suspending", "resuming", "restarting", "replacing"})
+RUNNING = frozenset(
+    {"starting", "resuming", "started", "stopping", "suspending", "restarting", "updating", "replacing"}
+)
 GONE = frozenset({"destroying", "destroyed"})
 GB = 1 << 30
 

@@ -29,7 +29,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Content:
-    """An image as the engine has it. `id` names the content; `ref` is only what somebody called it."""
+    """An image as the engine has it. `id` names the content; `ref` is only what somebody called it.
+
+    `engine` is which engine that is: what one has proved is not taken for proved on another.
+    """
 
     id: str
     ref: str
@@ -37,6 +40,7 @@ class Content:
     layers: tuple[Layer, ...]
     labels: dict[str, str]
     created: str
+    engine: str = ""
 
     @property
     def short_id(self) -> str:
@@ -70,6 +74,7 @@ def read_content(client: docker.DockerClient, ref: str) -> Content:
     try:
         image: Any = client.images.get(ref)
         history = image.history()
+        engine = client.info()
     except docker.errors.ImageNotFound as error:
         raise UntestedImage(
             f"There is no image {ref} here.", hint="invoke build, or --image with one of `docker images`"
@@ -85,6 +90,8 @@ def read_content(client: docker.DockerClient, ref: str) -> Content:
         layers=_layers(image.attrs["RootFS"].get("Layers") or [], history),
         labels=dict(image.labels or {}),
         created=str(image.attrs.get("Created", "")),
+        # The host's name too: machines made from one image share their engine's id.
+        engine=f"{engine['ID']}@{engine['Name']}",
     )
 
 

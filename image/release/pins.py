@@ -7,14 +7,12 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fly.errors import BuildError
-from fly.interrupt import one_interrupt
 from fly.lazy import Lazy
 from image.base import BASE_REF
 from image.build import BASE_LABEL, STAGE_LABEL
@@ -237,20 +235,6 @@ def move(kind: str, npm: Sequence[str], root: Path = ROOT) -> None:
         path.write_text(PIN.sub(f'"{SDK}=={newest_sdk()}"', text), encoding="utf-8")
     for name, _, _ in LOCKS:
         compile_lock(root, name, *(("--upgrade",) if kind == "python" else ()))
-
-
-@contextmanager
-def restored_on_failure(root: Path = ROOT) -> Iterator[None]:
-    """Whatever goes wrong inside, Ctrl-C too: pins and locks are again what they were."""
-    before = {name: (root / name).read_bytes() for name in FILES if (root / name).exists()}
-    with one_interrupt() as undoing:
-        try:
-            yield
-        except BaseException:
-            undoing()
-            for name, content in before.items():
-                (root / name).write_bytes(content)
-            raise
 
 
 def _run(*command: str, folder: Path = ROOT, good: Sequence[int] = (0,)) -> str:

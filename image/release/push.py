@@ -21,8 +21,9 @@ from image.release.suite import read_suite
 if TYPE_CHECKING:
     import docker
     import requests
+    import urllib3
 else:
-    docker, requests = Lazy("docker"), Lazy("requests")
+    docker, requests, urllib3 = Lazy("docker"), Lazy("requests"), Lazy("urllib3")
 
 TAG = re.compile(r"[\w][\w.-]{0,127}")
 NO_ENTRY = re.compile(r"unauthorized|denied|authentication required|no basic auth|forbidden", re.IGNORECASE)
@@ -76,7 +77,7 @@ def push(
 
     *Errors*: UntestedImage, naming what is missing; RegistryError.
     """
-    evidence = proof(records, content.id, read_suite())
+    evidence = proof(records, content, read_suite())
     with Registry(repository, login) as registry:
         tags = _free_tags(registry, content, tags_of(content, _claude_version(client, content.id)))
         uploaded, digest = 0, ""
@@ -150,7 +151,10 @@ def _push_tag(
             str(repository), tag, stream=True, decode=True, auth_config=login.for_engine() if login else None
         )
         return follow(events, repository, tag, report)
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (
+        *(docker.errors.DockerException, docker.errors.StreamParseError),
+        *(requests.RequestException, urllib3.exceptions.HTTPError, OSError),
+    ) as error:
         raise RegistryError(
             f"The Docker Engine gave the push of {repository}:{tag} up: {error}", hint="run this again"
         ) from error

@@ -12,7 +12,7 @@ from typing import Any
 from fly.errors import UntestedImage
 from fly.owner import Owner
 from fly.record import Record, append_only, stamp
-from image.release.content import Content, short
+from image.release.content import Content
 from image.release.suite import Suite
 
 PASSED = "passed"
@@ -75,6 +75,11 @@ class Verification:
     passed: bool | None
     seconds: float
     why: str
+
+    @property
+    def engine(self) -> str:
+        """Which engine it ran on, as `Content.engine` names it."""
+        return str(self.environment.get("engine_id", ""))
 
     @property
     def is_under_way(self) -> bool:
@@ -147,7 +152,7 @@ class Records(Record):
         return self._add(
             "INSERT INTO verifications VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
             *(content.id, content.ref, suite.sha256, suite.commit, stamp()),
-            *(json.dumps(environment), str(Owner.me())),
+            *(json.dumps({**environment, "engine_id": content.engine}), str(Owner.me())),
         )
 
     def note(self, verification: int, outcome: Outcome) -> None:
@@ -182,12 +187,13 @@ class Records(Record):
         self, proof: Verification, repository: str, digest: str, tags: Sequence[str], uploaded: int
     ) -> Push:
         """Notes that the registry has it. Where `latest` was among the tags, that is a promotion too."""
-        number = self._add(
-            "INSERT INTO pushes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
-            *(stamp(), proof.image, proof.number, repository, digest, json.dumps(list(tags)), uploaded),
-        )
-        if LATEST in tags:
-            self.promoted(repository, digest, "pushed")
+        with self._transaction():
+            number = self._add(
+                "INSERT INTO pushes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+                *(stamp(), proof.image, proof.number, repository, digest, json.dumps(list(tags)), uploaded),
+            )
+            if LATEST in tags:
+                self.promoted(repository, digest, "pushed")
         return next(one for one in self.pushes() if one.number == number)
 
     def promoted(self, repository: str, digest: str, why: str) -> None:
@@ -261,43 +267,48 @@ class Records(Record):
             return int(self._database.execute(statement, values).lastrowid or 0)
 
 
-def missing_proof(records: Records, image: str, suite: Suite) -> list[str]:
+def missing_proof(records: Records, content: Content, suite: Suite) -> list[str]:
     """Why this content may not be released, in sentences; nothing if it has passed the suite as it is now.
 
-    The last verification of it by this suite decides, however it ended.
+    The last verification of it by this suite on this engine decides, however it ended.
     """
-    every = records.verifications(image)
-    if not every:
-        return [f"{short(image)} was never verified here"]
-    of_this_suite = [one for one in every if one.suite == suite.sha256]
+    every = records.verifications(content.id)
+    here = [one for one in every if one.engine == content.engine]
+    if not here:
+        elsewhere = "; the record tells of other engines only" if every else ""
+        return [f"{content.short_id} was never verified here{elsewhere}"]
+    of_this_suite = [one for one in here if one.suite == suite.sha256]
     if not of_this_suite:
         return [
-            f"{short(image)} was last verified by another version of the tests"
-            f" ({every[-1].suite_commit or 'no commit'}, {every[-1].suite[:12]}); now it is {suite.version}"
+            f"{content.short_id} was last verified by another version of the tests"
+            f" ({here[-1].suite_commit or 'no commit'}, {here[-1].suite[:12]}); now it is {suite.version}"
         ]
     last = of_this_suite[-1]
-    if last.passed:
-        return []
+    outcomes = records.outcomes(last.number)
+    broken = [f"broken: {one.promise}" for one in outcomes if not one.is_kept]
     if last.passed is None:
         return [
             f"its last verification ({last.at[:16]}) {'is under way' if last.is_under_way else 'was killed'}"
         ]
-    broken = [one for one in records.outcomes(last.number) if not one.is_kept]
-    return [last.why, *(f"broken: {one.promise}" for one in broken)]
+    if last.passed and (broken or not outcomes):
+        return [f"its record contradicts itself: passed, with {len(outcomes)} promises tried", *broken]
+    return [] if last.passed else [last.why, *broken]
 
 
-def proof(records: Records, image: str, suite: Suite) -> Verification:
+def proof(records: Records, content: Content, suite: Suite) -> Verification:
     """The verification that allows this content to be released.
 
     *Errors*: UntestedImage, naming what is missing.
     """
-    if missing := missing_proof(records, image, suite):
+    if missing := missing_proof(records, content, suite):
         raise UntestedImage(
-            f"{short(image)} has not proved itself:\n" + "\n".join(f"  - {one}" for one in missing),
+            f"{content.short_id} has not proved itself:\n" + "\n".join(f"  - {one}" for one in missing),
             hint="invoke verify",
         )
     return next(
-        one for one in reversed(records.verifications(image)) if one.passed and one.suite == suite.sha256
+        one
+        for one in reversed(records.verifications(content.id))
+        if (one.engine, one.suite) == (content.engine, suite.sha256)
     )
 
 

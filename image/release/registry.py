@@ -192,7 +192,7 @@ class Registry:
             raise RegistryError(
                 f"{self.repository.host} wants a login of an unknown kind: {challenge[:80]!r}."
             )
-        realm = httpx.URL(asked.pop("realm"))
+        realm = _url(asked.pop("realm"))
         if realm.scheme != "https" and not _is_loopback(realm.host):
             raise RegistryError(
                 f"{self.repository.host} wants the password sent in the clear to {realm.host}."
@@ -200,8 +200,7 @@ class Registry:
         asked["scope"] = f"repository:{self.repository.path}:pull,push"
         answer = self._send("GET", str(realm.copy_merge_params(asked)), {}, b"", auth=self._credentials())
         self._must_be_good(answer, "log in")
-        body = answer.json()
-        self._bearer = Secret(str(body.get("token") or body.get("access_token") or ""))
+        self._bearer = Secret(_token(answer))
         return self._authorization()
 
     def _credentials(self) -> tuple[str, str]:
@@ -246,6 +245,29 @@ def login_hint(repository: Repository) -> str:
         app = repository.path
         return f"FLY_API_TOKEN of the organisation that has the app {app}; fly apps create {app}"
     return "JARVIS_REGISTRY_USER and JARVIS_REGISTRY_PASSWORD"
+
+
+def _url(text: str) -> httpx.URL:
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise RegistryError(
+            f"The registry sends us to {text[:80]!r} for a login, which is no address: {error}",
+            hint="is it a registry?",
+        ) from error
+
+
+def _token(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+        token = body.get("token") or body.get("access_token")
+    except (ValueError, AttributeError):
+        token = None
+    if not token:
+        raise RegistryError(
+            f"{answer.url.host} says yes to our login, and gives no token.", hint="run this again later"
+        )
+    return str(token)
 
 
 def _said(answer: httpx.Response) -> str:

@@ -16,11 +16,7 @@ from image.release.suite import ROOT
 OUTPUT_VARIABLE = "MY_JARVIS_TEST_OUTPUT"
 OURS = ("FLY_", "JARVIS_")
 END_LIMIT_S = 60
-PYTEST = (
-    *(sys.executable, "-m", "pytest", "--disable-plugin-autoload", "-p", "timeout", "-p", "xdist"),
-    *("-p", "no:cacheprovider", "--quiet", "--color=no"),
-)
-"""With these plugins alone: the others of this project's venv take seconds to load, in each process."""
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--quiet", "--color=no")
 AS_THEY_COME = ("--dist", "load", "--maxschedchunk", "1")
 """Whoever is free takes the next test: in their order, and nobody is left with a row of them in the end."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ from fly.errors import SettingsError, UntestedImage
 from fly.lazy import Lazy
 from fly.settings import Settings
 from image.base import BASE_REF, renew_base
-from image.build import TAG, build_image, tags_restored_on_failure
+from image.build import TAG, build_image
 from image.engine import Report, find_engine
-from image.release import pins, predecessor
+from image.release import pins, predecessor, undo
 from image.release.content import Content, read_content, short
 from image.release.push import promote as promote_digest
 from image.release.push import push as push_content
@@ -145,7 +146,7 @@ def release(context: Context, registry: str = "", json: bool = False) -> None:
     with step("Image") as report:
         built = build_image(engine, report=report)
     with Records(settings.releases) as records:
-        if missing_proof(records, built.id, read_suite()):
+        if missing_proof(records, read_content(engine, built.id), read_suite()):
             _must_pass(records, _verify(settings, records, built.id))
         done = _push(settings, records, built.id, repository, login)
     console.print_json(done.to_json()) if json else console.plain(done.reference)
@@ -194,16 +195,26 @@ def bump(context: Context, what: str) -> None:
     settings = Settings.read(os.environ, ROOT)
     with step("Docker Engine") as report:
         engine = find_engine(report, settings.home / "engine")
-    with pins.restored_on_failure(), tags_restored_on_failure(engine, TAG, BASE_REF):
+    with undo.only_one(settings.home), _undone_unless_whole(settings, engine):
         with step(f"Moving {what}") as report:
             renew_base(engine, BASE_REF, report) if what == "base" else pins.move(what, npm())
         with step("Image") as report:
             built = build_image(engine, report=report)
         with Records(settings.releases) as records:
-            if missing_proof(records, built.id, read_suite()):
+            if missing_proof(records, read_content(engine, built.id), read_suite()):
                 _must_pass(records, _verify(settings, records, built.id))
     say(f"{what} is moved, and {short(built.id)} is verified. git diff shows what changed.")
     say("Next: commit it, then invoke release")
+
+
+@contextmanager
+def _undone_unless_whole(settings: Settings, engine: docker.DockerClient) -> Iterator[None]:
+    """First what a killed bump has left is undone; then what this one would leave is written down."""
+    if undone := undo.undo_killed(engine, settings.home, ROOT):
+        say(f"A bump that was killed is undone: {', '.join(undone)}")
+        say(f"What lay there is in {settings.home / undo.ASIDE}")
+    with undo.written_down(engine, settings.home, ROOT, pins.FILES, (TAG, BASE_REF)):
+        yield
 
 
 def place(settings: Settings, registry: str) -> tuple[Repository, Login | None]:

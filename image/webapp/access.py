@@ -14,6 +14,7 @@ from starlette.types import Scope
 from webapp.config import Config
 from webapp.credential import CLOSED, LINK, NONE, PASSWORD
 from webapp.devices import Device, Devices, device_name
+from webapp.jsonfile import read_object, save_object
 from webapp.problem import Problem, json_object, not_found
 from webapp.throttle import Throttle
 from webapp.told import Places
@@ -25,7 +26,8 @@ class Access:
     def __init__(self, config: Config) -> None:
         self._credential = config.credential
         self._devices = Devices(config.app / "devices.json", config.credential.mark)
-        self._throttle = Throttle()
+        self._attempts = config.app / "attempts.json"
+        self._throttle = Throttle(read_object(self._attempts), config.credential.mark)
         self._is_public_secure = config.url.startswith("https://")
         self.places = Places()
         self._checking = asyncio.Semaphore(1)  # a password's check takes memory and a core
@@ -166,10 +168,17 @@ class Access:
     async def _prove_password(self, user: str, password: str, address: str) -> None:
         self._slow_down(address)
         async with self._checking:
+            await self._note_attempts()  # before the check: who kills the server in it has tried all the same
             right = await asyncio.to_thread(self._credential.is_password, user, password)
-        if not right:
-            raise Problem(401, "wrong_password", "The name or the password is wrong.")
-        self._throttle.was_right(address)
+            if not right:
+                raise Problem(401, "wrong_password", "The name or the password is wrong.")
+            self._throttle.was_right(address)
+            await self._note_attempts()
+
+    async def _note_attempts(self) -> None:
+        """Writes down what was tried; a full disk keeps nobody out."""
+        with contextlib.suppress(Problem):
+            await asyncio.to_thread(save_object, self._attempts, self._throttle.json(), "What was tried")
 
     def _slow_down(self, address: str) -> None:
         if wait_s := math.ceil(self._throttle.take(address)):

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import logging
+import os
 import re
 import shutil
 import uuid
@@ -39,6 +40,8 @@ KEPT_UNSENT_S = 24 * 3600.0
 LONGEST_NAME_BYTES = 150
 UPLOADS = "uploads"
 ID = re.compile(r"a_[0-9a-f]{32}")
+ARRIVING, COPYING, NOTING = UNFINISHED = (".part", ".copy", ".new")
+"""How the names of what is not whole yet end."""
 
 PDF = "application/pdf"
 UNKNOWN = "application/octet-stream"
@@ -101,8 +104,9 @@ class Attachments:
     def tidy(self, used: set[str], now_s: float) -> None:
         """Removes what was never sent, or whose conversations are gone for good."""
         for path in self._folder.glob("a_*"):
+            is_needed = path.name[:34] in used and path.suffix not in UNFINISHED
             with contextlib.suppress(OSError):
-                if path.name[:34] not in used and path.stat().st_mtime < now_s - KEPT_UNSENT_S:
+                if not is_needed and path.stat().st_mtime < now_s - KEPT_UNSENT_S:
                     path.unlink()
 
     def routes(self) -> list[Route]:
@@ -148,13 +152,13 @@ class Attachments:
         return known
 
     def _remember(self, one: Attachment, place: str = "") -> None:
-        draft = self._folder / f"{one.id}.json.new"
+        draft = self._folder / f"{one.id}.json{NOTING}"
         draft.write_text(json.dumps({"file": asdict(one), "place": place}), encoding="utf-8")
         draft.replace(self._folder / f"{one.id}.json")
 
     async def _keep(self, name: str, type_: str, body: AsyncIterable[bytes]) -> Attachment:
         attachment_id = f"a_{uuid.uuid4().hex}"
-        draft = self._folder / f"{attachment_id}.part"
+        draft = self._folder / f"{attachment_id}{ARRIVING}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             size, beginning = await _write(draft, body)
@@ -227,20 +231,19 @@ async def _write(draft: Path, body: AsyncIterable[bytes]) -> tuple[int, bytes]:
 
 
 def _put(source: Path, folder: Path, name: str) -> Path:
-    """The file under this name in the folder, or under the next that is free."""
+    """A copy under this name in the folder, or under the next that is free; it appears when it is whole."""
     folder.mkdir(exist_ok=True)
+    draft = source.with_name(f"{source.name}.{uuid.uuid4().hex[:8]}{COPYING}")
     stem, suffix = Path(name).stem, Path(name).suffix
-    for number in range(1, 10_000):
-        place = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
-        try:
-            with place.open("xb") as target, source.open("rb") as content:
-                shutil.copyfileobj(content, target, 1 << 20)
-        except FileExistsError:
-            continue
-        except BaseException:
-            place.unlink(missing_ok=True)
-            raise
-        return place
+    try:
+        shutil.copyfile(source, draft)
+        for number in range(1, 10_000):
+            place = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, place)
+                return place
+    finally:
+        draft.unlink(missing_ok=True)
     raise FileExistsError(errno.EEXIST, "There are too many files of this name", name)
 
 

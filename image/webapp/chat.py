@@ -303,6 +303,7 @@ class Chat:
                 model=wanted.model or "",
                 mode=wanted.permission_mode or "default",
                 effort=wanted.effort or "",
+                language=self.settings().language,
                 after=after,
             ),
             conversation.ask,

@@ -403,7 +403,7 @@ class Conversation:
         if self._process and (mode == "bypassPermissions" != self._process.mode):
             # Claude Code lets nobody come into this mode from another.
             await self._leave_process()
-        if self._process and (self._resting or self._process.effort != wanted.effort):
+        if self._process and (self._resting or self._began_otherwise(self._process)):
             self._resting = False
             await self._leave_process()
         if not self._process:
@@ -413,6 +413,10 @@ class Conversation:
         if self._process.mode != mode:
             await self._process.set_mode(mode)
         return self._process
+
+    def _began_otherwise(self, process: Process) -> bool:
+        """Whether it was started with what a process keeps for life, and that is another now."""
+        return process.effort != self.wanted.effort or process.language != self._house.settings().language
 
     async def _start(self) -> Process:
         await asyncio.to_thread(self.transcript.refresh)

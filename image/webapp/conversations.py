@@ -7,17 +7,21 @@ Only titles of conversations that have no transcript yet live nowhere else.
 import contextlib
 import json
 import logging
+import os
 import re
 import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from webapp.attachments import mentioned
-from webapp.draft import draft_of
+from webapp.board import Item
+from webapp.copying import COPYING
+from webapp.draft import draft_of, drafts_in
 from webapp.journal import Journal, Usage
 from webapp.transcript import NOT_SPOKEN, command, prompt_of, said
 
@@ -26,17 +30,27 @@ log = logging.getLogger("webapp")
 KEPT_DELETED_S = 30 * 24 * 3600
 LONGEST_TITLE = 80
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+RECORDS = TRANSCRIPT, JOURNAL = "transcript.jsonl", "journal.jsonl"
+"""How they are called where deleted conversations lie."""
+BEGUN = ".begun"
+"""What ends the name of a folder that a deletion is still filling."""
 UNTITLED = "New conversation"
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 create table if not exists conversation (
     id text primary key, source text, mtime integer, read integer,
-    given_title text, first_prompt text, updated_at text, folded text, journal integer, about text
+    given_title text, first_prompt text, updated_at text, folded text, journal integer, about text,
+    cut_off text
 ) without rowid;
 create index if not exists newest on conversation (updated_at desc);
 """
-_LISTED = "from conversation where first_prompt <> '' and (? = '' or instr(folded, ?) > 0)"
+_LISTED = """
+from conversation where first_prompt <> '' and (
+    :words = '' or instr(folded, :words) > 0 or instr(cut_off, :words) > 0
+    or id in (select value from json_each(:drafted))
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,7 @@ class _Row:
     folded: str = ""
     journal: int = 0
     about: str = ""
+    cut_off: str = ""
 
     def summary(self) -> Summary:
         title = self.given_title or title_of(self.first_prompt)
@@ -119,10 +134,15 @@ class Index:
         words = query.strip().casefold()
         with self._lock:
             self._refresh()
-            total = self._db.execute(f"select count(*) {_LISTED}", (words, words)).fetchone()[0]
+            asked = {
+                "words": words,
+                "drafted": json.dumps(self._drafted(words)),
+                "limit": limit,
+                "offset": offset,
+            }
+            total = self._db.execute(f"select count(*) {_LISTED}", asked).fetchone()[0]
             rows = self._db.execute(
-                f"select * {_LISTED} order by updated_at desc, id limit ? offset ?",
-                (words, words, limit, offset),
+                f"select * {_LISTED} order by updated_at desc, id limit :limit offset :offset", asked
             )
             return [_Row(*row).summary() for row in rows], total
 
@@ -152,26 +172,54 @@ class Index:
         with self._lock:
             if not self.get(conversation):
                 return False
-            place = self._deleted / conversation
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
-            for name, path in self._parts(conversation).items():
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.move(path, place / name)
+            self._bury(conversation)
             self._refresh()
             return True
+
+    def _bury(self, conversation: str) -> None:
+        """All of it to one place, which is there when nothing is missing from it."""
+        begun, place = self._deleted / f"{conversation}{BEGUN}", self._deleted / conversation
+        begun.mkdir(parents=True, exist_ok=True)
+        for name, path in self._parts(conversation).items():
+            if path.exists() and not (begun / name).exists():
+                shutil.move(path, begun / name)
+        shutil.rmtree(place, ignore_errors=True)
+        begun.rename(place)
 
     def restore(self, conversation: str) -> Summary | None:
         with self._lock:
             place = self._deleted / conversation
             if not place.is_dir():
                 return None
-            for name, path in self._parts(conversation).items():
-                if (place / name).exists() and not path.exists():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.move(place / name, path)
-            shutil.rmtree(place, ignore_errors=True)
+            self._dig_up(conversation)
             return self.get(conversation)
+
+    def _dig_up(self, conversation: str) -> None:
+        """What is there again already is newer, and stays; then the older part stays where it is."""
+        place = self._deleted / conversation
+        for name, path in self._parts(conversation).items():
+            if (place / name).exists() and not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(place / name, path)
+        with contextlib.suppress(OSError):
+            place.rmdir()
+
+    def _mend(self) -> None:
+        """Ends what a server that was killed has begun; no deletion or undoing stays half done."""
+        for draft in self._transcripts.glob(f"*{COPYING}"):
+            draft.unlink(missing_ok=True)
+        for place in list(self._deleted.glob("*")):
+            conversation = place.name.removesuffix(BEGUN)
+            with contextlib.suppress(OSError):
+                if place.name != conversation:
+                    self._bury(conversation)
+                elif self._is_torn(conversation):
+                    self._dig_up(conversation)
+
+    def _is_torn(self, conversation: str) -> bool:
+        """Whether a part of what was deleted lies where it lay before."""
+        parts, place = self._parts(conversation), self._deleted / conversation
+        return any(parts[name].exists() and not (place / name).exists() for name in RECORDS)
 
     def purge(self, now_s: float) -> None:
         """Forgets what was deleted long ago."""
@@ -188,15 +236,21 @@ class Index:
     def _parts(self, conversation: str) -> dict[str, Path]:
         """All that lies on the disk of a conversation; the folder holds what its helpers did."""
         return {
-            "transcript.jsonl": self.transcript_path(conversation),
+            TRANSCRIPT: self.transcript_path(conversation),
             "helpers": self._transcripts / conversation,
-            "journal.jsonl": self.journal_path(conversation),
+            JOURNAL: self.journal_path(conversation),
             "draft": draft_of(self.journal_path(conversation)),
         }
 
     def attachments(self) -> set[str]:
         """What conversations that are there, or can be restored, speak of."""
-        return mentioned([*self._journals.glob("*.jsonl"), *self._deleted.glob("*/journal.jsonl")])
+        return mentioned([*self._journals.glob("*.jsonl"), *self._deleted.glob(f"*/{JOURNAL}")])
+
+    def _drafted(self, words: str) -> list[str]:
+        """The conversations in which Claude says, or was cut off saying, what no transcript holds yet."""
+        if not words:
+            return []
+        return [one for one, left in drafts_in(self._journals) if words in _folded(left.items)]
 
     # --- the cache ---
 
@@ -211,6 +265,7 @@ class Index:
                 log.warning("The index of conversations is damaged; it is made anew")
                 self._file.unlink()
                 self._open = _connect(self._file)
+            self._mend()
             self.purge(time.time())
         return self._open
 
@@ -224,7 +279,7 @@ class Index:
         return _Row(*found) if found else _Row(conversation)
 
     def _save(self, row: _Row) -> None:
-        self._db.execute("replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(row))
+        self._db.execute("replace into conversation values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(row))
 
     def _refresh(self) -> None:
         try:
@@ -235,9 +290,9 @@ class Index:
             self._take_in_changes()
 
     def _take_in_changes(self) -> None:
+        known = {id_: state for id_, *state in self._db.execute(_STATES)}
         journals = _files(self._journals)
         sources = journals | _files(self._transcripts)
-        known = {id_: state for id_, *state in self._db.execute(_STATES)}
         gone = known.keys() - sources.keys()
         with self._db:
             self._db.executemany("delete from conversation where id = ?", [(one,) for one in gone])
@@ -252,7 +307,9 @@ class Index:
             row = _Row(conversation, source=str(path), given_title=row.given_title)
         if row.journal != noted:
             row.journal = noted
-            row.about = json.dumps(about(Journal(self.journal_path(conversation)) if noted else None))
+            journal = Journal(self.journal_path(conversation)) if noted else None
+            row.about = json.dumps(about(journal))
+            row.cut_off = "\n".join(map(_folded, journal.cut_off.values())) if journal else ""
         if path.parent == self._journals:
             _read_journal(row, path)
         elif row.mtime != mtime:
@@ -289,8 +346,13 @@ def _files(folder: Path) -> dict[str, tuple[Path, int]]:
 
 
 def _append(path: Path, entry: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, separators=(",", ":"), ensure_ascii=False) + "\n")
+    """On a line of its own, though the last one may have been cut off."""
+    line = json.dumps(entry, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        file.write(line)
 
 
 def _read_journal(row: _Row, path: Path) -> None:
@@ -300,6 +362,13 @@ def _read_journal(row: _Row, path: Path) -> None:
         row.first_prompt = row.first_prompt or message.text.strip() or names
         row.updated_at = message.at
     row.folded = row.first_prompt.casefold()
+
+
+def _folded(items: Iterable[Item]) -> str:
+    """What Claude said in these, to be searched in."""
+    return "\n".join(
+        str(item.get("text", "")) for item in items if item.get("kind") == "assistant"
+    ).casefold()
 
 
 def _read_transcript(row: _Row, path: Path) -> None:

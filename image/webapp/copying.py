@@ -5,6 +5,8 @@ from pathlib import Path
 
 _NOT_COPIED = (b'{"type":"cost-state"', b'{"type":"custom-title"', b'{"type":"queue-operation"')
 """What was paid and how it was called belongs to the first one."""
+COPYING = ".part"
+"""How the name of a copy ends until it is whole."""
 
 
 def copy_transcript(source: Path, target: Path, title: str, *, end: int) -> None:
@@ -13,7 +15,7 @@ def copy_transcript(source: Path, target: Path, title: str, *, end: int) -> None
     Errors: OSError.
     """
     old, new = (f'"sessionId":"{path.stem}"'.encode() for path in (source, target))
-    draft = target.with_suffix(".part")
+    draft = target.with_suffix(COPYING)
     try:
         with source.open("rb") as lines, draft.open("wb") as copied:
             for line in lines:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,13 @@ EVERY_S = 0.5
 def draft_of(journal: Path) -> Path:
     """Where the draft of a conversation with this journal lies."""
     return journal.with_suffix(".draft")
+
+
+def drafts_in(journals: Path) -> "Iterator[tuple[str, Words]]":
+    """The drafts that lie beside these journals, each with its conversation; unreadable ones left out."""
+    for path in journals.glob("*.draft"):
+        if words := _read(path):
+            yield path.stem, words
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,7 @@ class Draft:
 
     def left(self) -> Words | None:
         """What lies there, if it can be read."""
-        try:
-            stored = json.loads(self._path.read_bytes())
-            return Words(str(stored["turn"]), [dict(item) for item in stored["items"]])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return _read(self._path)
 
     def _write(self) -> None:
         self._timer = None
@@ -76,3 +79,11 @@ class Draft:
         except OSError:
             new.unlink(missing_ok=True)
             raise
+
+
+def _read(path: Path) -> Words | None:
+    try:
+        stored = json.loads(path.read_bytes())
+        return Words(str(stored["turn"]), [dict(item) for item in stored["items"]])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -27,6 +27,7 @@ class Way:
     model: str
     mode: str
     effort: str = ""
+    language: str = ""
     after: str | None = None
     """The entry to go on after, where that is not the last one."""
 
@@ -82,11 +83,12 @@ class Heard:
 
 
 class Process(Protocol):
-    """A process; `model`, `mode` and `effort` are what it runs with now. All may raise ProcessError."""
+    """A process; `model`, `mode`, `effort` and `language` are what it has now. All may raise ProcessError."""
 
     model: str
     mode: str
     effort: str
+    language: str
     info: Json
     """What Claude Code said of itself: its models and commands, among others."""
 

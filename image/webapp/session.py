@@ -5,6 +5,7 @@ The one file that knows the SDK. Importing that takes most of a second: only `ch
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -35,13 +36,14 @@ OURS = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
 
 
 class Session:
-    """The process; `model`, `mode` and `effort` are what it runs with now."""
+    """The process; `model`, `mode`, `effort` and `language` are what it runs with now."""
 
     def __init__(self, way: Way, ask: Ask) -> None:
         self._ask = ask
         self._errors: deque[str] = deque(maxlen=20)
         self._client = sdk.ClaudeSDKClient(self._options(way))
         self.model, self.mode, self.effort = way.model, way.mode, way.effort
+        self.language = way.language
         self.info: Json = {}
         self.pid: int | None = None
 
@@ -62,6 +64,7 @@ class Session:
             session_id=None if way.resume else way.conversation,
             resume_session_at=way.after,
             effort=cast(EffortLevel, way.effort) if way.effort else None,
+            settings=json.dumps({"language": way.language}) if way.language else None,
         )
 
     async def start(self) -> None:

@@ -20,12 +20,13 @@ CHOICES = {
     "permission_mode": ("default", "acceptEdits", "plan", "bypassPermissions"),
     "effort": ("", "low", "medium", "high", "xhigh", "max"),
 }
-LONGEST = {"display_name": 100, "model": 100}
+LONGEST = {"display_name": 100, "language": 40, "model": 100}
 
 
 @dataclass(frozen=True)
 class Settings:
     display_name: str = ""
+    language: str = ""
     theme: str = "system"
     text_size: str = "medium"
     enter_sends: bool = True

@@ -209,6 +209,7 @@ LIFE = (
                     "        import os; os._exit(0)\n        deadline",
                 ),
             ),
+            edit(f"{WEBAPP}/draft.py", ("        return _read(self._path)\n", "        return None\n")),
         ),
         ("release/test_chat.py::test_an_open_answer_is_kept_at_the_end",),
         r"'word1 word2 ' in ''",
@@ -662,4 +663,102 @@ CONTENT = (
     ),
 )
 
-CATALOGUE: tuple[Broken, ...] = (*DATA, *LIFE, *PERSON, *PAGE, *CONTENT)
+SHELL = "/etc/bash.bashrc"
+AS_EVER = (
+    'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+    'exec /opt/claude/claude "$@"',
+)
+"""What the wrapper does."""
+
+SHELLS = (
+    Broken(
+        "no-history",
+        "What she typed is forgotten with the terminal",
+        (edit(SHELL, ("HISTSIZE=10000 HISTFILESIZE=20000", "HISTSIZE=0 HISTFILESIZE=0")),),
+        ("release/test_shell.py::test_history_comes_back",),
+        r"assert \(0, ''\)",
+    ),
+    Broken(
+        "grey-prompt",
+        "The prompt has no colour",
+        (edit(SHELL, (r"PS1='\[\e[1;34m\]\w\[\e[0m\] \$ '", r"PS1='\w \$ '")),),
+        ("release/test_shell.py::test_a_prompt_says_where_she_is",),
+        r"\[1;3",
+    ),
+    Broken(
+        "bytes-only",
+        "Letters of other scripts count as bytes",
+        (edit(SHELL, ("HISTCONTROL=ignoreboth", "export LC_ALL=C\nHISTCONTROL=ignoreboth")),),
+        (
+            "release/test_shell.py::test_every_script_is_written_right",
+            "release/test_shell.py::test_a_line_is_edited_by_whole_characters",
+        ),
+        r"assert .*\.txt|é.ok",
+    ),
+    Broken(
+        "deaf-to-ctrl-c",
+        "Programs in a terminal ignore Ctrl-C",
+        (edit(SHELL, ("HISTCONTROL=ignoreboth", "stty -isig\nHISTCONTROL=ignoreboth")),),
+        ("release/test_shell.py::test_ctrl_c_ends_a_command",),
+        r"waited .*<<exit",
+    ),
+    Broken(
+        "no-search",
+        "ripgrep is missing",
+        ("RUN rm $(command -v rg)",),
+        ("release/test_shell.py::test_search_and_python_work",),
+        r"rg: command not found",
+    ),
+    Broken(
+        "ignores-keys",
+        "Claude never sees an API key",
+        (wrapper("unset ANTHROPIC_API_KEY", *AS_EVER),),
+        ("release/test_first_login.py::test_an_api_key_is_the_other_way",),
+        r"Not logged in",
+    ),
+    Broken(
+        "stays-logged-in",
+        "Logging out does nothing",
+        (wrapper('[ "$1 $2" = "auth logout" ] && exit 0', *AS_EVER),),
+        ("release/test_first_login.py::test_she_logs_out",),
+        r"assert True is False",
+    ),
+    Broken(
+        "never-renews",
+        "Claude forgets how to renew its login",
+        (
+            wrapper(
+                'sed -i \'s/"refreshToken":"[^"]*"/"refreshToken":""/\' /data/claude/.credentials.json 2>/dev/null',
+                *AS_EVER,
+            ),
+        ),
+        ("release/test_first_login.py::test_an_expired_login_is_renewed",),
+        r"exited with 1: Failed to authenticate",
+    ),
+    Broken(
+        "local-time",
+        "The clock is not UTC",
+        ("ENV TZ=AWAY-5",),
+        ("image/test_contents.py::test_the_clock_is_utc",),
+        r"'AWAY' == 'UTC'",
+        holds=STANDS_ALONE,
+    ),
+    Broken(
+        "lost-folder",
+        "A folder that was deleted is not made again",
+        (
+            edit(
+                ENTRYPOINT,
+                (
+                    'for folder in home claude workspace app; do prepare_folder "/data/$folder"; done',
+                    "[ -d /data/app ] || for folder in home claude workspace app; do "
+                    'prepare_folder "/data/$folder"; done',
+                ),
+            ),
+        ),
+        ("image/test_data.py::test_a_folder_that_is_gone_comes_back",),
+        r"cannot prepare /data|can't cd to",
+    ),
+)
+
+CATALOGUE: tuple[Broken, ...] = (*DATA, *LIFE, *PERSON, *PAGE, *SHELLS, *CONTENT)

@@ -22,6 +22,7 @@ from image.build import TAG
 from image.release.content import read_content
 from image.release.suite import ROOT
 from tests.broken.catalogue import CATALOGUE, Broken
+from tests.broken.coverage import breakers
 from tests.broken.proofs import Proofs
 from tests.broken.trial import Good, Verdict, try_good, try_out
 from tests.support.run import swept_run
@@ -43,6 +44,7 @@ Trial = Broken | Good
         "sample": "only so many, chosen by chance",
         "good": "how often the good image has to pass (default 1)",
         "again": "try also what was noticed before: same image, same tests",
+        "promises": "only list the promises of the image, and which broken images break each",
         "json": "print the verdicts as JSON",
     }
 )
@@ -53,9 +55,13 @@ def selftest(
     sample: int = 0,
     good: int = 1,
     again: bool = False,
+    promises: bool = False,
     json: bool = False,
 ) -> None:
     """Breaks the image on purpose in many ways, and fails if the tests do not notice each."""
+    if promises:
+        _show_promises(breakers(), json=json)
+        return
     chosen = _chosen(only, sample)
     install_test_packages()
     began = time.monotonic()
@@ -74,6 +80,15 @@ def selftest(
     say(f"{len(verdicts)} images in {time.monotonic() - began:.0f} s.")
     if wrong := [verdict.name for verdict in verdicts if not verdict.caught]:
         raise Exit(f"Not as it should be: {', '.join(wrong)}.\n  Try: --only {','.join(wrong)}", code=1)
+
+
+def _show_promises(found: dict[str, list[str]], *, json: bool) -> None:
+    if json:
+        console.print_json(found)
+        return
+    rows = [(test, ", ".join(names) or "–") for test, names in found.items()]
+    console.listing(("promise", "broken by"), rows, "There are no promises.")
+    say(f"{sum(map(bool, found.values()))} of {len(found)} promises are broken by an image on purpose.")
 
 
 def _told(verdict: Verdict, place: str) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 from playwright.sync_api import Error as PlaywrightError
 
+from tests.support.chromium import WHOLE, WITHOUT_WINDOWS, find_chromium
 from tests.support.evidence import output
 from tests.support.outcome import HAS_FAILED
 
@@ -21,7 +29,14 @@ if TYPE_CHECKING:
     from tests.support.volumes import Volume
 
 PICTURES = output() / "pictures"
-QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+QUIET = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+    "--disable-software-rasterizer",
+)
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
@@ -34,14 +49,30 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The Chromium of this machine."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def playwright() -> Iterator[Playwright]:
+    """What drives browsers; there can be one in a process."""
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """The Chromium of this machine; without the parts that draw windows, where it comes so too."""
+    yield from _launched(playwright, WITHOUT_WINDOWS, *WHOLE)
+
+
+@pytest.fixture(scope="session")
+def whole_browser(playwright: Playwright) -> Iterator[Browser]:
+    """All of Chromium: with its viewers, and with notifications."""
+    yield from _launched(playwright, *WHOLE)
+
+
+def _launched(playwright: Playwright, *names: str) -> Iterator[Browser]:
+    path = find_chromium(*names)
     assert path, "Chromium is missing: `invoke test` installs it"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield browser
-        browser.close()
+    browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +111,18 @@ class Lilach:
 @pytest.fixture
 def page_of(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """Opens a workspace's page; a test also fails for what the browser's console complained of."""
+    yield from _pages(browser, request)
+
+
+@pytest.fixture
+def page_in_whole_browser(
+    whole_browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """The same where the browser itself has something to show: a PDF, a notification."""
+    yield from _pages(whole_browser, request)
+
+
+def _pages(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, picture
+from tests.support.axe import grave_complaints
 from tests.support.containers import Workspace, Workspaces
 
 KEY = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4"
@@ -59,6 +60,7 @@ def test_her_link_lets_her_in_and_the_bare_address_nobody(workspace: Workspace, 
     stranger.goto(workspace.url)
     is_asked(stranger)
     picture(stranger, "sign-in-phone-dark")
+    assert grave_complaints(stranger) == []
     page = devices.new()
     page.goto(f"{workspace.url}/#key={KEY}")
     is_in(page)
@@ -161,6 +163,7 @@ def test_name_and_password_open_too(workspaces: Workspaces, devices: Devices) ->
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("wrong")
     picture(page, "sign-in-password")
+    assert grave_complaints(page) == []
     page.get_by_label("Password").fill("ab2cd-ef3gh")
     page.get_by_role("button", name="Sign in").click()
     is_in(page)

@@ -55,6 +55,7 @@ def test_claudes_to_do_list_is_a_list(home: Workspace, page_of: Callable[..., Pa
     ]
     say(page, f"Plan it [tool TodoWrite {json.dumps({'todos': todos})}][say Planned.]")
     expect(page.locator("[data-role=assistant]").last).to_contain_text("Planned.")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     if page.locator(".todos").count() == 0:
         page.locator(".steps summary").last.click()
     expect(page.locator(".todos li")).to_have_text(["Buy paint", "Paint <b>the</b> wall", "Clean up"])
@@ -126,8 +127,11 @@ def test_she_stops_claude_and_what_she_wrote_meanwhile_waits_its_turn(
     expect(page.get_by_label("Message Claude")).to_have_value("And then this")
     say(page, "And then that")
     expect(page.get_by_text("Queued: Claude gets it next")).to_be_visible()
+    say(page, "And at last this")
+    expect(page.get_by_text("Queued: Claude gets it next")).to_have_count(2)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("You stopped Claude.")).to_be_visible()
+    expect(page.get_by_label("Message Claude")).to_have_value("And then that\n\nAnd at last this")
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     assert len(words_of(last_answer(page))) < 400
 
@@ -239,6 +243,25 @@ def test_files_and_pictures_go_along(home: Workspace, page_of: Callable[..., Pag
     expect(pictures).to_have_count(2)
     wait_until(lambda: pictures.first.evaluate("one => one.naturalWidth") == 1, "the picture is shown")
     picture(page, "chat-attachments-phone")
+
+
+def test_twenty_megabytes_are_pasted_into_a_message_whole(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home)
+    page.get_by_label("Message Claude").evaluate(
+        """field => {
+            const given = new DataTransfer();
+            given.setData("text/plain", "x".repeat(20_000_000));
+            const paste = {clipboardData: given, bubbles: true, cancelable: true};
+            field.dispatchEvent(new ClipboardEvent("paste", paste));
+        }"""
+    )
+    expect(page.get_by_label("Goes along with your message")).to_contain_text("pasted.txt")
+    say(page, "What is this?")
+    expect(page.locator("[data-role=assistant]")).to_contain_text("pasted.txt")
+    address = page.locator("[data-role=user] .attachments a").get_attribute("href")
+    assert home.get(f"{address}").content == b"x" * 20_000_000
 
 
 def test_commands_and_files_complete_themselves(home: Workspace, page_of: Callable[..., Page]) -> None:

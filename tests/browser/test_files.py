@@ -140,16 +140,23 @@ def test_each_file_is_shown_as_what_it_is_and_nothing_in_it_runs(
     picture(page, "files-outside")
 
 
-def test_a_workbook_and_a_pdf_are_shown(home: Workspace, page_of: Callable[..., Page]) -> None:
+def test_a_workbook_is_shown_sheet_by_sheet(home: Workspace, page_of: Callable[..., Page]) -> None:
     home.put(f"{WORKSPACE}/office/rent.xlsx", workbook(), owner=1000)
     page = page_of(home, path="/files#/office/rent.xlsx")
-    home.put(f"{WORKSPACE}/office/letter.pdf", page.pdf(), owner=1000)
     expect(page.locator(".cells")).to_contain_text("1840")
     page.get_by_role("button", name="Deposit").click()
     expect(page.locator(".cells")).to_contain_text("3680")
     picture(page, "files-workbook")
+
+
+def test_a_pdf_is_shown_by_the_browsers_own_viewer(
+    home: Workspace, page_in_whole_browser: Callable[..., Page]
+) -> None:
+    write(home, "letters/read-me.md", "# Letters")
+    page = page_in_whole_browser(home, path="/files#/letters")
+    home.put(f"{WORKSPACE}/letters/letter.pdf", page.pdf(), owner=1000)
     with page.expect_event("framenavigated", lambda frame: frame.url.startswith("chrome-extension://")):
-        page.get_by_role("link", name="letter.pdf").click()  # and the browser's own viewer opens
+        page.get_by_role("link", name="letter.pdf").click()
     picture(page, "files-pdf")
 
 

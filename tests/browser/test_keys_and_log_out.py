@@ -7,11 +7,16 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Lilach, picture, say
+from tests.browser.test_access import KEY, LOCKED
 from tests.support.anthropic.server import API_KEY, BY_USE, Account
 from tests.support.containers import Workspaces
 from tests.support.internet import Internet
+from tests.support.login import log_in
 from tests.support.terminal_page import login_url, terminal_text
 from tests.support.wait import wait_until
+
+MANY = 120
+"""Words that take a few seconds to come."""
 
 
 @pytest.fixture
@@ -85,3 +90,47 @@ def test_a_key_that_does_not_fit_is_told_at_once(
     expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
     expect(page.get_by_role("button", name="Send it again")).to_be_visible()
     picture(page, "key-5-refused-phone")
+
+
+def test_she_signs_out_and_then_logs_claude_out_in_the_middle_of_a_turn(
+    workspaces: Workspaces, internet: Internet, page_of: Callable[..., Page]
+) -> None:
+    """Signing out ends no turn; after logging Claude out the next message is told why it gets no answer."""
+    workspace = workspaces.start(internet=internet, environment=LOCKED)
+    log_in(workspace.shell().settle(), internet.anthropic)
+    way_in = f"/#key={KEY}"
+    laptop = page_of(workspace, path=way_in, calm=False)
+    phone = page_of(workspace, PHONE, touch=True, path=way_in, calm=False)
+    say(laptop, f"A long one [tokens {MANY} at 40 ms]")
+    expect(laptop.locator("[data-role=assistant]")).to_contain_text("word9 ")
+    conversation = laptop.url
+    phone.goto(conversation)
+    laptop.goto(f"{workspace.url}/settings/access")
+    laptop.get_by_role("button", name="Sign out here").click()
+    laptop.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    expect(laptop.get_by_role("heading", name="This workspace is private")).to_be_visible()
+    is_whole(phone)
+    laptop.goto(workspace.url + way_in)
+    expect(laptop.get_by_label("Message Claude")).to_be_visible()
+    laptop.goto(conversation)
+    is_whole(laptop)
+
+    say(phone, f"Another [tokens {MANY} at 40 ms]")
+    expect(phone.locator("[data-role=assistant]").last).to_contain_text("word9 ")
+    laptop.goto(f"{workspace.url}/settings/authentication")
+    laptop.get_by_role("button", name="Log out").click()
+    laptop.get_by_role("dialog").get_by_role("button", name="Log out").click()
+    expect(laptop.get_by_test_id("auth-status")).to_have_text("Not connected")
+    expect(phone.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
+    say(phone, "And now?")
+    expect(phone.get_by_role("heading", name="Claude is not connected yet")).to_be_visible()
+    picture(phone, "key-6-logged-out-on-the-laptop")
+    laptop.goto(conversation)
+    expect(laptop.get_by_role("heading", name="Claude is not connected yet")).to_be_visible()
+
+
+def is_whole(page: Page) -> None:
+    """Each word of the answer once, in order."""
+    answer = page.locator("[data-role=assistant] .prose").last
+    expect(answer).to_contain_text(f"word{MANY}")
+    assert re.findall(r"word\d+", answer.inner_text()) == [f"word{one}" for one in range(1, MANY + 1)]

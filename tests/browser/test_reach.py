@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, picture, say
 from tests.support.axe import grave_complaints
@@ -19,6 +19,11 @@ MUCH = (
     '[tool Bash {"command": "ls -la /data/workspace", "description": "List the files"}]'
     '[tool Write {"file_path": "/data/workspace/notes.md", "content": "one\\ntwo\\n"}]'
 )
+SHOWN = {
+    "notes.md": b"# Trip\n\n| a | b |\n|--|--|\n| 1 | 2 |\n",
+    "wide.py": b"def total():\n    return " + b" + ".join([b"number"] * 60) + b"\n",
+    "budget.csv": b"name,amount\nRent,1840\n",
+}
 QUESTION = (
     '[ask {"questions": [{"question": "Which colours?", "header": "Colours", "multiSelect": true,'
     ' "options": [{"label": "Red", "description": "Warm"}, {"label": "Blue", "description": "Cool"}]}]}]'
@@ -36,7 +41,7 @@ def check(page: Page, what: str, found: list[str], shown_as: str = "") -> None:
         found += [f"{what}, {theme}: {complaint}" for complaint in complaints]
 
 
-@pytest.mark.timeout(300)  # axe looks at all of it 26 times
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_axe_finds_nothing_serious(home: Workspace, page_of: Callable[..., Page], device: str) -> None:
     is_phone = device == "phone"
@@ -61,14 +66,47 @@ def test_axe_finds_nothing_serious(home: Workspace, page_of: Callable[..., Page]
     check(page, "question", found)
     page.get_by_role("button", name="Let Claude decide").click()
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    page.get_by_label("Message Claude").fill("/")
+    expect(page.get_by_role("listbox", name="Commands")).to_be_visible()
+    check(page, "commands", found)
+    page.get_by_label("Message Claude").fill("")
     if is_phone:
         page.get_by_role("button", name="Show conversations").click()
         page.wait_for_timeout(300)
     check(page, "list", found)
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_axe_finds_nothing_serious_beside_the_chat(
+    home: Workspace, page_of: Callable[..., Page], device: str
+) -> None:
+    is_phone = device == "phone"
+    page = page_of(home, PHONE if is_phone else DESKTOP, touch=is_phone)
+    found: list[str] = []
     for section in SECTIONS:
         page.goto(f"{home.url}/settings/{section}")
         expect(page.locator("#section-title")).to_be_visible()
         check(page, section, found, f"reach-{section}-{device}")
+    for name, content in SHOWN.items():
+        home.put(f"/data/workspace/reach/{name}", content, owner=1000)
+        page.goto(f"{home.url}/files#/reach/{name}")
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+        expect(page.locator(".preview :is(.prose, .cm-content, .cells)")).to_be_visible()
+        check(page, name, found, f"reach-{name}-{device}")
+    page.goto(f"{home.url}/files#/reach")
+    page.reload()
+    page.get_by_label("Search files").fill("wide")
+    expect(page.locator(".found .entry").first).to_be_visible()
+    check(page, "search", found)
+    page.get_by_label("Search files").fill("")
+    page.get_by_role("button", name="Trash").click()
+    expect(page.get_by_role("heading", name="Trash")).to_be_visible()
+    check(page, "trash", found)
+    page.keyboard.press("Control+Shift+E")
+    expect(page.get_by_test_id("terminal")).to_be_visible()
+    check(page, "terminal", found, f"reach-terminal-{device}")
     assert found == [], "\n".join(found)
 
 
@@ -163,3 +201,44 @@ def test_a_phones_keyboard_covers_nothing(home: Workspace, page_of: Callable[...
     )
     bottom = page.locator(".composer-box").evaluate("one => one.getBoundingClientRect().bottom")
     assert bottom <= 480
+
+
+@pytest.mark.parametrize("kind", ["script", "stylesheet"])
+def test_a_file_of_the_page_that_does_not_come_is_asked_for_again(
+    home: Workspace, page_of: Callable[..., Page], kind: str
+) -> None:
+    page = page_of(home, calm=False)
+    lost: list[str] = []
+
+    def lose_two(route: Route) -> None:
+        if route.request.resource_type != kind or len(lost) == 2:
+            return route.continue_()
+        lost.append(route.request.url)
+        return route.abort("connectionreset")
+
+    page.route("**/assets/**", lose_two)
+    page.reload()
+    expect(page.get_by_label("Message Claude")).to_be_visible()
+    expect(page.locator(".sidebar")).to_have_css("display", "flex")
+    assert len(lost) == 2
+
+
+@pytest.mark.parametrize("kind", ["script", "stylesheet"])
+def test_a_part_of_the_page_that_does_not_come_is_asked_for_again(
+    home: Workspace, page_of: Callable[..., Page], kind: str
+) -> None:
+    page = page_of(home, calm=False)
+    expect(page.get_by_label("Message Claude")).to_be_visible()
+    lost: list[str] = []
+
+    def lose_two(route: Route) -> None:
+        if route.request.resource_type != kind or lost.count(route.request.url) == 2:
+            return route.continue_()
+        lost.append(route.request.url)
+        return route.abort("connectionreset")
+
+    page.route("**/assets/**", lose_two)
+    page.get_by_role("link", name="Files").click()
+    expect(page.get_by_label("Search files")).to_be_visible()
+    expect(page.locator(".files-list")).to_have_css("display", "flex")
+    assert len(lost) >= 2

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, picture, say
 from tests.support.containers import Workspace, Workspaces
+from tests.support.internet import Internet
 from tests.support.wait import wait_until
 
 
@@ -50,6 +51,26 @@ def test_enter_starts_a_new_line_where_she_wants_that(fresh: Workspace, page_of:
     expect(page.locator("[data-role=user]")).to_have_count(1)
 
 
+def test_claude_answers_in_the_language_that_she_chose(
+    home: Workspace, internet: Internet, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home)
+    say(page, "Before")
+    expect(page.locator("[data-role=assistant]")).to_contain_text("You said: Before")
+    assert "עברית" not in str(internet.anthropic.prompts()[-1].body)
+    page.get_by_role("button", name="Settings").first.click()
+    language = page.get_by_label("Language")
+    try:
+        language.fill("עברית")
+        language.blur()
+        page.get_by_role("button", name="Back to chat").click()
+        say(page, "After")
+        expect(page.locator("[data-role=assistant]").last).to_contain_text("You said: After")
+        assert "עברית" in str(internet.anthropic.prompts()[-1].body)
+    finally:
+        assert home.ask("PUT", "/api/settings", {"language": ""}).is_success
+
+
 def test_letting_claude_do_everything_is_asked_twice(fresh: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(fresh, path="/settings/general")
     page.get_by_label("Never ask").check()
@@ -83,9 +104,9 @@ def test_the_versions_and_licences_are_there(fresh: Workspace, page_of: Callable
 
 
 def test_nothing_is_asked_before_she_wants_notifications(
-    fresh: Workspace, page_of: Callable[..., Page]
+    fresh: Workspace, page_in_whole_browser: Callable[..., Page]
 ) -> None:
-    page = page_of(fresh, path="/settings/general")
+    page = page_in_whole_browser(fresh, path="/settings/general")
     page.context.grant_permissions([], origin=fresh.url)
     assert page.evaluate("Notification.permission") != "granted"
     page.context.grant_permissions(["notifications"], origin=fresh.url)
@@ -98,9 +119,9 @@ def test_nothing_is_asked_before_she_wants_notifications(
 
 
 def test_while_she_looks_elsewhere_she_is_told_of_cards_and_of_ends(
-    home: Workspace, page_of: Callable[..., Page]
+    home: Workspace, page_in_whole_browser: Callable[..., Page]
 ) -> None:
-    page = page_of(home, path="/settings/general")
+    page = page_in_whole_browser(home, path="/settings/general")
     page.context.grant_permissions(["notifications"], origin=home.url)
     page.reload()
     page.get_by_role("switch", name="Tell me when Claude is done").check()

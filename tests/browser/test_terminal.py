@@ -17,6 +17,8 @@ from tests.support.wire import Wire
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 PATIENCE_S = 60
+ASKS_FOR_GROUND = "printf '\\e]11;?\\a'; IFS= read -rs -d '\\' ground; echo told-${ground#*;}\n"
+"""As Claude Code does, to choose its own colours."""
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +178,10 @@ def test_it_is_light_on_a_light_page_and_dark_on_a_dark_one(
     open_shell(page)
     page.keyboard.type("printf '\\e[97mbright\\e[0m and \\e[30mblack\\e[0m over\n'\n")
     until_shown(page, "bright and black over")
-    for scheme, colour in (("light", "rgb(253, 252, 250)"), ("dark", "rgb(20, 23, 26)")):
+    for scheme, colour, told in (
+        ("light", "rgb(253, 252, 250)", "told-rgb:fdfd/fcfc/fafa"),
+        ("dark", "rgb(20, 23, 26)", "told-rgb:1414/1717/1a1a"),
+    ):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         ground = page.locator(".xterm-scrollable-element")
         expect(ground).to_have_css("background-color", colour)
@@ -184,6 +189,8 @@ def test_it_is_light_on_a_light_page_and_dark_on_a_dark_one(
             drawn = page.locator(".xterm-rows span").get_by_text(word, exact=True).last
             assert is_dark(drawn) == (scheme == "light"), f"{word} cannot be read on a {scheme} page"
         picture(page, f"terminal-{scheme}")
+        page.keyboard.type(ASKS_FOR_GROUND)
+        until_shown(page, told)
 
 
 def is_dark(drawn: Locator) -> bool:

@@ -27,7 +27,11 @@ def test_a_machine_is_born_created_and_starts_by_itself(app: AppUnderTest, ask: 
     assert (made["state"], made["name"]) == ("created", "first")
     app.wait(made["id"], "started")
     kinds = [(event["type"], event["status"], event["source"]) for event in app.get(made["id"])["events"]]
-    assert kinds == [("start", "started", "flyd"), ("launch", "created", "user")]
+    assert kinds == [
+        ("start", "started", "flyd"),
+        ("start", "starting", "user"),
+        ("launch", "created", "user"),
+    ]
 
 
 def test_a_machine_made_to_wait_has_no_container(
@@ -124,6 +128,9 @@ def test_an_unknown_image_is_refused_and_makes_nothing(app: AppUnderTest, ask: A
             "only one volume",
         ),
         ({"containers": [{}]}, "not available"),
+        ({"processes": [{"cmd": ["a"]}, {"cmd": ["b"]}]}, "not available"),
+        ({"processes": [{"ignore_app_secrets": True}]}, "ignore_app_secrets of a process"),
+        ({"processes": [{"cmd": "a"}]}, "cmd"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(
@@ -251,11 +258,10 @@ def test_restart_gives_a_new_process(app: AppUnderTest, config: Make) -> None:
     made = app.serving(config())
     app.run(made["id"], "touch", "/mark")
     assert app.do(made["id"], "restart", params={"timeout": "2s", "signal": "SIGTERM"}) == {"ok": True}
-    wait_until(lambda: app.get(made["id"])["events"][0]["type"] == "start", "the new start")
-    app.wait(made["id"], "started")
+    wait_until(lambda: app.get(made["id"])["events"][0]["status"] == "started", "the new start")
     assert app.run(made["id"], "ls", "/mark")["exit_code"] != 0
-    kinds = [event["type"] for event in app.get(made["id"])["events"]]
-    assert kinds[:3] == ["start", "exit", "restart"]
+    told = [event["status"] for event in app.get(made["id"])["events"]]
+    assert told[:4] == ["started", "starting", "stopped", "restarting"]
 
 
 def test_an_update_replaces_the_whole_config(app: AppUnderTest, ask: Asker, config: Make) -> None:
@@ -328,6 +334,22 @@ def test_an_exec_that_takes_too_long_is_ended(shared_app: AppUnderTest, ask: Ask
     )
 
 
+def test_the_one_process_that_a_config_names_is_what_runs(app: AppUnderTest, config: Make) -> None:
+    told = {
+        "exec": ["sh", "-c", 'echo "$A $B" > /tmp/said; exec sleep 100'],
+        "env": {"B": "2"},
+        "user": "65534",
+    }
+    made = app.machine(
+        config(services=[], init={"exec": ["false"]}, env={"A": "1", "B": "1"}, processes=[told])
+    )
+    wait_until(
+        lambda: app.run(made["id"], "stat", "-c", "%u %s", "/tmp/said")["stdout"] == "65534 4\n",
+        "its first words",
+    )
+    assert app.run(made["id"], "cat", "/tmp/said")["stdout"] == "1 2\n"
+
+
 def test_processes_are_listed(shared_app: AppUnderTest, ask: Asker, running: Any) -> None:
     seen = ask.json("GET", shared_app.at(running["id"], "ps"), params={"sort_by": "rss", "order": "desc"})
     assert "perl /server.pl" in [process["command"] for process in seen]
@@ -361,9 +383,9 @@ def test_signals_arrive_by_name_and_by_number(app: AppUnderTest, ask: Asker, con
 def test_a_crash_is_noted_and_the_machine_started_again(app: AppUnderTest, config: Make) -> None:
     made = app.serving(config())
     app.run(made["id"], "sh", "-c", "kill -USR1 1")
-    wait_until(lambda: len(app.get(made["id"])["events"]) >= 4, "the restart")
-    start, ended, *_ = app.get(made["id"])["events"]
-    assert start["type"] == "start"
+    wait_until(lambda: len(app.get(made["id"])["events"]) >= 6, "the restart")
+    started, starting, ended, *_ = app.get(made["id"])["events"]
+    assert (started["status"], starting["status"], starting["source"]) == ("started", "starting", "flyd")
     assert ended["request"]["exit_event"]["exit_code"] == 3
     assert ended["request"]["exit_event"]["restarting"]
     app.wait(made["id"], "started")

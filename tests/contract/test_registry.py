@@ -13,7 +13,6 @@ import pytest
 
 from fly.errors import RegistryError, UntestedImage
 from fly.settings import Secret
-from image.build import tags_restored_on_failure
 from image.release import predecessor
 from image.release.content import read_content
 from image.release.push import promote, push
@@ -241,19 +240,3 @@ def test_a_registry_that_wants_a_token_of_another_server_is_served_too(
     assert (done.uploaded, done.tags[-1]) == (1, "latest")
     with pytest.raises(RegistryError, match="does not let us log in"):
         pushed(tested_image(), Login(USER, Secret("wrong")))
-
-
-def test_names_are_what_they_were_when_a_bump_goes_wrong(
-    docker_client: docker.DockerClient, new_image: Image, run: Run
-) -> None:
-    before, after, name = new_image(), new_image(), run.name("name")
-
-    def goes_wrong() -> None:
-        with tags_restored_on_failure(docker_client, f"{name}:latest"):
-            docker_client.api.tag(after, name, "latest")
-            raise KeyboardInterrupt
-
-    docker_client.api.tag(before, name, "latest")
-    with pytest.raises(KeyboardInterrupt):
-        goes_wrong()
-    assert docker_client.images.get(name).id == before

@@ -117,7 +117,9 @@ def test_what_happened_while_it_was_away_is_noticed(
     again.app.wait(thawed["id"], "started")
 
 
-@pytest.mark.parametrize("verb", ["start", "stop", "suspend", "destroy", "create", "update", "restart"])
+@pytest.mark.parametrize(
+    "verb", ["start", "stop", "suspend", "resume", "destroy", "create", "update", "restart"]
+)
 def test_what_was_under_way_when_it_was_killed_is_finished(again: Again, config: Make, verb: str) -> None:
     asleep = verb in {"start", "create"}
     made = again.app.machine(config(), skip_launch=asleep, state="created" if asleep else "started")
@@ -129,6 +131,10 @@ def test_what_was_under_way_when_it_was_killed_is_finished(again: Again, config:
         at = again.app.at(again.ask("POST", f"{again.app.path}/machines", {"config": config()}).json()["id"])
     elif verb == "update":
         again.ask("POST", at, {"config": config(env={"NEW": "1"})})
+    elif verb == "resume":
+        again.app.do(made["id"], "suspend")
+        again.app.wait(made["id"], "suspended")
+        again.ask("POST", f"{at}/start")
     else:
         again.ask("POST", f"{at}/{verb}")
     kill_and_start(again)
@@ -140,6 +146,31 @@ def test_what_was_under_way_when_it_was_killed_is_finished(again: Again, config:
         assert again.page() == 200
     if verb == "update":
         assert again.app.run(made["id"], "printenv", "NEW")["stdout"] == "1\n"
+
+
+def test_a_snapshot_that_was_cut_off_is_forgotten_and_its_machine_runs_on(
+    again: Again, config: Make, docker_client: docker.DockerClient
+) -> None:
+    volume = again.app.volume()
+    made = again.app.serving(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
+    again.app.run(made["id"], "sh", "-c", "head -c 200000000 /dev/zero > /data/much")
+    container = docker_client.containers.get(f"jarvis-{again.name}-{made['id']}")
+
+    def is_held() -> bool:
+        container.reload()
+        return bool(container.status == "paused")
+
+    snapshots = f"{again.app.path}/volumes/{volume['id']}/snapshots"
+    again.ask("POST", snapshots)
+    wait_until(is_held, "the copy to be under way")
+    kill_and_start(again)
+    assert again.ask("GET", snapshots).json() == []
+    assert list((again.platform.folder / "snapshots").iterdir()) == []
+    again.app.wait(made["id"], "started")
+    assert again.page() == 200
+    assert not is_held()
+    with again.platform.client() as client:
+        assert client.get("/_local/orphans").json()["containers"] == []
 
 
 def test_a_deletion_that_was_cut_off_is_finished(

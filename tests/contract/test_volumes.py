@@ -160,6 +160,29 @@ def snapshot(app: AppUnderTest, ask: Asker, volume: Any) -> Any:
     return ask.json("GET", path)[0]
 
 
+def test_a_snapshot_is_of_one_moment_though_the_machine_writes_all_the_time(
+    app: AppUnderTest, ask: Asker, config: Make
+) -> None:
+    volume = app.volume()
+    machine = app.serving(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
+    names = " ".join(f"/data/{letter}" for letter in "abcdefgh")
+    write = (
+        "head -c 40000000 /dev/urandom > /data/between; "
+        f"(n=0; while :; do n=$((n+1)); for f in {names}; do echo $n > $f.new; mv $f.new $f; done; done) "
+        ">/dev/null 2>&1 & sleep 0.5"
+    )
+    assert app.run(machine["id"], "sh", "-c", write)["exit_code"] == 0
+    taken = snapshot(app, ask, volume)
+    read = f"cat {names}"
+    before = app.run(machine["id"], "sh", "-c", read)["stdout"]
+    wait_until(lambda: app.run(machine["id"], "sh", "-c", read)["stdout"] != before, "it to write on")
+    restored = app.volume(snapshot_id=taken["id"])
+    other = app.machine(config(mounts=[{"volume": restored["id"], "path": "/data"}]))
+    counts = [int(count) for count in app.run(other["id"], "sh", "-c", read)["stdout"].split()]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] - counts[-1] <= 1
+
+
 def test_a_volume_that_was_never_used_can_be_copied_too(app: AppUnderTest, ask: Asker, config: Make) -> None:
     taken = snapshot(app, ask, app.volume())
     refused = ask.refusal(

@@ -105,7 +105,10 @@ def test_a_loss_of_power_breaks_no_file(begin: Callable[[], Workspace], kept_vol
     workspace.start()
     name = workspace.get("/api/boot").json()["settings"]["display_name"]
     assert int(name) in {told[-1], told[-1] + 1}
-    check = "cd /data/workspace; for f in f? f1?; do sha256sum < $f | cmp -s - $f.sum || echo $f; done"
+    check = (
+        "cd /data/workspace; for f in f? f1?; do"
+        " if [ -e $f ]; then sha256sum < $f | cmp -s - $f.sum || echo $f; fi; done"
+    )
     broken = workspace.run("sh", "-c", check).split()
     assert len(broken) <= 1, "more than the one that was being written"
 

@@ -197,7 +197,7 @@ def used(app: str, machine: Mapping[str, Any], month: Month) -> Used:
     return Used(
         app,
         came,
-        running=Decimal(slept - told["started"]) * RUNNING_S,
+        running=Decimal(slept - told["starting"]) * RUNNING_S,
         sleeping=Decimal(ends - slept) * SLEEPING_S,
         volume=Decimal(hours) * VOLUME_H,
     )

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
+import requests
 from docker.errors import APIError
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.container import DockerContainer
@@ -20,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
+from image.patience import patience
 from tests.support.command import Ran, run_in
 from tests.support.evidence import Piece, masked, tail
 from tests.support.internet import Internet
@@ -33,6 +35,8 @@ PERSON = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
 OPEN = {"JARVIS_LOGIN": "none"}
 """Who may come in is the question of some tests alone."""
 REQUEST_LIMIT_S = 60
+ONCE_LIMIT_S = 40
+"""How long a command may take that has a container of its own, on a machine that has nothing else to do."""
 """Longer than any answer takes, also on a busy machine."""
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For `verify` where no TLS is spoken: without it httpx reads every authority of this machine each time."""
@@ -276,7 +280,10 @@ class Workspaces:
         made = DockerContainer(self._image).with_command(list(command)).with_name(self._run.name("once"))
         _configure(made, {"network": "none", "labels": self._run.labels, **options})
         with made:
-            status = made.wait()
+            try:
+                status = made.get_wrapped_container().wait(timeout=ONCE_LIMIT_S * patience())["StatusCode"]
+            except requests.RequestException:
+                raise AssertionError(f"{' '.join(command)} had no end") from None
             output, errors = (part.decode(errors="replace") for part in made.get_logs())
             return Ran(status, output, errors)
 

@@ -32,6 +32,7 @@ QUICK = Limits(
     connect_s=0.5,
     first_byte_s=5.0,
     half_close_s=3.0,
+    look_round_s=0.05,
     linger_s=1.0,
     drain_s=1.0,
     hold_s=5.0,

@@ -23,8 +23,9 @@ PORT = 3000
 
 @dataclass
 class Gate:
-    """Holds up one verb until it is opened."""
+    """Holds up one verb until it is opened, before it does anything or after it did."""
 
+    after: bool = False
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -47,16 +48,20 @@ class FakeHost:
 
     async def _do(self, verb: str, machine: Machine, becomes: str | None = None) -> None:
         self.calls.append(verb)
-        if gate := self.gates.get(verb):
+        gate = self.gates.get(verb) or self.gates.get("any")
+        if gate and not gate.after:
             gate.reached.set()
             await gate.opened.wait()
         if self.fails[verb]:
             raise self.fails[verb].pop(0)
         if becomes:
             self.seen[machine.id] = becomes
+        if gate and gate.after:
+            gate.reached.set()
+            await gate.opened.wait()
 
-    def gate(self, verb: str) -> Gate:
-        self.gates[verb] = Gate()
+    def gate(self, verb: str, *, after: bool = False) -> Gate:
+        self.gates[verb] = Gate(after)
         return self.gates[verb]
 
     @property
@@ -156,6 +161,12 @@ class Scene:
         machine = self.machine(**config)
         await self.machines.start(machine.id)
         await self.reach(machine, "started")
+        return self.now(machine)
+
+    async def stopped(self, **config: Any) -> Machine:
+        machine = await self.running(**config)
+        await self.machines.stop(machine.id)
+        await self.reach(machine, "stopped")
         return self.now(machine)
 
     async def suspended(self, **config: Any) -> Machine:

@@ -1,6 +1,7 @@
 """A fake Fly, a ledger and a client of it, and the questions whether they agree."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,11 @@ class Clock:
 
 class Killed(BaseException):
     """What ends a run in place of kill -9."""
+
+
+def much_later() -> float:
+    """A time at which nobody can still be making what is made now."""
+    return time.time() + 3600
 
 
 DEAD = str(replace(Owner.me(), started="long ago"))

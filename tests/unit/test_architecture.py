@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,13 @@ SPEAKING = {"verbs.py", "console.py", "desk.py", "__main__.py"}
 OURS = ("fly", "image", "webapp", "tasks", "tests")
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module that a file imports, also those inside functions, in full dotted form."""
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -97,6 +103,33 @@ def test_only_settings_reads_the_environment_of_the_operator() -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
     assert readers <= {"fly/settings.py"}
+
+
+def test_nothing_is_imported_in_a_circle() -> None:
+    """Neither for types alone nor within functions: who needs the other's name needs a better cut."""
+    modules = _modules("fly", "image")
+    graph = {name: (set(imports(path)) & set(modules)) - {name} for name, path in modules.items()}
+    with_circles = {name for name in graph if name in _reached(graph, name)}
+    assert with_circles == set()
+
+
+def _modules(*folders: str) -> dict[str, Path]:
+    found = [path for folder in folders for path in sources(folder) if "webapp" not in path.parts]
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in found
+    }
+
+
+def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    """All that it imports, by whatever way."""
+    reached: set[str] = set()
+    ahead = set(graph[start])
+    while ahead:
+        name = ahead.pop()
+        reached.add(name)
+        ahead |= graph[name] - reached
+    return reached
 
 
 def test_the_library_does_not_print() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.broken.catalogue import CATALOGUE, Broken
+from tests.broken.coverage import breakers
 from tests.broken.proofs import Proofs
 from tests.broken.trial import ROOT, Good, Outcome, Verdict, judge
 
@@ -38,6 +39,15 @@ def test_every_promise_that_a_broken_image_names_exists() -> None:
         path, _, name = test.partition("::")
         source = (ROOT / "tests" / path).read_text(encoding="utf-8")
         assert f"def {name.partition('[')[0]}(" in source, test
+
+
+def test_each_promise_is_told_with_what_breaks_it() -> None:
+    found = breakers()
+    assert found["image/test_data.py::test_a_second_start_changes_nothing"] == ["wipes-data"]
+    named = {test.partition("[")[0] for broken in CATALOGUE for test in broken.fails}
+    assert {test for test, names in found.items() if names} == {
+        test for test in named if not test.startswith("browser/")
+    }
 
 
 def test_what_was_noticed_is_not_tried_again(tmp_path: Path) -> None:

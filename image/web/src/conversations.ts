@@ -6,6 +6,7 @@ import { live } from "./live";
 import { toast } from "./parts/toast";
 import { current, place, toChat } from "./place";
 import type { Conversation, Options } from "./protocol";
+import { Told, upToDate } from "./told";
 
 interface Found {
   conversations: Conversation[];
@@ -31,18 +32,20 @@ function get(offset: number, limit: number, words = ""): Promise<Found> {
   return ask("GET", `/api/conversations?limit=${limit}&offset=${offset}&q=${encodeURIComponent(words)}`);
 }
 
+const told = new Told<Conversation>();
+
 async function reload(): Promise<void> {
   const limit = Math.min(200, Math.max(PAGE, conversations.value.length));
-  const page = await get(0, limit).catch(() => undefined);
+  const [page, since] = await told.while(get(0, limit).catch(() => undefined));
   if (!page) return;
-  conversations.value = page.conversations;
+  conversations.value = upToDate(page.conversations, since).sort(newestFirst);
   total.value = page.total;
 }
 
 export async function loadMore(): Promise<void> {
-  const page = await attempt(get(conversations.value.length, PAGE));
+  const [page, since] = await told.while(attempt(get(conversations.value.length, PAGE)));
   if (!page) return;
-  const known = new Set(conversations.value.map((one) => one.id));
+  const known = new Set([...conversations.value.map((one) => one.id), ...since.keys()]);
   conversations.value = [...conversations.value, ...page.conversations.filter((one) => !known.has(one.id))];
   total.value = page.total;
 }
@@ -59,10 +62,13 @@ export async function search(words: string): Promise<void> {
 
 export function withConversation(list: readonly Conversation[], changed: Conversation): readonly Conversation[] {
   const others = list.filter((one) => one.id !== changed.id);
-  return [changed, ...others].sort((a, b) => b.updated_at.localeCompare(a.updated_at));
+  return [changed, ...others].sort(newestFirst);
 }
 
+const newestFirst = (a: Conversation, b: Conversation) => b.updated_at.localeCompare(a.updated_at);
+
 function note(changed: Conversation): void {
+  told.note(changed.id, changed);
   const before = conversations.value.find((one) => one.id === changed.id);
   conversations.value = withConversation(conversations.value, changed);
   if (found.value) found.value = found.value.map((one) => (one.id === changed.id ? changed : one));
@@ -73,6 +79,7 @@ function note(changed: Conversation): void {
 }
 
 function forget(id: string): void {
+  told.note(id, null);
   const gone = (one: Conversation) => one.id !== id;
   if (!conversations.value.every(gone)) total.value -= 1;
   conversations.value = conversations.value.filter(gone);

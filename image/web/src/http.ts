@@ -1,3 +1,4 @@
+import { persistently } from "./backoff";
 import { leave } from "./door";
 import { toast } from "./parts/toast";
 
@@ -13,9 +14,13 @@ export class Refusal extends Error {
   }
 }
 
+/** What only reads is asked again where the network took the answer. */
 export function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-  return answered(path, request(method, body));
+  const once = () => answered<T>(path, request(method, body));
+  return method === "GET" ? persistently(once, isLost) : once();
 }
+
+const isLost = (error: unknown) => error instanceof Refusal && error.status === 0;
 
 /** As `ask`, with bytes as they are. */
 export function send<T>(method: string, path: string, body: Blob, signal?: AbortSignal): Promise<T> {
@@ -28,13 +33,17 @@ export function send<T>(method: string, path: string, body: Blob, signal?: Abort
 }
 
 async function answered<T>(path: string, init: RequestInit): Promise<T> {
-  const response = await fetch(path, init).catch((error: unknown) => {
+  const { response, text } = await fetched(path, init).catch((error: unknown) => {
     if (init.signal?.aborted) throw error;
     throw new Refusal("Your workspace could not be reached. Please try again.");
   });
-  const text = await response.text();
   if (!response.ok) return refused(response.status, text);
   return (text ? JSON.parse(text) : null) as T;
+}
+
+async function fetched(path: string, init: RequestInit): Promise<{ response: Response; text: string }> {
+  const response = await fetch(path, init);
+  return { response, text: await response.text() };
 }
 
 /** Where this device is signed out, or the workspace rests, nothing is said: the page is on its way to the page that says so. */

@@ -6,6 +6,8 @@ import { watchLook } from "./look";
 import { watchNotifications } from "./notify";
 import { watchPresence } from "./presence";
 import { watchShortcuts } from "./shortcuts";
+import { watchStyles } from "./restyle";
+import { tab } from "./storage";
 import { loadTerminal } from "./terminal/load";
 import "./style/tokens.css";
 import "./style/parts.css";
@@ -14,6 +16,7 @@ import "./style/chat.css";
 
 const QUIET_MS = 1500;
 
+watchStyles();
 live.wake();
 watchLook();
 watchPresence();
@@ -30,6 +33,7 @@ if (root) {
 // The worker, and the code for what comes next, when nothing else is under way, so that it opens at once later.
 addEventListener("load", () =>
   setTimeout(() => {
+    tab.set("tries", undefined); // of index.html: everything has come
     watchNotifications();
     void loadConversation().catch(() => undefined);
     void loadTerminal().catch(() => undefined);

@@ -22,6 +22,8 @@ export interface Settings {
   permission_mode: Mode;
   model: string;
   effort: string;
+  /** That Claude answers in, in words; "": the one that she writes in. */
+  language: string;
 }
 
 export type Mode = "default" | "acceptEdits" | "plan" | "bypassPermissions";
@@ -214,7 +216,7 @@ export type FromServer =
   | Numbered
   | { type: "refused"; of: string; conversation: string; code: string; message: string }
   | { type: "import"; import: Import }
-  | { type: "files_changed"; paths: string[] }
+  | { type: "files_changed"; paths: string[]; at: number }
   | { type: "trash_changed" }
   | { type: "terminal"; terminal: TerminalInfo }
   | { type: "terminal_gone"; id: string }

@@ -15,6 +15,7 @@ const DEFAULTS: Settings = {
   permission_mode: "default",
   model: "",
   effort: "",
+  language: "",
 };
 
 export const boot = signal<Boot | null>(null);

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -85,7 +86,8 @@ def _behind(workspace: Workspace, names: Names, status: os.stat_result) -> tuple
 
 
 def listing(workspace: Workspace, names: Names, hidden: bool) -> dict[str, Any]:
-    """A folder and what lies in it, folders first. Errors: OSError, Problem."""
+    """A folder and what lies in it, folders first, and when that was so. Errors: OSError, Problem."""
+    at = time.monotonic()
     with workspace.folder(names) as found:
         folder = _entry(workspace, names, os.fstat(found))
         opened = reopen_folder(found)
@@ -101,6 +103,7 @@ def listing(workspace: Workspace, names: Names, hidden: bool) -> dict[str, Any]:
         "folder": folder.json(),
         "entries": [entry.json() for entry in entries],
         "more": len(listed) > MOST_ENTRIES,
+        "at": at,
     }
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from webapp.problem import Problem, not_found
 KEPT_S = 30 * 24 * 3600
 CONTENT = "content"
 NOTE = "note.json"
+GONE = ".gone"
 ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -59,9 +61,12 @@ class Trash:
     def __init__(self, workspace: Workspace, folder: Path) -> None:
         self._workspace = workspace
         self._folder = folder
+        self._swept = False
+        self._sweeping = threading.Lock()
 
     def put(self, names: Names) -> Trashed:
         """Errors: OSError, Problem."""
+        self._sweep()
         with self._workspace.parent(names) as source:
             mode = os.stat(source[1], dir_fd=source[0], follow_symlinks=False).st_mode
             home = self._folder / secrets.token_hex(8)
@@ -72,7 +77,7 @@ class Trash:
                 with _opened(home) as target:
                     rename_new(source, (target, CONTENT.encode()))
             except OSError:
-                remove(home)
+                _remove(home)
                 raise
         return self._with_size(home, one)
 
@@ -81,7 +86,7 @@ class Trash:
         found = [one for home in self._homes() if (one := _read_note(home))]
         kept = [one for one in found if one.deleted_s > time.time() - KEPT_S]
         for one in set(found) - set(kept):
-            remove(self._folder / one.id)
+            _remove(self._folder / one.id)
         return sorted(kept, key=lambda one: one.deleted_s, reverse=True)
 
     def restore(self, name: str) -> Names:
@@ -92,7 +97,7 @@ class Trash:
             raise not_found("such thing in the trash")
         with self._workspace.made(note.names[:-1]) as folder, _opened(home) as source:
             back = place((source, CONTENT.encode()), folder, note.names[-1], rename=True)
-        remove(home)
+        _remove(home)
         return (*note.names[:-1], back)
 
     def drop(self, name: str) -> None:
@@ -100,18 +105,29 @@ class Trash:
         home = self._home(name)
         if not home.is_dir():
             raise not_found("such thing in the trash")
-        remove(home)
+        _remove(home)
 
     def empty(self) -> None:
         for home in self._homes():
-            remove(home)
+            _remove(home)
 
     def _home(self, name: str) -> Path:
         if not ID.fullmatch(name):
             raise not_found("such thing in the trash")
         return self._folder / name
 
+    def _sweep(self) -> None:
+        """What a server that was killed has left: folders on their way out, and such that hold nothing."""
+        with self._sweeping:  # or what another has just begun would seem to hold nothing
+            if self._swept:
+                return
+            self._swept = True
+            for home in self._folder.glob("*"):
+                if home.suffix == GONE or not os.path.lexists(home / CONTENT):
+                    remove(home)
+
     def _homes(self) -> list[Path]:
+        self._sweep()
         with contextlib.suppress(FileNotFoundError):
             return [home for home in self._folder.iterdir() if ID.fullmatch(home.name)]
         return []
@@ -122,6 +138,14 @@ class Trash:
         with contextlib.suppress(OSError):
             _write_note(home, counted)
         return counted
+
+
+def _remove(home: Path) -> None:
+    """In one step it is nowhere to be seen, then away: nothing half deleted is ever offered for return."""
+    gone = home.with_suffix(GONE)
+    with contextlib.suppress(FileNotFoundError):  # another was quicker
+        home.rename(gone)
+    remove(gone)
 
 
 def size_of(path: Path) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,10 @@ class Watching:
         if not isinstance(paths, list) or len(paths) > MOST_FOLDERS:
             raise Problem(400, "bad_paths", f"paths is a list of at most {MOST_FOLDERS} folders.")
         wanted = frozenset(read_path(path) for path in paths)
+        _, had = self._pages.get(session, (reply, frozenset[Names]()))
         self._pages[session] = (reply, wanted)
-        await self._follow()
+        begun = await self._follow()
+        _tell(reply, wanted & (begun | (wanted - had)))  # what was listed before the watch stood may be old
 
     async def gone(self, session: str) -> None:
         if self._pages.pop(session, None):
@@ -63,17 +66,18 @@ class Watching:
     def folders(self) -> frozenset[Names]:
         return frozenset(self._watches)
 
-    async def _follow(self) -> None:
-        """Begins and ends watches until they are what the pages want."""
+    async def _follow(self) -> frozenset[Names]:
+        """Begins and ends watches until they are what the pages want; gives back those that began."""
         async with self._setting:
             wanted = frozenset[Names]().union(*(names for _, names in self._pages.values()))
             for names in self._watches.keys() - wanted:
                 self._forget(names)
-            missing = wanted - self._watches.keys()
+            missing = wanted - self.folders
             if missing and self._inotify is None:
                 await self._start()
             for names in missing:
                 self._add(names)
+            return missing
 
     async def _start(self) -> None:
         module = await run_in_threadpool(__import__, "asyncinotify")
@@ -90,8 +94,7 @@ class Watching:
             with self._workspace.folder(names) as found:
                 self._watches[names] = self._inotify.add_watch(f"/proc/self/fd/{found}", mask)
         except (OSError, Problem) as error:
-            log.debug("A folder cannot be watched: %s", error)
-            self._note(names)  # whoever lists it learns why
+            log.debug("A folder cannot be watched: %s", error)  # whoever lists it learns why
 
     def _forget(self, names: Names) -> None:
         watch = self._watches.pop(names)
@@ -116,14 +119,20 @@ class Watching:
     def _note(self, names: Names) -> None:
         self._changed.add(names)
         if self._telling is None or self._telling.done():
-            self._telling = asyncio.create_task(self._tell())
+            self._telling = asyncio.create_task(self._tell_all())
 
-    async def _tell(self) -> None:
+    async def _tell_all(self) -> None:
         """Together what comes together, and not too often."""
         await asyncio.sleep(GATHER_S)
         while self._changed:
             changed, self._changed = self._changed, set()
             for reply, wanted in list(self._pages.values()):
-                if mine := sorted(map(written_path, changed & wanted)):
-                    reply({"type": "files_changed", "paths": mine})
+                _tell(reply, wanted & changed)
             await asyncio.sleep(AT_MOST_EVERY_S)
+
+
+def _tell(reply: Reply, changed: frozenset[Names]) -> None:
+    """By the same clock as a listing's `at`: what was listed before may be out of date."""
+    if changed:
+        paths = sorted(map(written_path, changed))
+        reply({"type": "files_changed", "paths": paths, "at": time.monotonic()})

@@ -24,7 +24,7 @@ from fly.ledger import READY, Ledger, Workspace
 from fly.plan import Plan
 from fly.repair import ADOPT, repair
 from tests.support.fake_fly import FAULTS, Injection
-from tests.support.world import World, new_world
+from tests.support.world import World, much_later, new_world
 
 RESTING = ("started", "suspended", "stopped")
 
@@ -135,7 +135,7 @@ def test_a_provision_that_fails_leaves_no_key(world: World) -> None:
 def test_a_workspace_of_another_ledger_has_no_key_until_it_gets_one(world: World, folder: Path) -> None:
     world.provision()
     with Ledger(folder / "another.sqlite") as other:
-        [finding] = repair(world.client, other, probe=world.fly.page, orphans=ADOPT)
+        [finding] = repair(world.client, other, probe=world.fly.page, orphans=ADOPT, now_s=much_later)
         assert "invoke rotate-key --name" in finding.outcome
         [row] = other.workspaces()
         with pytest.raises(LedgerError) as unknown:

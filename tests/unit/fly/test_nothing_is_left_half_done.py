@@ -23,11 +23,11 @@ from fly.client import Client
 from fly.errors import JarvisError
 from fly.ledger import READY, Workspace
 from fly.plan import ADDRESS_TYPES, Plan
-from fly.repair import ADOPT, repair
+from fly.repair import ADOPT, LIST, REMOVE, repair
 from fly.settings import Secret
 from tests.support.changes import NEXT, changes_in
 from tests.support.fake_fly import FAULTS, Call
-from tests.support.world import DEAD, IMAGE, Killed, World, new_world
+from tests.support.world import DEAD, IMAGE, Killed, World, much_later, new_world
 
 LASTING = (
     "no connection",
@@ -52,8 +52,8 @@ class Story:
     name: str
     before: Callable[[World], Any]
     act: Callable[[World, Any], Any]
-    orphans: bool = False
-    """Whether there is something without a row before."""
+    orphans: str = ""
+    """What becomes of the one without a row that there was before: `adopt` or `remove`."""
     until: str = ""
     """The call from which on another story tells the same."""
     since: str = ""
@@ -297,12 +297,13 @@ STORIES = (
     Story("repair by undoing", killed_before_the_volume, lambda world, _: mended(world)),
     Story("repair by finishing", killed_before_the_page, lambda world, _: mended(world)),
     Story("repair by removing", killed_while_removing, lambda world, _: mended(world), is_like_another=True),
-    Story("repair by adopting", orphaned, lambda world, _: mended(world, ADOPT), orphans=True),
+    Story("repair by adopting", orphaned, lambda world, _: mended(world, ADOPT), orphans=ADOPT),
+    Story("repair by removing an orphan", orphaned, lambda world, _: mended(world, REMOVE), orphans=REMOVE),
 )
 
 
-def mended(world: World, orphans: str = "list") -> None:
-    findings = repair(world.client, world.ledger, probe=world.fly.page, orphans=orphans)
+def mended(world: World, orphans: str = LIST) -> None:
+    findings = repair(world.client, world.ledger, probe=world.fly.page, orphans=orphans, now_s=much_later)
     for finding in findings:
         if not finding.ok:
             raise JarvisError(finding.outcome)
@@ -397,7 +398,7 @@ def test_a_call_that_fails_leaves_nothing_half_done(
     assert world.fly.injection.title == call.title, "the fault met another call than was recorded"
     # A platform that for good denies what it has can be found out only when it stops.
     if not story.again and not (fault == "404" and lasting == "same" and call.method == "GET"):
-        world.assert_the_ledger_tells_the_truth(orphans=story.orphans)
+        world.assert_the_ledger_tells_the_truth(orphans=bool(story.orphans))
     assert_the_next_run_puts_it_in_order(story, world, made)
 
 
@@ -409,7 +410,7 @@ def test_a_run_that_is_killed_leaves_what_the_next_one_puts_in_order(
     died_at = world.kill(lambda: story.act(world, made), number, moment)
     assert died_at.title == call.title, "it was killed at another call than was recorded"
     if not story.again:
-        world.assert_the_ledger_tells_the_truth(orphans=story.orphans)
+        world.assert_the_ledger_tells_the_truth(orphans=bool(story.orphans))
     assert_the_next_run_puts_it_in_order(story, world, made)
 
 
@@ -417,7 +418,7 @@ def assert_the_next_run_puts_it_in_order(story: Story, world: World, made: Any) 
     world.assert_nothing_of_strangers_was_touched()
     world.fly.heal()
     if story.orphans:
-        mended(world, ADOPT)
+        mended(world, story.orphans)
     if story.again:
         story.again(world, made)
     world.assert_it_converges()

@@ -1,16 +1,19 @@
 """Ledger and platform compared, both ways; and what is done about it."""
 
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from fly.errors import NotFound
-from fly.ledger import DESTROYED, FAILED, READY, Ledger, Workspace
+from fly.ledger import DESTROYED, FAILED, READY, Ledger, Workspace, drawn_at_s, new_id
 from fly.plan import Person
 from fly.provision import mend, provision
 from fly.repair import (
     ADOPT,
+    IN_THE_MAKING,
     LEFTOVER,
     LIST,
     ORPHAN,
@@ -23,11 +26,18 @@ from fly.repair import (
     survey,
 )
 from tests.support.fake_fly import AppState
-from tests.support.world import DEAD, PLATFORM, World
+from tests.support.world import DEAD, PLATFORM, World, much_later
 
 
 def mended(world: World, orphans: str = LIST, *, dry_run: bool = False) -> list[Finding]:
-    return repair(world.client, world.ledger, probe=world.fly.page, orphans=orphans, dry_run=dry_run)
+    return repair(
+        world.client,
+        world.ledger,
+        probe=world.fly.page,
+        orphans=orphans,
+        dry_run=dry_run,
+        now_s=much_later,
+    )
 
 
 def made_by_another_operator(world: World, folder: Path, email: str = "far@example.com") -> Workspace:
@@ -169,6 +179,68 @@ def test_an_orphan_can_be_removed(world: World, folder: Path) -> None:
     world.assert_nothing_of_strangers_was_touched()
 
 
+@pytest.mark.parametrize("orphans", [LIST, ADOPT, REMOVE])
+@pytest.mark.parametrize("reaches", ["app", "volume", "machine"])
+def test_what_another_operator_makes_at_this_moment_is_left_to_him(
+    world: World, orphans: str, reaches: str
+) -> None:
+    plan = world.draft()
+    world.client.create_app(plan.app_request)
+    if reaches != "app":
+        volume = world.client.create_volume(plan.app, plan.volume_request)
+    if reaches == "machine":
+        world.client.create_machine(plan.app, plan.machine_request(volume.id, volume.region))
+    [finding] = repair(world.client, world.ledger, probe=world.fly.page, orphans=orphans)
+    assert (finding.kind, finding.outcome, finding.ok) == (IN_THE_MAKING, "left as it is", True)
+    assert "s old" in finding.what
+    assert [app.name for app in world.fly.ours] == [plan.app]
+    assert world.rows() == []
+
+
+def test_an_old_workspace_that_is_just_being_restored_is_as_young_as_its_machine(world: World) -> None:
+    plan = replace(world.draft(), id="0" * 26)
+    world.client.create_app(plan.app_request)
+    volume = world.client.create_volume(plan.app, plan.volume_request)
+    machine = world.client.create_machine(plan.app, plan.machine_request(volume.id, volume.region))
+    found = world.fly.machines[machine.id]
+    found["created_at"] = datetime.now(UTC).isoformat()
+    assert [one.kind for one in survey(world.client, world.ledger)] == [IN_THE_MAKING]
+    found["created_at"] = "2020-01-01T00:00:00Z"
+    assert [one.kind for one in survey(world.client, world.ledger)] == [ORPHAN]
+
+
+@pytest.mark.parametrize("orphans", [ADOPT, REMOVE])
+def test_what_somebody_works_on_is_neither_adopted_nor_removed(
+    world: World, folder: Path, orphans: str
+) -> None:
+    other = made_by_another_operator(world, folder)
+    held = world.client.acquire_lease(other.app, other.machine_id, ttl_s=600)
+    [finding] = mended(world, orphans)
+    assert not finding.ok
+    assert "Somebody else works on" in finding.outcome
+    world.assert_whole(other)
+    world.client.release_lease(other.app, other.machine_id, held.nonce)
+    [finding] = mended(world, orphans)
+    assert finding.ok
+    assert not world.fly.machines.get(other.machine_id, {}).get("lease")
+
+
+def test_the_app_of_a_closed_row_is_not_removed_under_somebodys_hands(world: World) -> None:
+    workspace = world.provision()
+    world.ledger.destroyed(workspace.id)
+    held = world.client.acquire_lease(workspace.app, workspace.machine_id, ttl_s=600)
+    [finding] = mended(world)
+    assert (finding.kind, finding.ok) == (LEFTOVER, False)
+    world.client.release_lease(workspace.app, workspace.machine_id, held.nonce)
+    assert mended(world)[0].outcome == "removed"
+
+
+def test_an_id_tells_when_it_was_drawn() -> None:
+    before_s = time.time()
+    assert before_s - 0.01 < drawn_at_s(new_id()) < time.time() + 0.01
+    assert drawn_at_s("not one of ours") == 0.0
+
+
 def test_an_app_without_a_machine_is_found_by_its_network(world: World) -> None:
     plan = world.draft()
     world.fly.apps[plan.app] = AppState(plan.app, PLATFORM.org, plan.network)
@@ -182,7 +254,7 @@ def test_a_whole_ledger_can_be_rebuilt_from_the_platform(world: World, folder: P
     people = [Person(f"User {number}", f"user{number}@example.com") for number in range(5)]
     made = [world.provision(person) for person in people]
     with Ledger(folder / "new.sqlite") as fresh:
-        repair(world.client, fresh, probe=world.fly.page, orphans=ADOPT)
+        repair(world.client, fresh, probe=world.fly.page, orphans=ADOPT, now_s=much_later)
         found = {row.id: row.to_json() | {"created_at": ""} for row in fresh.workspaces()}
     assert found == {row.id: row.to_json() | {"created_at": ""} for row in made}
 

@@ -16,6 +16,8 @@ from fly.local.apps import Apps
 from fly.local.container import Site
 from fly.local.docker import Engine
 from fly.local.hosting import Host
+from fly.local.likeness import OWN
+from fly.local.platform import Platform
 from fly.local.refusal import Refusal
 from fly.local.volumes import Volumes
 from tests.support.door import run
@@ -29,17 +31,19 @@ async def client(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Scene]]
     """The API over machines that run nowhere, with an engine that is away."""
     async with scene() as one:
         host = Host(one.state, Engine(f"unix://{folder}/none.sock"), Site("p", 2, True), folder)
-        volumes = Volumes(one.state, host)
-        platform = api.Platform(
+        volumes = Volumes(one.state, host, one.machines.while_still)
+        platform = Platform(
             one.state,
             host,
             one.leases,
             one.machines,
             volumes,
             Apps(one.state, host, one.machines, volumes),
-            "token",
+            OWN,
+            token="token",
             about=lambda: {"pid": 1},
             activity=lambda machine_id: {"awake": machine_id == "x"},
+            measured=list,
         )
         transport = httpx.ASGITransport(api.build(platform))
         async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=TOKEN) as asking:

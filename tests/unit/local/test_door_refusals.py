@@ -160,6 +160,71 @@ def test_bytes_behind_an_answer_are_nobodys() -> None:
     run(work())
 
 
+UPGRADES = [
+    ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"],
+    ["Connection: Upgrade", "Upgrade: h2c"],
+    ["Upgrade: h2c"],
+    ["Connection: Upgrade", "Upgrade: anything/1.0"],
+    ["Connection: Upgrade", "Upgrade: TLS/1.0, HTTP/1.1"],
+    ["Connection: Upgrade", "Upgrade: websocket, h2c"],
+    ["Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket"],
+    ["Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"],
+    ["Connection: close", "Upgrade: websocket"],
+    ["Upgrade: websocket"],
+]
+
+
+@pytest.mark.parametrize("lines", UPGRADES, ids=" ".join)
+def test_no_upgrade_but_a_websocket_reaches_the_page_and_none_of_them_becomes_a_tunnel(
+    lines: list[str],
+) -> None:
+    """As nginx has it: it is a plain request, and what follows it is read as the next one."""
+    seen: list[Asked] = []
+
+    async def work() -> None:
+        async with scene(answering(answer(), seen=seen)) as one:
+            client = await one.client()
+            assert (await client.ask("/", *lines)).status == 200
+            if "Connection: close" not in lines:
+                await client.send(b"GET /next HTTP/1.1\r\nHost: evil.example\r\nFly-Client-IP: 1\r\n\r\n")
+                assert (await client.reply()).status == 404
+            assert one.door.metrics()["websockets"] == 0
+
+    run(work())
+    [asked] = seen
+    assert {"upgrade", "http2-settings"} & set(asked.headers) == set()
+    assert "upgrade" not in asked.headers.get("connection", "").lower()
+
+
+@pytest.mark.parametrize("agreed", ["h2c", "websocket", "anything"])
+@pytest.mark.parametrize("wanted", ["h2c", "anything", "websocket, h2c"])
+def test_a_page_that_switches_to_what_nobody_asked_it_for_is_cut_off(agreed: str, wanted: str) -> None:
+    switch = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {agreed}\r\n\r\nsecret"
+
+    async def work() -> None:
+        async with scene(answering(switch.encode())) as one:
+            client = await one.client()
+            reply = await client.ask("/", "Connection: Upgrade", f"Upgrade: {wanted}")
+            assert reply.status == 502
+            assert b"secret" not in reply.body
+            figures = one.door.metrics()
+            assert (figures["websockets"], figures["machine_connections"]) == (0, 0)
+
+    run(work())
+
+
+def test_an_http2_preface_is_refused() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client = await one.client()
+            await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            assert (await client.reply()).status == 505
+            assert await client.is_closed()
+            assert one.page.connections == 0
+
+    run(work())
+
+
 def test_a_head_that_is_too_long_is_refused() -> None:
     async def work() -> None:
         async with scene(answering(answer())) as one:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -16,6 +19,7 @@ from tests.support.door import (
     MACHINE,
     QUICK,
     Asked,
+    Client,
     Page,
     Scene,
     answer,
@@ -121,6 +125,91 @@ def test_a_visitor_who_leaves_while_he_waits_is_forgotten() -> None:
             hurdle.set()
             assert (await asking).status == 200
             assert [asked.line for asked in seen] == ["GET /stays HTTP/1.1"]
+
+    run(work())
+
+
+UPLOAD = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {32 << 20}\r\n\r\n"
+CHUNKED = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n1000000\r\n"
+UNHURRIED = replace(QUICK, body_s=60, half_close_s=60, hold_s=60)
+
+
+def reset(client: Client) -> None:
+    """Gone, and the kernel says so at once."""
+    endpoint = client.writer.get_extra_info("socket")
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.leave()
+
+
+@pytest.mark.parametrize("goes", [reset, Client.leave], ids=["reset", "closed"])
+@pytest.mark.parametrize("size", [1 << 20, 16 << 20], ids=["in reach", "under way"])
+@pytest.mark.parametrize("head", [UPLOAD, CHUNKED], ids=["sized", "chunked"])
+@pytest.mark.parametrize("awake", [False, True], ids=["waking", "not reading"])
+def test_a_visitor_who_vanishes_in_the_middle_of_an_upload_is_noticed_soon(
+    goes: Callable[[Client], None], size: int, head: str, awake: bool
+) -> None:
+    """Also where the end of what he sent has not even arrived."""
+
+    async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async def work() -> None:
+        async with scene(rest, awake=awake, limits=UNHURRIED) as one:
+            holding(one)
+            client = await one.client()
+            await client.send(head)
+            client.writer.write(b"x" * size)
+            await until(lambda: one.door._unheard or one.page.open, "the upload to be on its way")
+            await asyncio.sleep(0.1)
+            goes(client)
+            await until(lambda: not one.door.metrics()["visitor_connections"], "the visitor to be missed")
+            figures = one.door.metrics()
+            assert (figures["held"], figures["open"], one.door._unheard) == (0, 0, set())
+            if awake:
+                await until(lambda: not one.door.metrics()["machine_connections"], "the machine to be left")
+
+    run(work())
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_who_has_sent_all_and_says_so_still_gets_his_answer(chunked: bool) -> None:
+    body, seen = b"x" * (1 << 20), list[Asked]()
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+
+    async def work() -> None:
+        async with scene(answering(answer(), seen=seen), awake=False, limits=UNHURRIED) as one:
+            hurdle = holding(one)
+            client = await one.client()
+            await client.send(f"POST / HTTP/1.1\r\nHost: {HOST}\r\n{framing}\r\n\r\n")
+            await client.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body)
+            client.writer.write_eof()
+            await until(lambda: one.door._unheard, "the door to read no more")
+            await asyncio.sleep(0.2)
+            hurdle.set()
+            assert (await client.reply()).status == 200
+            assert seen[0].body == body
+
+    run(work())
+
+
+def test_a_visitor_who_leaves_a_websocket_that_nobody_reads_is_noticed_soon() -> None:
+    async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        await asyncio.sleep(60)
+
+    async def work() -> None:
+        async with scene(rest, limits=UNHURRIED) as one:
+            client = await one.client()
+            await client.send(
+                f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )
+            assert (await client.head()).status == 101
+            client.writer.write(b"x" * (32 << 20))
+            await until(lambda: one.door._unheard, "the door to read no more")
+            client.leave()
+            await until(lambda: not one.door.metrics()["visitor_connections"], "the visitor to be missed")
+            await until(lambda: not one.door.metrics()["machine_connections"], "the machine to be left")
 
     run(work())
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from fly.local import machines as module
+from fly.local.docker import DockerError
 from fly.local.hosting import Exit
 from fly.local.machines import WakeFailed
 from fly.local.names import ulid
 from fly.local.refusal import Refusal
-from fly.local.state import Destroyed, now
+from fly.local.state import Destroyed, Machine, now
 from tests.support.door import run, until
 from tests.support.host import Scene, engine_error, scene, service
 
@@ -24,7 +25,8 @@ def test_a_start_launches_and_notes_it() -> None:
             assert await one.machines.start(machine.id) == "created"
             assert one.now(machine).state == "starting"
             await one.reach(machine, "started")
-            assert [event.type for event in one.state.events_of(machine.id)] == ["start", "launch"]
+            told = [(event.type, event.status) for event in one.state.events_of(machine.id)]
+            assert told == [("start", "started"), ("start", "starting"), ("launch", "created")]
 
     run(work())
 
@@ -53,6 +55,85 @@ def test_a_launch_that_fails_leaves_a_failed_machine_that_can_be_started() -> No
             assert one.host.calls[-1] == "discard"
             assert await one.machines.start(machine.id) == "failed"
             await one.reach(machine, "started")
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("verb", "at", "passing"),
+    [
+        ("start", "launch", ["starting"]),
+        ("resume", "thaw", ["resuming"]),
+        ("suspend", "freeze", ["suspending"]),
+        ("stop", "end SIGINT 5", ["stopping"]),
+        ("restart", "end SIGINT 5", ["restarting"]),
+        ("update", "end SIGINT 5", ["updating", "replacing"]),
+        ("destroy", "discard", ["destroying"]),
+    ],
+)
+def test_what_a_machine_passes_through_is_seen_and_told_and_has_an_end(
+    verb: str, at: str, passing: list[str]
+) -> None:
+    async def work() -> None:
+        async with scene() as one:
+            asleep = {"start": one.stopped, "resume": one.suspended}
+            machine = await asleep.get(verb, one.running)()
+            gate = one.host.gate(at)
+            await begin(one, machine, verb)
+            await gate.reached.wait()
+            assert one.now(machine).state == passing[-1]
+            told = [event.status for event in one.state.events_of(machine.id)[: len(passing)]]
+            assert told[::-1] == passing
+            waits = one.machines.wait(machine.id, {"failed"}, None, None, 0.01)
+            with pytest.raises(Refusal, match=f"desired state, failed, currently {passing[-1]}"):
+                await waits
+            gate.opened.set()
+            if verb == "destroy":
+                await one.machines.gone(machine.id)
+            else:
+                await settled(one, machine.id)
+
+    run(work())
+
+
+async def begin(one: Scene, machine: Machine, verb: str) -> None:
+    if verb == "update":
+        await one.machines.replace(machine.id, replace(machine, instance_id=ulid()), launch=True)
+    elif verb == "restart":
+        await one.machines.restart(machine.id, None, None, force=False)
+    elif verb == "destroy":
+        await one.machines.destroy(machine.id, force=True)
+    else:
+        act = {"stop": one.machines.stop, "suspend": one.machines.suspend}.get(verb, one.machines.start)
+        await act(machine.id)
+
+
+@pytest.mark.parametrize(
+    ("verb", "at"), [("resume", "thaw"), ("update", "end SIGINT 5"), ("suspend", "freeze")]
+)
+@pytest.mark.parametrize("then", ["start", "stop", "suspend", "restart", "update", "destroy", "wake"])
+def test_who_comes_in_the_middle_has_its_turn_afterwards(verb: str, at: str, then: str) -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = await (one.suspended() if verb == "resume" else one.running())
+            gate = one.host.gate(at)
+            await begin(one, machine, verb)
+            await gate.reached.wait()
+            one.host.page_answers.clear()  # a frozen page answers nobody
+            coming = asyncio.create_task(
+                one.machines.wake(machine.id) if then == "wake" else begin(one, machine, then)
+            )
+            await asyncio.sleep(0.01)
+            assert coming.done() == (then == "destroy")
+            one.host.page_answers.set()
+            gate.opened.set()
+            [outcome] = await asyncio.gather(coming, return_exceptions=True)
+            if then == "destroy":
+                await one.machines.gone(machine.id)
+                return
+            await settled(one, machine.id)
+            ends = {"stop": "stopped", "suspend": "suspended"}.get(then, "started")
+            assert (one.now(machine).state, isinstance(outcome, Exception)) == (ends, False)
 
     run(work())
 
@@ -340,7 +421,7 @@ def test_a_crash_starts_it_again_and_a_good_end_does_not() -> None:
             await one.machines.ended(machine.id)
             await one.reach(machine, "restarting")
             await one.reach(machine, "started")
-            ended = one.state.events_of(machine.id)[1].request
+            ended = one.state.events_of(machine.id)[2].request
             assert ended
             assert ended["exit_event"]["exit_code"] == 3
             assert ended["exit_event"]["oom_killed"]
@@ -375,6 +456,88 @@ def test_an_end_that_nobody_saw_because_it_was_busy_is_seen_afterwards() -> None
             await one.machines.ended(machine.id)
             gate.opened.set()
             await one.reach(machine, "stopped")
+
+    run(work())
+
+
+def test_nothing_moves_in_a_machine_while_its_volume_is_copied() -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.running()
+            during: list[tuple[str, str]] = []
+
+            async def copy() -> None:
+                during.append((one.now(machine).state, one.host.seen[machine.id]))
+
+            await one.machines.while_still(machine.id, copy)
+            await until(lambda: not one.machines.busy(machine.id), "rest")
+            assert during == [("started", "paused")]
+            assert (one.now(machine).state, one.host.seen[machine.id]) == ("started", "running")
+            assert not one.now(machine).held
+            asleep = await one.suspended()
+            await one.machines.while_still(asleep.id, copy)
+            await one.machines.while_still(None, copy)
+            await one.machines.while_still("0" * 14, copy)
+            assert len(during) == 4
+            assert (one.now(asleep).state, one.host.seen[asleep.id]) == ("suspended", "paused")
+
+    run(work())
+
+
+@pytest.mark.parametrize("trouble", ["freeze", "copy", "thaw", "leaves"])
+def test_a_copy_that_fails_leaves_the_machine_running(trouble: str) -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.running()
+            if trouble != "leaves":
+                one.host.fails[trouble] = [engine_error()]
+
+            async def copy() -> None:
+                if trouble == "copy":
+                    raise engine_error()
+                if trouble == "leaves":
+                    await asyncio.sleep(60)
+
+            copying = asyncio.create_task(one.machines.while_still(machine.id, copy))
+            if trouble == "leaves":
+                await until(lambda: one.host.seen[machine.id] == "paused", "the copy to be under way")
+                copying.cancel()
+            [outcome] = await asyncio.gather(copying, return_exceptions=True)
+            assert isinstance(outcome, BaseException) is (trouble != "thaw")
+            await until(lambda: not one.machines.busy(machine.id) and not one.now(machine).held, "rest")
+            await one.reach(machine, "started")
+            assert one.host.seen[machine.id] == "running"
+
+    run(work())
+
+
+def test_a_machine_that_is_destroyed_in_the_middle_of_a_copy_ends_the_copy() -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.running()
+            copying = asyncio.create_task(one.machines.while_still(machine.id, lambda: asyncio.sleep(60)))
+            await until(lambda: one.host.seen[machine.id] == "paused", "the copy to be under way")
+            await one.machines.destroy(machine.id, force=True)
+            with pytest.raises(DockerError, match="taken away in the middle"):
+                await copying
+            await one.machines.gone(machine.id)
+
+    run(work())
+
+
+def test_a_machine_that_was_held_still_when_the_platform_was_killed_runs_on() -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.running()
+            one.state.change(machine, held=True)
+            one.host.seen[machine.id] = "paused"
+            other = await one.again()
+            other.machines.load()
+            await other.machines.adopt()
+            await settled(other, machine.id)
+            assert (other.now(machine).state, other.now(machine).held) == ("started", False)
+            assert one.host.seen[machine.id] == "running"
+            await other.machines.close()
 
     run(work())
 
@@ -440,6 +603,10 @@ def test_who_waits_too_long_for_its_turn_is_refused(monkeypatch: pytest.MonkeyPa
         ("starting", "running", "started"),
         ("starting", "paused", "started"),
         ("starting", "exited", "started"),
+        ("resuming", "paused", "started"),
+        ("resuming", "running", "started"),
+        ("resuming", "absent", "started"),
+        ("resuming", "exited", "started"),
         ("started", "running", "started"),
         ("started", "paused", "suspended"),
         ("started", "absent", "stopped"),
@@ -459,6 +626,9 @@ def test_who_waits_too_long_for_its_turn_is_refused(monkeypatch: pytest.MonkeyPa
         ("stopped", "running", "started"),
         ("restarting", "running", "started"),
         ("restarting", "absent", "started"),
+        ("updating", "running", "started"),
+        ("updating", "paused", "started"),
+        ("updating", "absent", "started"),
         ("replacing", "running", "started"),
         ("replacing", "absent", "started"),
         ("failed", "absent", "failed"),
@@ -544,7 +714,7 @@ def test_an_update_of_what_sleeps_throws_its_memory_away() -> None:
             machine = await one.suspended()
             draft = replace(machine, instance_id=ulid())
             changed = await one.machines.replace(machine.id, draft, launch=True)
-            assert changed.state == "replacing"
+            assert changed.state == "updating"
             await one.reach(machine, "started")
             assert "thaw" not in one.host.calls
             assert one.now(machine).instance_id == draft.instance_id

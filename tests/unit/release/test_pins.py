@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import docker
 import pytest
 
-from image.release import pins
+from image.release import pins, undo
 from image.release.suite import ROOT
 from tests.support.wait import wait_until
 
@@ -70,6 +71,10 @@ def test_what_the_page_uses_is_read_from_its_lock_also_where_nothing_is_installe
     assert (vite.name, vite.current, vite.newest, vite.cure) == ("vite", "8.3.7", "8.3.8", "invoke bump npm")
 
 
+NO_ENGINE = cast(docker.DockerClient, None)
+"""Where no image has a part in it."""
+
+
 def copied(folder: Path) -> dict[str, bytes]:
     for name in pins.FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +87,7 @@ def test_pins_are_put_back_whatever_goes_wrong(tmp_path: Path, trouble: type[Bas
     before = copied(tmp_path)
 
     def moves() -> None:
-        with pins.restored_on_failure(tmp_path):
+        with undo.written_down(NO_ENGINE, tmp_path, tmp_path, pins.FILES, ()):
             for name in pins.FILES:
                 (tmp_path / name).write_text("moved")
             raise trouble
@@ -94,7 +99,7 @@ def test_pins_are_put_back_whatever_goes_wrong(tmp_path: Path, trouble: type[Bas
 
 def test_what_was_moved_well_stays_moved(tmp_path: Path) -> None:
     copied(tmp_path)
-    with pins.restored_on_failure(tmp_path):
+    with undo.written_down(NO_ENGINE, tmp_path, tmp_path, pins.FILES, ()):
         (tmp_path / "pyproject.toml").write_text("moved")
     assert (tmp_path / "pyproject.toml").read_text() == "moved"
 
@@ -102,9 +107,10 @@ def test_what_was_moved_well_stays_moved(tmp_path: Path) -> None:
 MOVES = """
 import sys
 from pathlib import Path
-from image.release import pins
-with pins.restored_on_failure(Path(sys.argv[1])):
-    pins.move("npm", [sys.argv[2]], Path(sys.argv[1]))
+from image.release import pins, undo
+root = Path(sys.argv[1])
+with undo.written_down(None, root, root, pins.FILES, ()):
+    pins.move("npm", [sys.argv[2]], root)
 """
 HALF_WAY = "#!/bin/sh\necho half > package.json; rm package-lock.json; exec sleep 600\n"
 PATIENCE_S = 60

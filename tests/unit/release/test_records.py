@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,43 +41,63 @@ def verified(records: Records, *outcomes: Outcome, suite: Suite = SUITE, content
 
 def test_what_passed_may_be_released(records: Records) -> None:
     number = verified(records, KEPT)
-    assert missing_proof(records, CONTENT.id, SUITE) == []
-    assert proof(records, CONTENT.id, SUITE).number == number
+    assert missing_proof(records, CONTENT, SUITE) == []
+    assert proof(records, CONTENT, SUITE).number == number
 
 
 def test_what_nobody_verified_may_not(records: Records) -> None:
-    assert "never verified" in missing_proof(records, CONTENT.id, SUITE)[0]
+    assert "never verified" in missing_proof(records, CONTENT, SUITE)[0]
     with pytest.raises(UntestedImage, match="never verified"):
-        proof(records, CONTENT.id, SUITE)
+        proof(records, CONTENT, SUITE)
 
 
 def test_another_content_of_the_same_name_may_not(records: Records) -> None:
     verified(records, KEPT)
-    assert missing_proof(records, "sha256:" + "b" * 64, SUITE)
+    assert missing_proof(records, replace(CONTENT, id="sha256:" + "b" * 64), SUITE)
 
 
 def test_tests_that_have_changed_since_do_not_count(records: Records) -> None:
     verified(records, KEPT)
-    [missing] = missing_proof(records, CONTENT.id, NEWER_SUITE)
+    [missing] = missing_proof(records, CONTENT, NEWER_SUITE)
     assert "another version of the tests" in missing
 
 
 def test_each_broken_promise_is_named(records: Records) -> None:
     verified(records, KEPT, BROKEN)
-    assert missing_proof(records, CONTENT.id, SUITE) == ["1 broken promise", "broken: Nothing runs as root."]
+    assert missing_proof(records, CONTENT, SUITE) == ["1 broken promise", "broken: Nothing runs as root."]
 
 
 def test_the_last_verification_decides(records: Records) -> None:
     verified(records, KEPT)
     verified(records, BROKEN)
-    assert missing_proof(records, CONTENT.id, SUITE)
+    assert missing_proof(records, CONTENT, SUITE)
     verified(records, KEPT)
-    assert missing_proof(records, CONTENT.id, SUITE) == []
+    assert missing_proof(records, CONTENT, SUITE) == []
+
+
+def test_what_passed_on_another_engine_may_not(records: Records) -> None:
+    verified(records, KEPT, content=replace(CONTENT, engine="other"))
+    [missing] = missing_proof(records, replace(CONTENT, engine="this"), SUITE)
+    assert missing.endswith("was never verified here; the record tells of other engines only")
+    verified(records, KEPT, content=replace(CONTENT, engine="this"))
+    verified(records, BROKEN, content=replace(CONTENT, engine="other"))
+    assert missing_proof(records, replace(CONTENT, engine="this"), SUITE) == []
+
+
+@pytest.mark.parametrize("outcomes", [(), (BROKEN,), (KEPT, BROKEN)])
+def test_a_verdict_that_its_own_outcomes_contradict_proves_nothing(
+    records: Records, outcomes: tuple[Outcome, ...]
+) -> None:
+    number = records.begin(CONTENT, SUITE, {})
+    for outcome in outcomes:
+        records.note(number, outcome)
+    records.conclude(number, passed=True, seconds=1, why="")
+    assert "contradicts itself" in missing_proof(records, CONTENT, SUITE)[0]
 
 
 def test_a_verification_under_way_has_not_passed(records: Records) -> None:
     records.note(records.begin(CONTENT, SUITE, {}), KEPT)
-    assert "under way" in missing_proof(records, CONTENT.id, SUITE)[0]
+    assert "under way" in missing_proof(records, CONTENT, SUITE)[0]
 
 
 def _begin_and_die(path: Path) -> None:
@@ -95,7 +116,7 @@ def test_a_verification_that_was_killed_has_not_passed_and_what_it_saw_is_kept(
     killed.start()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
-    assert "was killed" in missing_proof(records, CONTENT.id, SUITE)[0]
+    assert "was killed" in missing_proof(records, CONTENT, SUITE)[0]
     last = records.verifications()[-1]
     assert (last.verdict, records.outcomes(last.number)) == ("killed", [KEPT])
 

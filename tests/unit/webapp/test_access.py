@@ -10,6 +10,7 @@ import math
 import re
 import stat
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -398,7 +399,8 @@ ATTACKERS = st.lists(st.integers(0, 120), min_size=1, max_size=160)
 @example(attackers=[7] * 40)
 def test_racing_attackers_get_no_further_than_one_who_waits(tmp_path: Path, attackers: list[int]) -> None:
     """All at once, from many addresses: while one is being checked the others are counted already."""
-    config = read_config({"JARVIS_DATA": str(tmp_path), **with_a_password()})
+    nobody_tried = tmp_path / uuid.uuid4().hex
+    config = read_config({"JARVIS_DATA": str(nobody_tried), **with_a_password()})
     began = time.monotonic()
     answers = asyncio.run(_race(Access(config), attackers))
     span_s = time.monotonic() - began
@@ -446,6 +448,23 @@ def test_a_wrong_name_or_password_does_not(with_password: Served, user: str, pas
         answer = client.post("/api/login", json={"user": user, "password": password})
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "wrong_password")
         assert client.post("/api/login", json={"key": password}).status_code == 400
+
+
+def test_guessing_is_as_slow_after_the_server_started_anew(start: Start) -> None:
+    def guess(served: Served, password: str = "guess") -> int:
+        given = {"user": "lilach@example.com", "password": password}
+        return httpx.post(f"{served.url}/api/login", json=given).status_code
+
+    with start(**with_a_password()) as served:
+        assert [guess(served) for _ in range(6)] == [401] * 6
+        kept = served.config.app / "attempts.json"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert "127.0.0.1" not in kept.read_text()
+        counted = json.loads(kept.read_text())
+    assert len(counted["paid"]) == 1
+    config = served.config
+    with serving(config, NoChat()) as served:
+        assert guess(served, "correct horse") == 429
 
 
 def test_right_passwords_are_never_slowed_down(with_password: Served) -> None:

@@ -168,3 +168,33 @@ def test_what_is_too_large_for_a_message_is_named(
     assert large["text"] == "<attached-file>uploads/p.png</attached-file>"
     assert (tmp_path / "workspace" / "uploads" / "p.png").stat().st_size == 108
     assert attachments.content("look", found)[2] == large, "a message sent again names the same file"
+
+
+def test_a_file_for_claude_appears_when_it_is_whole(
+    attachments: Attachments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is killed while it copies leaves no half of it among her files."""
+    uploads = tmp_path / "workspace/uploads"
+
+    async def story(http: httpx.AsyncClient) -> None:
+        given = (await http.post("/api/attachments", params={"name": "a.csv"}, content=b"1,2")).json()
+
+        class KilledError(BaseException):
+            pass
+
+        def copied(_source: Path, target: Path) -> None:
+            target.write_bytes(b"1")
+            raise KilledError
+
+        with monkeypatch.context() as patched:
+            patched.setattr("shutil.copyfile", copied)
+            patched.setattr(Path, "unlink", lambda *_paths, **_options: None)
+            with pytest.raises(KilledError):
+                attachments.content("look", [given])
+        assert list(uploads.iterdir()) == []
+        attachments.content("look", [given])
+        assert [(one.name, one.read_bytes()) for one in uploads.iterdir()] == [("a.csv", b"1,2")]
+        attachments.tidy({given["id"]}, time.time() + KEPT_UNSENT_S + 1)
+        assert sorted(left(attachments)) == [given["id"], f"{given['id']}.json"]
+
+    browse(attachments, story)

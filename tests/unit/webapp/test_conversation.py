@@ -33,7 +33,7 @@ DONE = Result("completed", "", None, None)
 class Claude:
     """A process that says what the test puts in, and nothing else; None kills it."""
 
-    model = mode = effort = ""
+    model = mode = effort = language = ""
     pid = None
     info: dict[str, Any] = {}
 

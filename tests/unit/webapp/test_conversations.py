@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from starlette.applications import Starlette
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.conversations import KEPT_DELETED_S, Index, title_of
+from webapp.draft import draft_of
 from webapp.export import markdown
 from webapp.journal import Ended, Journal, Past, Sent
 from webapp.problem import Problem, answer_problem
@@ -157,6 +160,26 @@ def test_search_finds_words_of_both_sides_in_any_case(shelf: Shelf) -> None:
     assert shelf.titles("100%_of") == []
 
 
+@pytest.mark.parametrize("settled", [False, True])
+def test_search_finds_what_claude_was_cut_off_saying(shelf: Shelf, settled: bool) -> None:
+    conversation = shelf.write(("tell me", "gladly"))
+    items = [
+        {"id": "i_1", "kind": "assistant", "text": "An ACROPOLIS in the mi"},
+        {"id": "i_2", "kind": "thinking"},
+    ]
+    journal = Journal(shelf.index.journal_path(conversation))
+    draft = draft_of(journal.path)
+    if settled:
+        journal.keep_words("m_1", items)
+    else:
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps({"turn": "m_1", "items": items}))
+    assert shelf.titles("acropolis") == ["tell me"]
+    assert shelf.titles("parthenon") == []
+    draft.write_text("torn {")
+    assert shelf.titles("acropolis") == (["tell me"] if settled else [])
+
+
 def test_search_does_not_look_into_what_tools_said(shelf: Shelf) -> None:
     conversation = shelf.write(("read it", "done"))
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "secret sauce"}
@@ -272,6 +295,108 @@ def test_what_was_deleted_long_ago_is_gone(shelf: Shelf) -> None:
     shelf.index.purge(now_s)
     assert shelf.index.restore(old) is None
     assert shelf.index.restore(new)
+
+
+class Killed(BaseException):
+    """The server's end, in the middle of something."""
+
+
+@pytest.fixture
+def killed_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], bool]:
+    """Does something, with a server that is killed after so many moves; whether it came to that."""
+
+    def run(moves: int, work: Callable[[], object]) -> bool:
+        left = iter(range(moves))
+        move = shutil.move
+
+        def moved(*paths: Any) -> Any:
+            if next(left, None) is None:
+                raise Killed
+            return move(*paths)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "move", moved)
+            patched.setattr(Path, "rename", moved)
+            try:
+                work()
+            except Killed:
+                return True
+        return False
+
+    return run
+
+
+def whole_conversation(shelf: Shelf) -> str:
+    """With all parts that a conversation can have."""
+    conversation = shelf.write(("first", "a"))
+    journal = Journal(shelf.index.journal_path(conversation))
+    journal.send(Sent(str(uuid.uuid4()), "2026-11-20T10:00:00Z", "said", []))
+    draft_of(journal.path).write_text("{}")
+    helpers = shelf.folder / conversation
+    helpers.mkdir()
+    (helpers / "agent-1.jsonl").write_text("{}\n")
+    return conversation
+
+
+def parts_there(index: Index, conversation: str) -> set[str]:
+    return {name for name, path in index._parts(conversation).items() if path.exists()}
+
+
+@pytest.mark.parametrize("moves", range(6))
+def test_a_deletion_that_was_cut_off_is_ended_and_nothing_of_it_is_lost(
+    shelf: Shelf, killed_after: Callable[[int, Callable[[], object]], bool], moves: int
+) -> None:
+    conversation = whole_conversation(shelf)
+    was_killed = killed_after(moves, lambda: shelf.index.delete(conversation))
+    assert was_killed == (moves < 5)
+    again = Index(shelf.folder, shelf.config.app)
+    assert again.listed(10, 0, "")[0] == []
+    assert parts_there(again, conversation) == set()
+    assert again.restore(conversation)
+    assert len(parts_there(again, conversation)) == 4
+    assert not list((shelf.config.app / "deleted").iterdir())
+
+
+@pytest.mark.parametrize("moves", range(5))
+def test_an_undo_that_was_cut_off_is_ended(
+    shelf: Shelf, killed_after: Callable[[int, Callable[[], object]], bool], moves: int
+) -> None:
+    conversation = whole_conversation(shelf)
+    shelf.index.delete(conversation)
+    was_killed = killed_after(moves, lambda: shelf.index.restore(conversation))
+    assert was_killed == (moves < 4)
+    again = Index(shelf.folder, shelf.config.app)
+    titles = [one.title for one in again.listed(10, 0, "")[0]]
+    assert titles == (["first"] if moves else [])
+    assert len(parts_there(again, conversation)) == (4 if moves else 0)
+    assert bool(again.restore(conversation)) == (not moves)
+
+
+def test_what_was_deleted_twice_under_one_name_overwrites_nothing_that_is_in_use(shelf: Shelf) -> None:
+    conversation = shelf.write(("first", "a"))
+    shelf.index.delete(conversation)
+    shelf.write(("second", "b"), conversation=conversation)
+    restored = shelf.index.restore(conversation)
+    assert restored
+    assert restored.title == "second"
+    assert (shelf.config.app / "deleted" / conversation / "transcript.jsonl").exists()
+
+
+def test_a_copy_that_was_cut_off_leaves_nothing(shelf: Shelf) -> None:
+    shelf.write(("first", "a"))
+    draft = shelf.folder / f"{uuid.uuid4()}.part"
+    draft.write_text("half")
+    assert shelf.titles() == ["first"]
+    assert not draft.exists()
+
+
+def test_a_name_is_kept_though_the_transcript_ends_in_the_middle_of_a_line(shelf: Shelf) -> None:
+    conversation = shelf.write(("first", "a"))
+    with shelf.path(conversation).open("a") as file:
+        file.write('{"type":"assist')
+    shelf.index.rename(conversation, "Holidays")
+    elsewhere = Index(shelf.folder, shelf.config.app / "elsewhere")
+    assert [one.title for one in elsewhere.listed(10, 0, "")[0]] == ["Holidays"]
 
 
 # --- history ------------------------------------------------------------------------------------------

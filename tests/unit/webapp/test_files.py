@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webapp.files.completion import Known, best
 from webapp.files.draft import next_name
-from webapp.files.place import read_path, written
+from webapp.files.place import Workspace, read_path, written
+from webapp.files.trash import Trash
 
 from tests.support.webapp import Served
 
@@ -239,6 +240,37 @@ def test_the_trash_empties_also_what_is_read_only(page: httpx.Client, served: Se
     assert page.delete(f"/api/trash/{trashed['id']}").status_code == 204
     assert list((served.config.app / "trash").iterdir()) == []
     assert refusal(page.delete(f"/api/trash/{trashed['id']}")) == (404, "not_found")
+
+
+def test_what_a_killed_server_has_left_in_the_trash_goes_away(
+    page: httpx.Client, served: Served, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a folder is never offered for return, and takes no room."""
+    (root / "a/b").mkdir(parents=True)
+    (root / "a/b/c.txt").write_text("x")
+    trash = Trash(Workspace(root), served.config.app / "trash")
+    kept = trash.put((b"a", b"b"))
+    (root / "a/d.txt").write_text("y")
+    lost = trash.put((b"a", b"d.txt"))
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(_path: Path) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("webapp.files.trash.remove", killed)
+        with pytest.raises(KilledError):
+            trash.drop(lost.id)
+        patched.setattr("webapp.files.trash.rename_new", lambda *_: killed(root))
+        (root / "e").write_text("stays")
+        with pytest.raises(KilledError):
+            trash.put((b"e",))
+    assert [entry["id"] for entry in page.get("/api/trash").json()["entries"]] == [kept.id]
+    assert [home.name for home in (served.config.app / "trash").iterdir()] == [kept.id]
+    assert page.post(f"/api/trash/{kept.id}/restore").status_code == 200
+    assert ((root / "a/b/c.txt").read_text(), (root / "e").read_text()) == ("x", "stays")
 
 
 def test_a_text_comes_back_as_it_was_written(page: httpx.Client, root: Path) -> None:
@@ -520,16 +552,31 @@ def test_a_foreign_page_gets_none_of_it(served: Served) -> None:
 
 def test_a_page_hears_of_changes_in_the_folders_that_it_watches(served: Served, root: Path) -> None:
     (root / "a/b").mkdir(parents=True)
-    with served.connect("/api/live") as socket:
-        assert json.loads(socket.recv(10))["type"] == "hello"
+    with served.connect("/api/live") as socket, served.client() as page:
+
+        def told() -> dict[str, Any]:
+            return dict(json.loads(socket.recv(10)))
+
+        def listed() -> float:
+            return float(page.get("/api/files", params={"path": "a"}).json()["at"])
+
+        assert told()["type"] == "hello"
+        before = listed()
         socket.send(json.dumps({"type": "watch", "paths": ["a"]}))
+        begun = told()
+        assert (begun["type"], begun["paths"]) == ("files_changed", ["a"])
+        assert before < begun["at"] < listed()  # what came before the watch stood is looked for by her page
+        socket.send(json.dumps({"type": "watch", "paths": ["a"]}))  # nothing new in it
         socket.send(json.dumps({"type": "ping"}))
-        assert json.loads(socket.recv(10))["type"] == "pong"
+        assert told()["type"] == "pong"
         (root / "elsewhere.txt").write_text("not watched")
         (root / "a/b/deeper.txt").write_text("not watched")
         (root / "a/new.txt").write_text("watched")
-        assert json.loads(socket.recv(10)) == {"type": "files_changed", "paths": ["a"]}
+        after = listed()
+        changed = told()
+        assert (changed["type"], changed["paths"]) == ("files_changed", ["a"])
+        assert changed["at"] > after
         (root / "a").rename(root / "c")
-        assert json.loads(socket.recv(10)) == {"type": "files_changed", "paths": ["a"]}
+        assert told()["paths"] == ["a"]
         socket.send(json.dumps({"type": "watch", "paths": [".."]}))
-        assert json.loads(socket.recv(10))["code"] == "bad_path"
+        assert told()["code"] == "bad_path"

@@ -27,6 +27,7 @@ DEFAULTS = {
     "permission_mode": "default",
     "model": "",
     "effort": "",
+    "language": "",
 }
 
 

@@ -1,7 +1,7 @@
 // Cards on which Claude waits: for a permission, for an answer, for a plan to be approved.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "../parts/icon";
 import type { Answer, AskItem, Question } from "../protocol";
 import { answerTo, noAnswer, type Picked, picked, withOther } from "./answers";
@@ -89,7 +89,7 @@ interface RefusalProps {
 function Refusal({ isPlan, isSent, send, back }: RefusalProps) {
   const [words, setWords] = useState("");
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const asks = isPlan ? "What should be different?" : "What should Claude do instead?";
   return (
     <form

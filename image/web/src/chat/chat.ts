@@ -103,6 +103,7 @@ function tell(now: Timeline, event: Numbered): void {
 export function say(text: string, attachments: readonly Attachment[] = [], replaces?: string): void {
   const conversation = current.value ?? uuid();
   const options = takeFresh();
+  if (replaces) bringBack();
   toChat(conversation);
   post({
     ...{ conversation, message_id: uuid(), text },
@@ -125,7 +126,17 @@ function tellServer(message: (conversation: string) => ToServer): boolean {
 /** Where she has asked for a stop that has not come yet. */
 export const stopping = signal<string | null>(null);
 
+/** What Claude has not begun is hers again, in its order, before a stop would drop it: no word of it is lost. */
+function bringBack(): void {
+  const { items } = timeline.value;
+  items
+    .filter((item): item is UserItem => item.kind === "user" && item.queued)
+    .toReversed()
+    .forEach(withdraw);
+}
+
 export function stop(): void {
+  bringBack();
   if (tellServer((conversation) => ({ type: "stop", conversation }))) stopping.value = current.value;
 }
 effect(() => {
@@ -156,6 +167,7 @@ function addToDraft(conversation: string, text: string): void {
 /** Her last message once more, or this one. */
 export function retry(of?: string): void {
   const last = of ?? timeline.peek().items.findLast((item) => item.kind === "user")?.id;
+  bringBack();
   if (last) tellServer((conversation) => ({ type: "retry", conversation, message_id: uuid(), of: last }));
 }
 

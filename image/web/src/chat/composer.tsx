@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../parts/icon";
+import { toast } from "../parts/toast";
 import { current } from "../place";
 import { settings } from "../workspace";
 import { enclose, enclosedIn, takeAll } from "./attachments";
@@ -114,12 +115,17 @@ function Stop() {
   );
 }
 
-/** Pictures and files go along; what has words as well (a table, a page) is pasted as words. */
+const LONG_CHARACTERS = 50_000;
+
+/** Pictures and files go along, and so does a text like a book; what has words as well (a table, a page) is pasted as words. */
 function pasted(event: ClipboardEvent, conversation: string | null): void {
-  const { files } = event.clipboardData ?? {};
-  if (!files?.length || event.clipboardData?.getData("text/plain")) return;
+  const files = event.clipboardData?.files ?? [];
+  const words = event.clipboardData?.getData("text/plain") ?? "";
+  const isLong = words.length > LONG_CHARACTERS;
+  if (!isLong && (words || !files.length)) return;
   event.preventDefault();
-  enclose(conversation, files);
+  enclose(conversation, isLong ? [new File([words], "pasted.txt", { type: "text/plain" })] : files);
+  if (isLong) toast.value = { text: "That is long: it goes along as a file." };
 }
 
 /** A command stands first, a file anywhere. */

@@ -141,3 +141,11 @@ test("titles show code as code and everything else as text", () => {
   render(<Rich text="Ran `ls <b>` & <i>more</i>" />, box);
   expect([box.querySelector("code")?.textContent, box.textContent]).toEqual(["ls <b>", "Ran ls <b> & <i>more</i>"]);
 });
+
+test("lists and tables are read from where their words are", () => {
+  const sides = (text: string) =>
+    [...shown(text).querySelectorAll("ul, ol, table")].map((one) => one.getAttribute("dir"));
+  expect(sides("- **שלום**\n- b")).toEqual(["rtl"]);
+  expect(sides("1. one\n2. مرحبا")).toEqual(["ltr"]);
+  expect(sides("| 1 | مبلغ |\n|--|--|\n| 2 | b |")).toEqual(["rtl"]);
+});

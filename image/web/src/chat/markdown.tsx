@@ -86,13 +86,26 @@ function block(token: MarkedToken, done: boolean): ComponentChildren {
   }
 }
 
+const FROM_RIGHT = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+
+/** Where its first letter is read from; `dir="auto"` would not look into parts that have a direction of their own. */
+function directionOf(text: string): "ltr" | "rtl" {
+  return FROM_RIGHT.test(/\p{L}/u.exec(text)?.[0] ?? "") ? "rtl" : "ltr";
+}
+
 function list(token: Tokens.List): ComponentChildren {
   const items = token.items.map((item, index) => (
     <li key={index} dir="auto" class={item.task ? "task" : undefined}>
       {blocks(item.tokens)}
     </li>
   ));
-  return token.ordered ? <ol start={token.start === "" ? 1 : token.start}>{items}</ol> : <ul>{items}</ul>;
+  const dir = directionOf(token.raw);
+  if (!token.ordered) return <ul dir={dir}>{items}</ul>;
+  return (
+    <ol dir={dir} start={token.start === "" ? 1 : token.start}>
+      {items}
+    </ol>
+  );
 }
 
 function table(token: Tokens.Table): ComponentChildren {
@@ -100,7 +113,7 @@ function table(token: Tokens.Table): ComponentChildren {
     h(tag, { key: index, dir: "auto", class: one.align ? `to-${one.align}` : undefined }, inline(one.tokens));
   return (
     <div class="table" tabIndex={0}>
-      <table>
+      <table dir={directionOf(token.raw)}>
         <thead>
           <tr>{token.header.map(cell("th"))}</tr>
         </thead>

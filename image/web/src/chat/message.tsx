@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { fork } from "../conversations";
 import { CopyButton } from "../parts/copy";
 import { Icon, type IconName } from "../parts/icon";
@@ -37,7 +37,7 @@ export function UserMessage({ item }: { item: UserItem }) {
 function Editing({ item, close }: { item: UserItem; close: () => void }) {
   const [words, setWords] = useState(item.text);
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     area.current?.focus();
     area.current?.setSelectionRange(item.text.length, item.text.length);
   }, []);

@@ -131,7 +131,7 @@ function when(until: string): string {
   const time = new Date(until);
   const isToday = time.toDateString() === new Date().toDateString();
   const clock = time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  return isToday ? `today at ${clock}` : `on ${time.toLocaleDateString([], { weekday: "long" })} at ${clock}`;
+  return isToday ? `today at ${clock}` : `on ${time.toLocaleDateString("en", { weekday: "long" })} at ${clock}`;
 }
 
 const ENDS: Record<EndItem["outcome"], string> = {

@@ -149,7 +149,14 @@ function List({ list, index, isCommand, take }: ListProps) {
   const box = useRef<HTMLUListElement>(null);
   useLayoutEffect(() => box.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }));
   return (
-    <ul class="suggestions" id={LIST} role="listbox" aria-label={isCommand ? "Commands" : "Files"} ref={box}>
+    <ul
+      class="suggestions"
+      id={LIST}
+      role="listbox"
+      tabIndex={0}
+      aria-label={isCommand ? "Commands" : "Files"}
+      ref={box}
+    >
       {list.map((one, number) => (
         <li
           key={one.value}

@@ -60,7 +60,7 @@ export class Code {
         // A lone \r is a part of its line: what she does not touch is saved as it was.
         EditorState.lineSeparator.of("\n"),
         EditorState.readOnly.of(!options.isWritable),
-        EditorView.contentAttributes.of({ "aria-label": options.label }),
+        EditorView.contentAttributes.of({ "aria-label": options.label, tabindex: "0" }),
         keymap.of([{ key: "Mod-s", preventDefault: true, run: () => (options.save(), true) }]),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) options.changed(!update.state.doc.eq(this.base));

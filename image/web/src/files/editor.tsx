@@ -1,6 +1,7 @@
 // Text that can be changed. Saving never loses what another wrote meanwhile: she is shown that it changed, and chooses.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { persistently } from "../backoff";
 import { CodeBlock } from "../chat/code";
 import { ask, Refusal } from "../http";
 import { Icon } from "../parts/icon";
@@ -60,7 +61,7 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
       changed: setChanged,
       save: () => saveNow.current(),
     };
-    import("./code").then(
+    persistently(() => import("./code")).then(
       ({ Code }) => {
         if (isWanted && box.current) code.current = new Code(box.current, options);
       },

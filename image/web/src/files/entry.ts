@@ -14,6 +14,8 @@ export interface Listing {
   folder: Entry;
   entries: Entry[];
   more: boolean;
+  /** The server's clock as it looked, in seconds. */
+  at: number;
 }
 
 export interface Text {

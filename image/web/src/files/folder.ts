@@ -16,6 +16,9 @@ export const fault = signal("");
 
 /** Each look at the disk has a number: an answer that a later one overtook counts no more. */
 let looks = 0;
+/** By the server's clock: when the list that is shown was true, and when the server last told of a change. */
+let listedAt = 0;
+let changedAt = 0;
 
 /** Shows a path: a folder's list, or a file beside the list of its folder. */
 export async function show(path: string): Promise<void> {
@@ -61,12 +64,20 @@ export async function refresh(): Promise<void> {
 }
 
 function take(path: string, listing: Listing): void {
+  if (path === folder.value && listing.at < listedAt) return;
+  listedAt = listing.at;
   folder.value = path;
   entries.value = listing.entries;
   isCut.value = listing.more;
   const open = opened.value;
   const now = open && listing.entries.find((one) => one.path === open.path);
   if (now && now.version !== open.version) opened.value = now;
+  catchUp();
+}
+
+/** A list that is on its way comes here too, so that no change falls between it and the watch. */
+function catchUp(): void {
+  if (folder.value === watched && listedAt < changedAt) void refresh();
 }
 
 const list = (path: string) => ask<Listing>("GET", `/api/files?${new URLSearchParams({ path })}`);
@@ -87,6 +98,7 @@ function watch(path: string): void {
 export function follow(): () => void {
   const again = live.onOpen(() => {
     if (watched === null) return;
+    listedAt = changedAt = 0; // perhaps another server, with another clock
     watch(watched);
     void refresh();
   });
@@ -102,6 +114,8 @@ export function follow(): () => void {
   };
 }
 
-live.on("files_changed", ({ paths }) => {
-  if (folder.value !== null && paths.includes(folder.value)) void refresh();
+live.on("files_changed", ({ paths, at }) => {
+  if (watched === null || !paths.includes(watched)) return;
+  changedAt = at;
+  catchUp();
 });

@@ -53,7 +53,7 @@ export function Sheet({ entry }: { entry: Entry }) {
               <tr key={table.offset + index}>
                 <th scope="row">{table.offset + index + 1}</th>
                 {Array.from({ length: table.columns }, (_, column) => (
-                  <td key={column} dir="auto" class={typeof row[column] === "number" ? "number" : undefined}>
+                  <td key={column} dir="auto" class={isNumber(row[column] ?? null) ? "number" : undefined}>
                     {written(row[column] ?? null)}
                   </td>
                 ))}
@@ -79,6 +79,10 @@ export function Sheet({ entry }: { entry: Entry }) {
     </div>
   );
 }
+
+/** A text with commas has only words: what looks like a number stands like one. */
+const isNumber = (cell: Cell) =>
+  typeof cell === "number" || (typeof cell === "string" && /^-?\d+([.,]\d+)*$/.test(cell));
 
 function written(cell: Cell): string {
   if (cell === null) return "";

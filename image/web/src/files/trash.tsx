@@ -13,6 +13,7 @@ import { iconOf } from "./list";
 
 let changed: () => void = () => undefined;
 live.on("trash_changed", () => changed());
+live.onOpen(() => changed());
 
 export function Trash({ back }: { back: () => void }) {
   const [gone, setGone] = useState<readonly Trashed[] | null>(null);
@@ -48,7 +49,7 @@ export function Trash({ back }: { back: () => void }) {
       {gone?.length === 0 && (
         <div class="nothing">
           <Icon name="bin" />
-          <p>What you delete is kept here for 30 days.</p>
+          <p>The trash is empty. What you delete is kept here for 30 days.</p>
         </div>
       )}
       <ul class="entries">

@@ -1,5 +1,6 @@
 // The workspace's files: a list, and beside it the one that is open.
 
+import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../parts/icon";
 import { pathOf, place } from "../place";
@@ -92,9 +93,12 @@ function Content() {
         <Icon name="folder" />
         <p>
           {folder.value
-            ? "This folder is empty."
-            : "What you and Claude make appears here. Drop a file to put it into your workspace."}
+            ? "This folder is empty. Drop files to put them here."
+            : "What you and Claude make appears here. Drop files to put them into your workspace."}
         </p>
+        <UploadButton to={folder.value}>
+          <Icon name="upload" /> Upload files
+        </UploadButton>
       </div>
     );
   return <List />;
@@ -110,7 +114,6 @@ function Bar({ openTrash }: { openTrash: () => void }) {
 }
 
 function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
-  const files = useRef<HTMLInputElement>(null);
   return (
     <div class="files-tools">
       <SearchField />
@@ -126,9 +129,9 @@ function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
       <button type="button" class="mini" aria-label="New file" title="New file" onClick={() => void create("file")}>
         <Icon name="plus" />
       </button>
-      <button type="button" class="mini" aria-label="Upload" title="Upload" onClick={() => files.current?.click()}>
+      <UploadButton to={here} class="mini" aria-label="Upload" title="Upload">
         <Icon name="upload" />
-      </button>
+      </UploadButton>
       <a
         class="button mini"
         href={`/api/files/zip?${new URLSearchParams({ path: here })}`}
@@ -141,6 +144,15 @@ function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
       <button type="button" class="mini" aria-label="Trash" title="Trash" onClick={openTrash}>
         <Icon name="bin" />
       </button>
+    </div>
+  );
+}
+
+function UploadButton({ to, ...button }: { to: string } & JSX.IntrinsicElements["button"]) {
+  const files = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button type="button" {...button} onClick={() => files.current?.click()} />
       <input
         ref={files}
         type="file"
@@ -149,10 +161,10 @@ function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
         onChange={(event) => {
           const chosen = [...(event.currentTarget.files ?? [])].map((file) => ({ file, name: file.name }));
           event.currentTarget.value = "";
-          uploadTo(here, chosen);
+          uploadTo(to, chosen);
         }}
       />
-    </div>
+    </>
   );
 }
 

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isComposing } from "../chat/keys";
 import { revise, unread } from "../conversations";
 import { current, inChat, linkTo } from "../place";
@@ -34,7 +34,7 @@ function Sign({ conversation: { id, turn } }: { conversation: Conversation }) {
 
 function Renaming({ conversation: { id, title }, close }: { conversation: Conversation; close: () => void }) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.select(), []);
+  useLayoutEffect(() => field.current?.select(), []);
   const finish = (words: string) => {
     close();
     if (words.trim() && words.trim() !== title) void revise(id, { title: words.trim() });

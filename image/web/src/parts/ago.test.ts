@@ -16,5 +16,9 @@ test.each([
   ["1970-01-01T00:00:00Z", ""],
   ["nonsense", ""],
 ])("%s was %s", (at, words) => {
-  expect(ago(at, NOW)).toBe(words);
+  expect(ago(at, NOW, "en")).toBe(words);
+});
+
+test("a date is written in the reader's language", () => {
+  expect(ago("2019-06-15T12:00:00Z", NOW, "de")).toBe("15.06.2019");
 });

@@ -1,5 +1,6 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { persistently } from "../backoff";
 import { Icon } from "./icon";
 
 type Loaded = { default: ComponentType };
@@ -21,7 +22,7 @@ export function lazy(
     const [isLost, setLost] = useState(false);
     useEffect(() => {
       if (Part || isLost) return;
-      load().then(
+      persistently(load).then(
         (loaded) => {
           known = loaded.default;
           setPart(() => known);

@@ -22,7 +22,9 @@ export function Access() {
   if (!access) return <Group>{<p class="field">Looking …</p>}</Group>;
   return (
     <>
-      <p class="settings-text">{WAYS[access.login]}</p>
+      <Group>
+        <p class="field settings-text">{WAYS[access.login]}</p>
+      </Group>
       {access.login !== "none" && <Devices devices={access.devices} changed={load} />}
     </>
   );

@@ -1,5 +1,6 @@
 // Claude's login: the words, and beside them the terminal in which it happens.
 
+import { computed } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { askHer } from "../parts/dialog";
 import { Icon } from "../parts/icon";
@@ -15,6 +16,8 @@ import { AuthStatus, Done, LOGIN_COMMAND, LoginSteps } from "./login";
 const NARROW = "(max-width: 1019px)";
 const READ_MS = 2500;
 
+const isPaneShown = computed(() => paneOpen.value && !terminalOpen.value);
+
 export function Authentication() {
   const hasJustConnected = useJustConnected();
   useEffect(() => {
@@ -24,14 +27,15 @@ export function Authentication() {
       paneOpen.value = false;
     };
   }, []);
+  const isBeside = !isSignedIn.value || isPaneShown.value;
   return (
-    <div class="login">
+    <div class={isBeside ? "login beside" : "login"}>
       <div class="login-words">
         <Group>
           <div class="field status-field">
             <AuthStatus />
             {isSignedIn.value && (
-              <button type="button" class="plain" onClick={() => void confirmLogOut()}>
+              <button type="button" onClick={() => void confirmLogOut()}>
                 Log out
               </button>
             )}
@@ -39,7 +43,7 @@ export function Authentication() {
         </Group>
         {!isSignedIn.value ? <Guide /> : hasJustConnected ? <JustConnected /> : <Connected />}
       </div>
-      <TerminalPlace returnsFocus={!hasJustConnected} />
+      <TerminalPlace returnsFocus={!hasJustConnected} isNeeded={isBeside} />
     </div>
   );
 }
@@ -123,21 +127,21 @@ const Pane = lazy(
   () => <div class="terminal-poster" aria-busy="true" />,
 );
 
-/** The terminal, or the button that opens it. */
-function TerminalPlace({ returnsFocus }: { returnsFocus: boolean }) {
+/** The terminal, or the button that opens it: large where she needs it. */
+function TerminalPlace({ returnsFocus, isNeeded }: { returnsFocus: boolean; isNeeded: boolean }) {
   const button = useRef<HTMLButtonElement>(null);
   const wasShown = useRef(false);
   useEffect(() => {
     if (wasShown.current && !isTerminalShown.value && returnsFocus) button.current?.focus();
     wasShown.current = paneOpen.value;
   }, [isTerminalShown.value, paneOpen.value]);
-  if (paneOpen.value && !terminalOpen.value) return <Pane />;
+  if (isPaneShown.value) return <Pane />;
   return (
-    <div class="terminal-poster">
-      <Icon name="terminal" />
+    <div class={isNeeded ? "terminal-poster" : "actions"}>
+      {isNeeded && <Icon name="terminal" />}
       <button
         type="button"
-        class="primary big"
+        class={isNeeded ? "primary big" : ""}
         ref={button}
         onClick={() => {
           if (matchMedia(NARROW).matches) openTerminal();

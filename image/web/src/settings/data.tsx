@@ -129,7 +129,10 @@ async function forget(): Promise<void> {
 }
 
 function ImportArchive() {
-  useEffect(() => void refresh(), []);
+  useEffect(() => {
+    void refresh();
+    return live.onOpen(() => void refresh());
+  }, []);
   return (
     <Group>
       <div class="field tall">

@@ -8,7 +8,7 @@ import { ask, attempt } from "../http";
 import { Choice, Field, Group } from "./controls";
 
 export function General() {
-  const { display_name, enter_sends, detail, permission_mode } = settings.value;
+  const { display_name, language, enter_sends, detail, permission_mode } = settings.value;
   return (
     <>
       <Group>
@@ -22,6 +22,25 @@ export function General() {
               autocomplete="name"
               onChange={(event) => void change({ display_name: event.currentTarget.value.trim() })}
             />
+          )}
+        </Field>
+        <Field label="Language" note="In which Claude answers you in the chat.">
+          {(ids) => (
+            <>
+              <input
+                {...ids}
+                value={language}
+                placeholder="The one you write in"
+                list="languages"
+                maxLength={40}
+                onChange={(event) => void change({ language: event.currentTarget.value.trim() })}
+              />
+              <datalist id="languages">
+                {LANGUAGES.map((one) => (
+                  <option key={one} value={one} />
+                ))}
+              </datalist>
+            </>
           )}
         </Field>
         <Choice
@@ -59,6 +78,27 @@ export function General() {
     </>
   );
 }
+
+/** To pick from; any other may be written. */
+const LANGUAGES = [
+  "العربية",
+  "Deutsch",
+  "English",
+  "Español",
+  "Français",
+  "עברית",
+  "हिन्दी",
+  "Italiano",
+  "日本語",
+  "한국어",
+  "Nederlands",
+  "Polski",
+  "Português",
+  "Русский",
+  "Türkçe",
+  "Українська",
+  "中文",
+];
 
 const WORDS = {
   default: "While this page is in the background. Your browser asks you once.",

@@ -24,8 +24,9 @@ export default function SettingsPage() {
   const nav = useRef<HTMLElement>(null);
   useEffect(() => title.current?.focus({ preventScroll: true }), []);
   useEffect(() => {
-    const chosen = nav.current?.querySelector<HTMLElement>("[aria-current]");
-    if (nav.current && chosen) nav.current.scrollLeft = chosen.offsetLeft - nav.current.offsetLeft;
+    const bar = nav.current;
+    const chosen = bar?.querySelector<HTMLElement>("[aria-current]");
+    if (bar && chosen) bar.scrollLeft = chosen.offsetLeft - bar.offsetLeft - (bar.clientWidth - chosen.offsetWidth) / 2;
   }, [section]);
   return (
     <main class="settings" id="main">

@@ -26,7 +26,7 @@ export function controlled(text: string): string {
 }
 
 export const BAR: readonly [label: string, name: string, keys: string][] = [
-  ["Esc", "Escape", "\x1b"],
+  ["Esc", "Esc", "\x1b"],
   ["Tab", "Tab", "\t"],
   ["←", "Left", "\x1b[D"],
   ["↑", "Up", "\x1b[A"],

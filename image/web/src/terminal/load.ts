@@ -1,2 +1,4 @@
+import { persistently } from "../backoff";
+
 /** Fetches the terminal's code, so that it opens at once. */
-export const loadTerminal = () => import("./terminal");
+export const loadTerminal = () => persistently(() => import("./terminal"));

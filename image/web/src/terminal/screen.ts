@@ -5,6 +5,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import type { SearchAddon } from "@xterm/addon-search";
 import { Terminal } from "@xterm/xterm";
+import { persistently } from "../backoff";
 import { isWebLink } from "../link";
 import { isDark } from "../look";
 import { copy } from "../parts/clipboard";
@@ -183,7 +184,7 @@ export class Screen implements Drawn {
   }
 
   private async loadFinder(): Promise<SearchAddon> {
-    const { SearchAddon } = await import("@xterm/addon-search");
+    const { SearchAddon } = await persistently(() => import("@xterm/addon-search"));
     const finder = new SearchAddon();
     this.terminal.loadAddon(finder);
     finder.onDidChangeResults(({ resultIndex, resultCount }) => this.events.found(resultIndex, resultCount));

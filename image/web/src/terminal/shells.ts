@@ -5,17 +5,43 @@ import { ask, attempt } from "../http";
 import { live } from "../live";
 import type { TerminalInfo } from "../protocol";
 import { tab } from "../storage";
+import { Told, upToDate } from "../told";
 
 export const shells = signal<readonly TerminalInfo[]>([]);
 export const shown = signal<string | null>(null);
 
+const told = new Told<TerminalInfo>();
+
+async function list(): Promise<TerminalInfo[]> {
+  const [known, since] = await told.while(ask<{ terminals: TerminalInfo[] }>("GET", "/api/terminals"));
+  return upToDate(known.terminals, since);
+}
+
 // Another device opens, renames and closes shells too, and programs change their titles.
 live.on("terminal", ({ terminal }) => {
+  told.note(terminal.id, terminal);
+  note(terminal);
+});
+live.on("terminal_gone", ({ id }) => {
+  told.note(id, null);
+  forget(id);
+});
+live.onOpen(() => shells.value.length > 0 && void catchUp());
+
+function note(terminal: TerminalInfo): void {
   const at = shells.value.findIndex((one) => one.id === terminal.id);
   if (at >= 0) shells.value = shells.value.map((one) => (one.id === terminal.id ? terminal : one));
   else if (terminal.running) shells.value = [...shells.value, terminal];
-});
-live.on("terminal_gone", ({ id }) => forget(id));
+}
+
+/** What became of them while this device was not connected. Of the one on the screen its own socket tells. */
+async function catchUp(): Promise<void> {
+  const now = await list().catch(() => undefined);
+  if (!now) return;
+  const isThere = (id: string) => id === shown.value || now.some((one) => one.id === id);
+  for (const { id } of shells.value) if (!isThere(id)) forget(id);
+  now.forEach(note);
+}
 
 export function show(id: string): void {
   tab.set("terminal", id);
@@ -24,9 +50,9 @@ export function show(id: string): void {
 
 /** The shell that she used last, another one that runs, or a new one. */
 export async function findShell(): Promise<void> {
-  const known = await attempt(ask<{ terminals: TerminalInfo[] }>("GET", "/api/terminals"));
+  const known = await attempt(list());
   if (!known) return;
-  shells.value = known.terminals.filter((one) => one.running);
+  shells.value = known.filter((one) => one.running);
   const wanted = tab.get("terminal", "");
   const found = shells.value.find((one) => one.id === wanted) ?? shells.value.at(-1);
   if (found) show(found.id);

@@ -1,16 +1,18 @@
 """Sleep, size and variables of workspaces that exist."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from fly.access.keys import rotate
 from fly.change.power import RESTART, SUSPEND, WAKE
 from fly.change.resize import Size, resize, size_of, wanted_size
 from fly.change.variables import HANDED_ON, checked, set_variables
 from fly.errors import ChangeError, JarvisError, PlanError
 from fly.settings import Secret
 from tests.support.changes import Changes, changes_in
+from tests.support.fake_fly import Call
 from tests.support.world import IMAGE, World
 
 NOW = Size(1024, 1, 10)
@@ -45,6 +47,29 @@ def test_what_runs_is_not_cut_off(changes: Changes, what: str) -> None:
     changes.world.fly.busy_apps += [row.app] * 2
     changes.power.do(what, row)
     assert changes.world.fly.busy_apps == []
+
+
+@pytest.mark.parametrize("what", ["wake", "key"])
+def test_what_crashes_again_and_again_is_not_waited_for(changes: Changes, what: str) -> None:
+    row, fly = changes.user(state="suspended"), changes.world.fly
+    fly.broken_pages.add(row.app)
+    ended = {"exit_event": {"exit_code": 3, "requested_stop": False}}
+
+    def crash(_number: int, call: Call) -> None:
+        if call.method == "GET" and call.route.endswith("/wait"):
+            fly.machines[row.machine_id]["events"] = [
+                {"type": "exit", "timestamp": at, "request": ended} for at in (3, 2, 1)
+            ]
+
+    fly.after = crash
+    began = changes.world.clock.now_s
+    acts: dict[str, Callable[[], object]] = {
+        "wake": lambda: changes.power.do(WAKE, row),
+        "key": lambda: rotate(changes.world.client, changes.world.ledger, row, probe=fly.page),
+    }
+    with pytest.raises(JarvisError, match="its program ended 3 times"):
+        acts[what]()
+    assert changes.world.clock.now_s - began < 30
 
 
 def test_what_somebody_else_changes_is_left_alone(changes: Changes) -> None:
