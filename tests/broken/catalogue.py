@@ -59,6 +59,21 @@ def edit(path: str, *changes: tuple[str, str]) -> str:
     return "RUN " + json.dumps(["python3", "-ISc", script, path, json.dumps(changes)])
 
 
+def append_to_page(pattern: str, text: str) -> str:
+    """A line that adds to a file of the built page; it fails where not exactly one has such a name.
+
+    `WEIGHT` in the text becomes 80 KB that nothing compresses.
+    """
+    script = (
+        "import gzip, os, pathlib, sys\n"
+        "[path] = pathlib.Path('/opt/jarvis/app/static').glob(sys.argv[1])\n"
+        "text = path.read_text() + sys.argv[2].replace('WEIGHT', os.urandom(40000).hex())\n"
+        "path.write_text(text); path.with_name(path.name + '.br').unlink()\n"
+        "path.with_name(path.name + '.gz').write_bytes(gzip.compress(text.encode()))\n"
+    )
+    return "RUN " + json.dumps(["python3", "-ISc", script, pattern, text])
+
+
 def at_start(commands: str) -> str:
     """A line that makes each start do this too, as root, before anything else."""
     return edit(ENTRYPOINT, ("if [ -O / ]; then\n", f"if [ -O / ]; then\n  {commands}\n"))
@@ -761,4 +776,207 @@ SHELLS = (
     ),
 )
 
-CATALOGUE: tuple[Broken, ...] = (*DATA, *LIFE, *PERSON, *PAGE, *SHELLS, *CONTENT)
+OPEN_TO_ALL = 'r"/health|/api/login|/api/awake|'
+"""What the gate lets anybody ask for, as far as it is replaced."""
+
+ENTRY = (
+    Broken(
+        "open-route",
+        "One route answers whoever asks",
+        (edit(f"{WEBAPP}/gate.py", (OPEN_TO_ALL, f"{OPEN_TO_ALL}/api/boot|")),),
+        ("image/test_access.py::test_no_route_of_the_server_answers_a_stranger",),
+        r"\('GET', '/api/boot', 200\)",
+    ),
+    Broken(
+        "gives-the-page-away",
+        "A stranger gets the files of the page behind the sign-in",
+        (edit(f"{WEBAPP}/gate.py", (OPEN_TO_ALL, f"{OPEN_TO_ALL}/assets/.+|")),),
+        ("image/test_access.py::test_no_file_of_the_page_is_given_to_a_stranger",),
+        r"/assets/",
+    ),
+    Broken(
+        "one-cookie-for-all",
+        "A cookie that another workspace has given is believed",
+        (
+            edit(
+                f"{WEBAPP}/devices.py",
+                (
+                    "self._by_token.get(_hash(token)) if token else None",
+                    "self._by_token.get(_hash(token)) or (Device('d', 'd', datetime.now(UTC), datetime.now(UTC),"
+                    " _hash(token), self._mark) if len(token) == 43 else None) if token else None",
+                ),
+            ),
+        ),
+        ("image/test_access.py::test_the_key_opens_one_container_and_no_other",),
+        r"assert 200 == 401",
+    ),
+    Broken(
+        "forgets-devices",
+        "Each start signs every device out",
+        (at_start("rm -f /data/app/devices.json"),),
+        ("image/test_access.py::test_a_device_stays_in_over_a_restart_until_the_key_is_another",),
+        r"assert 401 == 200",
+    ),
+    Broken(
+        "stays-signed-in",
+        "What is open stays open when its device is signed out",
+        (
+            edit(
+                f"{WEBAPP}/gate.py",
+                (
+                    "asyncio.create_task(device.signed_out.wait())",
+                    "asyncio.create_task(asyncio.Event().wait())",
+                ),
+            ),
+        ),
+        (
+            "image/test_access.py::test_signing_out_everywhere_closes_what_is_open",
+            "browser/test_access.py::test_out_everywhere_means_out_everywhere",
+        ),
+        r"TimeoutError|timed out|This workspace is private",
+    ),
+    Broken(
+        "guess-at-will",
+        "Keys may be guessed as fast as anybody can",
+        (edit(f"{WEBAPP}/throttle.py", ("        return wait_s\n", "        return 0.0\n")),),
+        ("image/test_access.py::test_guessing_is_slow_over_new_connections_too",),
+        r"none was refused",
+    ),
+)
+
+FACTS = (
+    Broken(
+        "second-port",
+        "It names a second port",
+        ("EXPOSE 22",),
+        ("image/test_shared_facts.py::test_the_port_is_the_plans",),
+        r"22/tcp",
+    ),
+    Broken(
+        "volume-of-its-own",
+        "The engine makes it a volume where the platform gives none",
+        ("VOLUME /data",),
+        ("image/test_shared_facts.py::test_the_mount_is_the_plans",),
+        r"a volume of its own",
+    ),
+    Broken(
+        "full-disk-unsaid",
+        "With the disk full it says that all was saved",
+        (
+            edit(
+                f"{WEBAPP}/jsonfile.py",
+                (
+                    '        raise Problem(507, "not_saved", f"{what} could not be saved: {error.strerror}.", hint) from error\n',
+                    "        log.info(hint)\n",
+                ),
+            ),
+        ),
+        ("image/test_full_disk.py::test_a_full_disk_is_survived",),
+        r"assert 200 >= 400",
+    ),
+    Broken(
+        "no-licence",
+        "A package of Debian comes without its licence",
+        ("RUN rm /usr/share/doc/git/copyright",),
+        ("image/test_contents.py::test_every_package_comes_with_its_licence",),
+        r"'git'",
+    ),
+    Broken(
+        "one-byte-twice",
+        "A terminal that comes back sends one byte again",
+        (
+            edit(
+                f"{WEBAPP}/viewer.py",
+                ("self._position = self.acked = place", "self._position = self.acked = max(0, place - 1)"),
+            ),
+        ),
+        ("image/test_terminal.py::test_it_comes_back_whole",),
+        r"a byte was lost or came twice",
+    ),
+    Broken(
+        "leaves-its-programs",
+        "What runs in a terminal goes on when it is closed",
+        (
+            edit(
+                f"{WEBAPP}/terminal.py",
+                (
+                    "        self._is_ending = True\n        self._regulate()\n",
+                    "        self._is_ending = True\n        return self._regulate()\n",
+                ),
+            ),
+        ),
+        ("image/test_terminal.py::test_closing_it_ends_its_programs",),
+        r"nothing left of the terminal",
+    ),
+)
+
+SEEN = (
+    Broken(
+        "sideways",
+        "The page is wider than its window",
+        (
+            append_to_page(
+                "assets/index-*.css",
+                'html::after{content:"";position:absolute;top:0;left:0;width:3000px;height:1px}',
+            ),
+        ),
+        ("browser/test_reach.py::test_nothing_scrolls_sideways",),
+        r"assert \d+ <= 0",
+    ),
+    Broken(
+        "button-without-a-name",
+        "Whoever cannot see does not learn what a button is for",
+        (
+            append_to_page(
+                "assets/index-*.js",
+                ';setInterval(()=>{if(document.getElementById("bare"))return;const one=document.createElement("button");'
+                'one.id="bare";one.style.cssText="position:fixed;top:50%;left:0;width:24px;height:24px";'
+                "document.body.append(one)},20);",
+            ),
+        ),
+        ("browser/test_reach.py::test_axe_finds_nothing_serious[desktop]",),
+        r"button-name|Buttons must have",
+    ),
+    Broken(
+        "hides-the-focus",
+        "Nobody sees which button the keyboard would press",
+        (append_to_page("assets/index-*.css", "*{outline:none!important}"),),
+        ("browser/test_reach.py::test_what_has_the_focus_is_seen",),
+        r"assert \['<",
+    ),
+    Broken(
+        "one-direction",
+        "Hebrew and Arabic stand as if they were English",
+        (append_to_page("assets/index-*.css", "*{direction:ltr!important}"),),
+        ("browser/test_reach.py::test_words_of_both_directions_stand_right",),
+        r"'ltr' == 'rtl'",
+    ),
+    Broken(
+        "heavy-page",
+        "The page brings 80 KB that it does not need",
+        (append_to_page("assets/index-*.js", "/*WEIGHT*/"),),
+        (
+            "image/test_size.py::test_the_first_load_is_light",
+            "browser/test_first_day.py::test_the_first_load_is_small",
+        ),
+        r"assert \d+ < \d+",
+    ),
+    Broken(
+        "words-twice",
+        "What was said while the network was cut comes twice",
+        (
+            edit(
+                f"{WEBAPP}/board.py",
+                (
+                    'return [message for message in self._events if message["seq"] > after]',
+                    'return [message | {"text": 2 * message["text"]} if "text" in message else message'
+                    ' for message in self._events if message["seq"] > after]',
+                ),
+            ),
+        ),
+        ("browser/test_chat.py::test_an_answer_survives_a_network_that_is_cut",),
+        r"word\d+",
+    ),
+)
+
+CATALOGUE: tuple[Broken, ...] = (*DATA, *LIFE, *PERSON, *PAGE, *SHELLS, *CONTENT, *ENTRY, *FACTS, *SEEN)

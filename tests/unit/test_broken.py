@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from image.release.suite import TIERS
 from tests.broken.catalogue import CATALOGUE, Broken
 from tests.broken.coverage import breakers
 from tests.broken.proofs import Proofs
@@ -45,9 +46,8 @@ def test_each_promise_is_told_with_what_breaks_it() -> None:
     found = breakers()
     assert found["image/test_data.py::test_a_second_start_changes_nothing"] == ["wipes-data"]
     named = {test.partition("[")[0] for broken in CATALOGUE for test in broken.fails}
-    assert {test for test, names in found.items() if names} == {
-        test for test in named if not test.startswith("browser/")
-    }
+    assert {test for test, names in found.items() if names} == named
+    assert {test.partition("/")[0] for test in named} == set(TIERS)
 
 
 def test_what_was_noticed_is_not_tried_again(tmp_path: Path) -> None:
