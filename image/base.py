@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import geteuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fly.errors import BuildError
 from fly.lazy import Lazy
@@ -38,11 +38,12 @@ CHANGES = [
 
 @dataclass(frozen=True)
 class BaseImage:
-    """What the image is built on; `id` names its content."""
+    """What the image is built on; `id` names its content here, `digest` in its registry, if it is of one."""
 
     ref: str
     id: str
     source: Literal["present", "pulled", "bootstrapped"]
+    digest: str = ""
 
 
 def ensure_base(client: docker.DockerClient, ref: str, report: Report) -> BaseImage:
@@ -50,17 +51,9 @@ def ensure_base(client: docker.DockerClient, ref: str, report: Report) -> BaseIm
 
     Errors: BuildError, EngineError.
     """
-    if (image_id := _find(client, ref)) is not None:
-        return BaseImage(ref, image_id, "present")
-    refusal = _pull(client, ref, report)
-    if refusal is None:
-        return BaseImage(ref, _get(client, ref), "pulled")
-    if ref != BASE_REF:
-        raise BuildError(
-            f"The base image {ref} is not there and cannot be pulled: {refusal}", hint=f"docker pull {ref}"
-        )
-    _bootstrap(client, ref, refusal, report)
-    return BaseImage(ref, _get(client, ref), "bootstrapped")
+    if (found := find_base(client, ref)) is not None:
+        return found
+    return _fetch(client, ref, report, "is not there and cannot be pulled")
 
 
 def renew_base(client: docker.DockerClient, ref: str, report: Report) -> BaseImage:
@@ -68,24 +61,46 @@ def renew_base(client: docker.DockerClient, ref: str, report: Report) -> BaseIma
 
     Errors: BuildError, EngineError.
     """
-    refusal = _pull(client, ref, report)
-    if refusal is None:
-        return BaseImage(ref, _get(client, ref), "pulled")
-    if ref != BASE_REF:
-        raise BuildError(f"The base image {ref} cannot be pulled: {refusal}", hint=f"docker pull {ref}")
-    _bootstrap(client, ref, refusal, report)
-    return BaseImage(ref, _get(client, ref), "bootstrapped")
+    return _fetch(client, ref, report, "cannot be pulled")
 
 
-def _find(client: docker.DockerClient, ref: str) -> str | None:
+def find_base(client: docker.DockerClient, ref: str) -> BaseImage | None:
+    """The base image as it is here; nobody is asked.
+
+    Errors: docker.errors.DockerException.
+    """
     try:
-        return _get(client, ref)
+        return _describe(client, ref, "present")
     except docker.errors.ImageNotFound:
         return None
 
 
-def _get(client: docker.DockerClient, ref: str) -> str:
-    return str(client.images.get(ref).id)
+def digest_there(client: docker.DockerClient, ref: str) -> str:
+    """What `ref` stands for in its registry now; nothing where no registry answers."""
+    try:
+        with _patience(client, REGISTRY_LIMIT_S):
+            return str(client.images.get_registry_data(ref).id)
+    except (docker.errors.DockerException, requests.RequestException):
+        return ""
+
+
+def _fetch(client: docker.DockerClient, ref: str, report: Report, trouble: str) -> BaseImage:
+    refusal = _pull(client, ref, report)
+    if refusal is None:
+        return _describe(client, ref, "pulled")
+    if ref != BASE_REF:
+        raise BuildError(f"The base image {ref} {trouble}: {refusal}", hint=f"docker pull {ref}")
+    _bootstrap(client, ref, refusal, report)
+    return _describe(client, ref, "bootstrapped")
+
+
+def _describe(
+    client: docker.DockerClient, ref: str, source: Literal["present", "pulled", "bootstrapped"]
+) -> BaseImage:
+    """An engine may give a digest of its own to what no registry knows: that is none."""
+    image: Any = client.images.get(ref)
+    digests = [] if MADE_HERE in (image.labels or {}) else image.attrs.get("RepoDigests") or []
+    return BaseImage(ref, str(image.id), source, str(digests[0]).rpartition("@")[2] if digests else "")
 
 
 def _pull(client: docker.DockerClient, ref: str, report: Report) -> str | None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from fly.errors import BuildError
 from fly.lazy import Lazy
-from image.base import BASE_REF, MADE_HERE, BaseImage, ensure_base
+from image.base import BASE_REF, MADE_HERE, BaseImage, ensure_base, find_base
 from image.context import CONTENTS, FOLDER, Context, build_arguments, make_context, read_certificates
 from image.engine import Report
 
@@ -36,7 +36,9 @@ else:
 TAG = "my-jarvis:latest"
 CONTEXT_LABEL = "my-jarvis.context"
 STAGE_LABEL = "my-jarvis.stage"
-BASE_LABEL = "org.opencontainers.image.base.digest"
+BASE_LABEL = "my-jarvis.base.id"
+"""What this engine calls the base: another may call the same one otherwise."""
+BASE_DIGEST_LABEL = "org.opencontainers.image.base.digest"
 REVISION_LABEL = "org.opencontainers.image.revision"
 VERSION_LABEL = "org.opencontainers.image.version"
 DIRTY = "-dirty"
@@ -147,7 +149,8 @@ def _is_current(client: docker.DockerClient, tag: str, sha256: str) -> bool:
     labels = _find_labels(client, tag)
     if labels is None or labels.get(CONTEXT_LABEL) != sha256:
         return False
-    return _find_id(client, BASE_REF) in (None, labels.get(BASE_LABEL))
+    base = find_base(client, BASE_REF)
+    return base is None or base.id == labels.get(BASE_LABEL)
 
 
 def _name_commit(client: docker.DockerClient, tag: str, report: Report) -> None:
@@ -221,6 +224,7 @@ def _labels(context: Context, base: BaseImage) -> dict[str, str]:
     facts = {
         CONTEXT_LABEL: context.sha256,
         BASE_LABEL: base.id,
+        BASE_DIGEST_LABEL: base.digest,
         "org.opencontainers.image.base.name": base.ref,
         "org.opencontainers.image.created": datetime.now(UTC).isoformat(timespec="seconds"),
         **_commit(),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fly.errors import BuildError
 from fly.lazy import Lazy
-from image.base import BASE_REF
+from image.base import BASE_REF, digest_there, find_base
 from image.build import BASE_LABEL, STAGE_LABEL
 from image.context import build_arguments
 from image.program import run_program
@@ -96,17 +96,31 @@ def newer_python(root: Path = ROOT) -> list[Newer]:
             with tempfile.TemporaryDirectory(prefix="my-jarvis-") as folder:
                 fresh = Path(folder) / "lock"
                 compile_lock(root, name, "--upgrade", output=fresh)
-                found += _differences((root / name).read_text("utf-8"), fresh.read_text("utf-8"))
+                locks = (dict(LOCKED.findall(path.read_text("utf-8"))) for path in (root / name, fresh))
+                found += differences("python", *locks)
     return found
 
 
-def _differences(old: str, new: str) -> list[Newer]:
-    before, after = dict(LOCKED.findall(old)), dict(LOCKED.findall(new))
+def differences(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Newer]:
+    """Every name whose version is another, or that is there only before or after."""
     return [
-        Newer("python", name, before.get(name, "–"), after.get(name, "–"), "invoke bump python")
+        Newer(kind, name, before.get(name, "–"), after.get(name, "–"), f"invoke bump {kind}")
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
+
+
+def pinned(kind: str, root: Path = ROOT) -> dict[str, str]:
+    """What `claude`, `python` or `npm` is pinned to, by name; of several locks each says its own."""
+    if kind == "npm":
+        return locked_npm(root)
+    if kind == "claude":
+        return {SDK: pinned_sdk(root)}
+    return {
+        f"{package} ({name})": version
+        for name, _, _ in LOCKS
+        for package, version in LOCKED.findall((root / name).read_text(encoding="utf-8"))
+    }
 
 
 def compile_lock(root: Path, name: str, *options: str, output: Path | None = None) -> None:
@@ -197,24 +211,20 @@ def newer_debian(client: docker.DockerClient, image: str, environment: Mapping[s
 def newer_base(client: docker.DockerClient, image: str) -> list[Newer]:
     """Another base than the one that the image was built on, here or in the registry."""
     try:
-        built_on = str(client.images.get(image).labels.get(BASE_LABEL, ""))
-        base: Any = client.images.get(BASE_REF)
-        digests = [one.rpartition("@")[2] for one in base.attrs.get("RepoDigests") or []]
+        built_on = str((client.images.get(image).labels or {}).get(BASE_LABEL, ""))
+        base = find_base(client, BASE_REF)
     except docker.errors.DockerException:
+        return []
+    if base is None:
         return []
     if built_on and built_on != base.id:
         return [Newer("base", BASE_REF, short(built_on), short(base.id), "invoke build")]
-    if not digests:
+    if not base.digest:
         return []  # bootstrapped here: what Debian has newer is known by package
-    try:
-        there = str(client.images.get_registry_data(BASE_REF).id)
-    except (docker.errors.DockerException, requests.RequestException):
+    there = digest_there(client, BASE_REF)
+    if there in ("", base.digest):
         return []
-    return (
-        []
-        if there in digests
-        else [Newer("base", BASE_REF, short(digests[0]), short(there), "invoke bump base")]
-    )
+    return [Newer("base", BASE_REF, short(base.digest), short(there), "invoke bump base")]
 
 
 # --- moving a pin -------------------------------------------------------------------------------------
@@ -230,9 +240,12 @@ def move(kind: str, npm: Sequence[str], root: Path = ROOT) -> None:
         _run(*npm, "update", "--save", "--package-lock-only", "--no-audit", "--no-fund", folder=root / PAGE)
         return
     if kind == "claude":
+        newest = newest_sdk()
+        if pinned_sdk(root) == newest:
+            return
         path = root / "pyproject.toml"
         text = path.read_text(encoding="utf-8")
-        path.write_text(PIN.sub(f'"{SDK}=={newest_sdk()}"', text), encoding="utf-8")
+        path.write_text(PIN.sub(f'"{SDK}=={newest}"', text), encoding="utf-8")
     for name, _, _ in LOCKS:
         compile_lock(root, name, *(("--upgrade",) if kind == "python" else ()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,14 @@ from fly.desk import JSON_HELP, ROOT
 from fly.errors import SettingsError, UntestedImage
 from fly.lazy import Lazy
 from fly.settings import Settings
-from image.base import BASE_REF, renew_base
+from image.base import BASE_REF
 from image.build import TAG, build_image
 from image.engine import Report, find_engine
 from image.release import pins, predecessor, undo
+from image.release.bump import build_moved, move, still_missing
 from image.release.content import Content, read_content, short
+from image.release.inspection import inspect
+from image.release.packages import all_changes
 from image.release.push import promote as promote_digest
 from image.release.push import push as push_content
 from image.release.records import Outcome, Push, Records, Verification, missing_proof
@@ -186,7 +189,7 @@ def outdated(context: Context, image: str = TAG, json: bool = False) -> None:
 
 @verb(positional=["what"], help={"what": "claude, base, python or npm"})
 def bump(context: Context, what: str) -> None:
-    """Moves a pin to the newest, builds and verifies; where that fails all is as it was before."""
+    """Moves a pin to the newest, builds, verifies and says what changed; what fails leaves all as it was."""
     if what not in pins.KINDS:
         raise Exit(
             f"There is nothing called {what!r} to bump.\n  Try: one of {', '.join(pins.KINDS)}", code=2
@@ -197,14 +200,44 @@ def bump(context: Context, what: str) -> None:
         engine = find_engine(report, settings.home / "engine")
     with undo.only_one(settings.home), _undone_unless_whole(settings, engine):
         with step(f"Moving {what}") as report:
-            renew_base(engine, BASE_REF, report) if what == "base" else pins.move(what, npm())
+            newer = move(what, engine, npm(), environment=os.environ, report=report)
+        if not newer:
+            say(f"Nothing newer: {what} is as new as it can be, and all is as it was.")
+            return
+        for one in newer:
+            say(f"  {one.name} {one.current} → {one.newest}")
+        before = _inside(engine, TAG)
         with step("Image") as report:
-            built = build_image(engine, report=report)
+            built = build_moved(what, engine, report)
         with Records(settings.releases) as records:
             if missing_proof(records, read_content(engine, built.id), read_suite()):
                 _must_pass(records, _verify(settings, records, built.id))
-    say(f"{what} is moved, and {short(built.id)} is verified. git diff shows what changed.")
-    say("Next: commit it, then invoke release")
+    _say_moved(what, newer, short(built.id), before, _inside(engine, built.id))
+
+
+def _inside(engine: docker.DockerClient, image: str) -> dict[str, Any]:
+    """The packages of an image, to be compared; nothing where there is no such image."""
+    try:
+        return inspect(engine, read_content(engine, image).id)
+    except UntestedImage:
+        return {}
+
+
+def _say_moved(
+    what: str, newer: Sequence[pins.Newer], image: str, before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    """What has changed in the image, and not what was meant to."""
+    say(f"{what} is moved, and {image} is verified.")
+    if not before or "trouble" in (before | now):
+        say("What has changed in the image cannot be told: there is none to compare it with.")
+    else:
+        lines = all_changes(before, now)
+        say("In the image has changed:" if lines else "No package of the image has changed.")
+        for line in lines:
+            say(f"  {line}")
+    if missing := still_missing(newer, now):
+        say(f"Debian's mirror did not give yet: {', '.join(missing)}. Later: invoke bump {what}")
+    say("Next: invoke release" if what == "base" else "Next: commit it (git diff), then invoke release")
 
 
 @contextmanager

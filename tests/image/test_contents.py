@@ -35,7 +35,7 @@ for one in distributions(path=[path for path in __import__("sys").path if "venv"
     by_class = any(line.startswith("License ::") for line in about.get_all("Classifier", []))
     print(about["Name"].lower(), one.version, "licence:", bool(named or by_class))
 '"""
-LABELS = ("title", "description", "licenses", "version", "revision", "created", "base.name", "base.digest")
+LABELS = ("title", "description", "licenses", "version", "revision", "created", "base.name")
 
 
 @pytest.mark.parametrize("tool", sorted(TOOLS))

@@ -10,7 +10,7 @@ import pytest
 
 from fly.errors import BuildError
 from image import base
-from image.base import BASE_REF, BaseImage, ensure_base
+from image.base import BASE_REF, BaseImage, digest_there, ensure_base, renew_base
 from tests.support.fakeengine import FakeEngine, FakeImage
 
 
@@ -44,6 +44,36 @@ def test_a_base_that_is_there_is_taken_and_nobody_is_asked(engine: FakeEngine) -
 def test_a_base_that_is_not_there_is_pulled(engine: FakeEngine) -> None:
     engine.registry = {BASE_REF}
     assert ensure(engine) == BaseImage(BASE_REF, f"sha256:pulled-{BASE_REF}", "pulled")
+
+
+def renew(engine: FakeEngine, ref: str = BASE_REF) -> BaseImage:
+    return renew_base(cast("docker.DockerClient", engine), ref, lambda _line: None)
+
+
+def test_a_base_that_is_there_is_pulled_anew_where_a_newer_one_is_wanted(engine: FakeEngine) -> None:
+    engine.kept.append(FakeImage("sha256:there", [BASE_REF]))
+    engine.registry, engine.digests = {BASE_REF}, {BASE_REF: "sha256:new"}
+    assert renew(engine) == BaseImage(BASE_REF, "sha256:pulled-sha256:new", "pulled", "sha256:new")
+    assert renew(engine).id == "sha256:pulled-sha256:new", "the same again"
+
+
+def test_without_a_registry_a_newer_base_is_made_anew(engine: FakeEngine, bootstrapping: Path) -> None:
+    assert ensure(engine).id == "sha256:imported"
+    assert renew(engine) == BaseImage(BASE_REF, "sha256:imported-1", "bootstrapped")
+    assert ensure(engine).id == "sha256:imported-1", "and is the one from now on"
+
+
+def test_only_debian_can_be_made_anew(engine: FakeEngine, bootstrapping: Path) -> None:
+    with pytest.raises(BuildError, match=r"ubuntu:26\.04 cannot be pulled"):
+        renew(engine, "ubuntu:26.04")
+
+
+def test_what_a_registry_has_is_asked_with_little_patience_and_may_be_unknown(engine: FakeEngine) -> None:
+    client = cast("docker.DockerClient", engine)
+    assert digest_there(client, BASE_REF) == ""
+    engine.registry, engine.digests = {BASE_REF}, {BASE_REF: "sha256:new"}
+    assert digest_there(client, BASE_REF) == "sha256:new"
+    assert engine.asked_with_timeout == [base.REGISTRY_LIMIT_S] * 2
 
 
 def test_the_registry_is_asked_with_little_patience_and_only_it(

@@ -12,8 +12,10 @@ import pytest
 import requests
 
 from fly.errors import BuildError
-from image.base import BASE_REF
+from image.base import BASE_REF, MADE_HERE
 from image.build import (
+    BASE_DIGEST_LABEL,
+    BASE_LABEL,
     CONTEXT_LABEL,
     DIRTY,
     REVISION_LABEL,
@@ -49,16 +51,31 @@ def test_a_build_says_what_it_made(engine: FakeEngine) -> None:
     built = build(engine)
     assert (built.ref, built.id, built.size_bytes, built.claude_version) == (TAG, BUILT, 700, "2.1.330")
     assert built.context_sha256 == make_context().sha256
-    assert engine.containers == 0, "the container that the version was read from is still there"
+    assert engine.reading == 0, "the container that the version was read from is still there"
 
 
 def test_the_image_names_content_and_base(engine: FakeEngine) -> None:
     build(engine)
     labels = engine.images.get(TAG).labels
     assert labels[CONTEXT_LABEL] == make_context().sha256
-    assert labels["org.opencontainers.image.base.digest"] == BASE
+    assert labels[BASE_LABEL] == BASE
+    assert BASE_DIGEST_LABEL not in labels, "no registry knows this base"
     assert labels["org.opencontainers.image.base.name"] == BASE_REF
     assert labels["org.opencontainers.image.created"].endswith("+00:00")
+
+
+def test_a_base_of_a_registry_is_named_by_the_digest_that_it_has_there(tmp_path: Path) -> None:
+    engine = FakeEngine(tmp_path, kept=[FakeImage(BASE, [BASE_REF], digest="sha256:manifest")])
+    build(engine)
+    labels = engine.images.get(TAG).labels
+    assert (labels[BASE_LABEL], labels[BASE_DIGEST_LABEL]) == (BASE, "sha256:manifest")
+
+
+def test_what_an_engine_calls_a_base_that_was_made_here_is_no_digest(tmp_path: Path) -> None:
+    made_here = FakeImage(BASE, [BASE_REF], {MADE_HERE: "bootstrapped"}, digest="sha256:of-this-engine")
+    engine = FakeEngine(tmp_path, kept=[made_here])
+    build(engine)
+    assert BASE_DIGEST_LABEL not in engine.images.get(TAG).labels
 
 
 def test_nothing_is_built_when_nothing_has_changed(engine: FakeEngine) -> None:
