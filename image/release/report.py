@@ -49,6 +49,7 @@ UNITS = {"kilobytes": "KB", "p50_ms": "ms"}
 def write_report(records: Records, number: int, folder: Path) -> Path:
     """`report.json` and `report.html` in the folder that has the evidence; the path of the page."""
     facts = report(records, number, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(
         json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )

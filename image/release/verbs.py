@@ -200,7 +200,7 @@ def bump(context: Context, what: str) -> None:
         engine = find_engine(report, settings.home / "engine")
     with undo.only_one(settings.home), _undone_unless_whole(settings, engine):
         with step(f"Moving {what}") as report:
-            newer = move(what, engine, npm(), environment=os.environ, report=report)
+            newer = move(what, engine, npm(), environment=os.environ, report=report, root=ROOT)
         if not newer:
             say(f"Nothing newer: {what} is as new as it can be, and all is as it was.")
             return
