@@ -1,18 +1,27 @@
 """Which version of the tests judges: the commit, and the content of all that has a say in the verdict."""
 
 import hashlib
+import json
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fly.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 TIERS = ("image", "release", "browser")
-JUDGES = ("tests/conftest.py", "tests/support", *(f"tests/{tier}" for tier in TIERS))
+JUDGES = (
+    *("tests/conftest.py", "tests/support", *(f"tests/{tier}" for tier in TIERS)),
+    # What runs them, and what judges beside them.
+    *(f"image/release/{name}.py" for name in ("budget", "inspection", "sbom", "stage", "suite", "verify")),
+    *("image/patience.py", "fly/plan.py", "requirements-test.lock"),
+)
+"""Files and folders that have a say in a verdict; of pyproject.toml it is these tables."""
 BUDGET = ("tool", "my-jarvis", "budget")
+PYTEST = ("tool", "pytest")
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ def read_suite(root: Path = ROOT) -> Suite:
     for path in sorted(path for judge in JUDGES for path in _files(root / judge)):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    digest.update(repr(sorted(read_budget(root).items())).encode())
+    for table in (read_budget(root), _table(root, PYTEST)):
+        digest.update(json.dumps(table, sort_keys=True).encode())
     return Suite(_commit(root), digest.hexdigest())
 
 
@@ -42,9 +52,7 @@ def read_budget(root: Path = ROOT) -> dict[str, float]:
 
     *Errors*: SettingsError if one is no number.
     """
-    table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    for name in BUDGET:
-        table = table.get(name, {})
+    table = _table(root, BUDGET)
     wrong = [
         name for name, value in table.items() if isinstance(value, bool) or not isinstance(value, int | float)
     ]
@@ -54,6 +62,13 @@ def read_budget(root: Path = ROOT) -> dict[str, float]:
             hint="[tool.my-jarvis.budget] in pyproject.toml",
         )
     return {name: float(value) for name, value in table.items()}
+
+
+def _table(root: Path, names: Sequence[str]) -> dict[str, Any]:
+    table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    for name in names:
+        table = table.get(name, {})
+    return table
 
 
 def _files(path: Path) -> Iterator[Path]:
