@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fly.lazy import Lazy
-from image.release.records import Push, Records
+from image.release.records import Push
 from image.release.registry import Login
 
 if TYPE_CHECKING:
@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     import requests
 else:
     docker, requests = Lazy("docker"), Lazy("requests")
-
-
-def last_push(records: Records, image: str) -> Push | None:
-    """The newest release of another content."""
-    return next((one for one in reversed(records.pushes()) if one.image != image), None)
 
 
 def is_here(client: docker.DockerClient, push: Push) -> bool:

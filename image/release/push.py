@@ -73,7 +73,10 @@ def push(
     login: Login | None,
     report: Report,
 ) -> Push:
-    """The image in the registry under its tags, `latest` last, as the registry itself confirms.
+    """The image in the registry under its tags, as the registry itself confirms.
+
+    First under the one that never moves, and read back; only what is there as it was tested gets the names
+    that people follow, `latest` last.
 
     *Errors*: UntestedImage, naming what is missing; RegistryError.
     """
@@ -83,10 +86,10 @@ def push(
         uploaded, digest = 0, ""
         for tag in tags:
             upload = _push_tag(client, content, repository, tag, login=login, report=report)
-            uploaded, digest = uploaded + upload.uploaded, upload.digest
-        report("reading it back")
-        for reference in (digest, *tags):
-            _must_be(registry, reference, content, digest)
+            uploaded, digest = uploaded + upload.uploaded, digest or upload.digest
+            report(f"{tag}: reading it back")
+            for reference in (digest, tag):
+                _must_be(registry, reference, content, digest)
     return records.pushed(evidence, str(repository), digest, tags, uploaded)
 
 

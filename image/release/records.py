@@ -17,6 +17,7 @@ from image.release.suite import Suite
 
 PASSED = "passed"
 LATEST = "latest"
+COMPARED_WITH = "compared with"
 
 TABLES = {
     "images": "id TEXT PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL",
@@ -247,24 +248,45 @@ class Records(Record):
     def current(self, repository: str = "") -> Push | None:
         """The release that `latest` is: of this repository, or of the one that was last promoted in."""
         found = [one for one in self.promotions() if repository in ("", one.repository)]
-        if not found:
-            return None
-        newest = found[-1]
-        pushes = [
-            one for one in self.pushes() if (one.repository, one.digest) == (newest.repository, newest.digest)
-        ]
-        return pushes[-1] if pushes else None
+        return self._push_of(found[-1]) if found else None
 
-    def release_before(self, image: str) -> Verification | None:
-        """The proof of the newest release of another content: what figures are compared with."""
-        pushes = [one for one in self.pushes() if one.image != image]
-        return self.verification(pushes[-1].verification) if pushes else None
+    def release_before(self, image: str, repository: str = "") -> Push | None:
+        """The release that this content would follow: the `latest` of the repository, or the one before itself.
+
+        Where nothing else was ever latest in it, or no repository is meant, that of any.
+        """
+        for promotion in reversed(self.promotions()):
+            if repository in ("", promotion.repository):
+                push = self._push_of(promotion)
+                if push and push.image != image:
+                    return push
+        return self.release_before(image) if repository else None
+
+    def compared_with(self, verification: int) -> Verification | None:
+        """The proof of the release that a verification's figures are held against."""
+        number = self.kept(verification, COMPARED_WITH)
+        return self.verification(number) if number else None
+
+    def _push_of(self, promotion: Promotion) -> Push | None:
+        place = (promotion.repository, promotion.digest)
+        return next((one for one in reversed(self.pushes()) if (one.repository, one.digest) == place), None)
 
     # --- the database -----------------------------------------------------------------------------
 
     def _add(self, statement: str, *values: object) -> int:
         with self._explained():
             return int(self._database.execute(statement, values).lastrowid or 0)
+
+
+def proofs(records: Records, engine: str = "") -> dict[str, Verification]:
+    """By its id the proof of each content that has passed, whichever tests judged; the oldest first.
+
+    The last verification of it that is over decides, on this engine or (without one) on any; one that was
+    killed is over, and has not passed. Whether a content may be *released* is for `missing_proof` to say.
+    """
+    over = [one for one in records.verifications() if engine in ("", one.engine) and not one.is_under_way]
+    last = {one.image: one for one in over}
+    return {one.image: one for one in sorted(last.values(), key=lambda one: one.number) if one.passed}
 
 
 def missing_proof(records: Records, content: Content, suite: Suite) -> list[str]:

@@ -62,7 +62,7 @@ def report(records: Records, number: int, folder: Path) -> dict[str, Any]:
     """All that the page says, for programs."""
     found = records.verification(number)
     image = records.facts(found.image)
-    last = records.release_before(found.image)
+    last = records.compared_with(number)
     outcomes = records.outcomes(number)
     return {
         "verification": found.to_json(),

@@ -23,7 +23,7 @@ from image.build import TAG, build_image
 from image.engine import Report, find_engine
 from image.release import pins, predecessor, undo
 from image.release.bump import build_moved, move, still_missing
-from image.release.content import Content, read_content, short
+from image.release.content import read_content, short
 from image.release.inspection import inspect
 from image.release.packages import all_changes
 from image.release.push import promote as promote_digest
@@ -56,7 +56,7 @@ def verify(context: Context, image: str = TAG, keep_going: bool = False, json: b
     """Tries every promise on an image, records what was proved, and names each promise that it breaks."""
     settings = Settings.read(os.environ, ROOT)
     with Records(settings.releases) as records:
-        found = _verify(settings, records, image, keep_going=keep_going)
+        found = _verify(settings, records, image, _registry_of(settings), keep_going=keep_going)
         if json:
             console.print_json(found.to_json() | {"broken": [vars(one) for one in _broken(records, found)]})
         _must_pass(records, found)
@@ -150,7 +150,7 @@ def release(context: Context, registry: str = "", json: bool = False) -> None:
         built = build_image(engine, report=report)
     with Records(settings.releases) as records:
         if missing_proof(records, read_content(engine, built.id), read_suite()):
-            _must_pass(records, _verify(settings, records, built.id))
+            _must_pass(records, _verify(settings, records, built.id, str(repository)))
         done = _push(settings, records, built.id, repository, login)
     console.print_json(done.to_json()) if json else console.plain(done.reference)
 
@@ -211,7 +211,7 @@ def bump(context: Context, what: str) -> None:
             built = build_moved(what, engine, report)
         with Records(settings.releases) as records:
             if missing_proof(records, read_content(engine, built.id), read_suite()):
-                _must_pass(records, _verify(settings, records, built.id))
+                _must_pass(records, _verify(settings, records, built.id, _registry_of(settings)))
     _say_moved(what, newer, short(built.id), before, _inside(engine, built.id))
 
 
@@ -277,14 +277,22 @@ def login_to(settings: Settings, repository: Repository) -> Login | None:
     return None
 
 
-def _verify(settings: Settings, records: Records, image: str, *, keep_going: bool = False) -> Verification:
+def _registry_of(settings: Settings) -> str:
+    """Where releases go, as the record names it; empty where nothing was set."""
+    return str(Repository.parse(settings.registry)) if settings.registry else ""
+
+
+def _verify(
+    settings: Settings, records: Records, image: str, repository: str, *, keep_going: bool = False
+) -> Verification:
     install_what_promises_need()
     with step("Docker Engine") as report:
         engine = find_engine(report, settings.home / "engine")
     content = read_content(engine, image)
     say(f"Image: {content.ref}  {content.short_id}  {content.size_bytes / 1e6:.0f} MB")
     folder = folder_of(settings, content.id)
-    previous = _previous(settings, records, engine, content)
+    last = records.release_before(content.id, repository)
+    previous = _previous(settings, engine, last) if last else ""
     with step("Promises") as report:
         found = verify_content(
             *(engine, records, content),
@@ -292,16 +300,14 @@ def _verify(settings: Settings, records: Records, image: str, *, keep_going: boo
             watch=_watch(report),
             keep_going=keep_going,
             previous=previous,
+            release_before=last,
         )
     say(f"Report: {write_report(records, found.number, folder)}")
     return found
 
 
-def _previous(settings: Settings, records: Records, engine: docker.DockerClient, content: Content) -> str:
-    """The image that was released last, fetched if need be; without it upgrades begin at the image itself."""
-    last = predecessor.last_push(records, content.id)
-    if last is None:
-        return ""
+def _previous(settings: Settings, engine: docker.DockerClient, last: Push) -> str:
+    """The image of that release, fetched if need be; without it upgrades begin at the image itself."""
     if not predecessor.is_here(engine, last):
         with step(f"Last release, {short(last.digest)}"):
             trouble = predecessor.bring(engine, last, login_to(settings, Repository.parse(last.repository)))

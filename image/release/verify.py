@@ -23,7 +23,7 @@ from image.patience import patience
 from image.release.budget import Breach, breaches, figure_name, value_of
 from image.release.content import Content
 from image.release.inspection import inspect, read_layers
-from image.release.records import PASSED, Outcome, Records, Verification
+from image.release.records import COMPARED_WITH, PASSED, Outcome, Push, Records, Verification
 from image.release.report import failure_path
 from image.release.sbom import Sbom, write_sbom
 from image.release.stage import Progress, Stage, events, last_words, tier_of
@@ -111,13 +111,14 @@ def verify(
     watch: Watch,
     keep_going: bool = False,
     previous: str = "",
+    release_before: Push | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Verification:
     """The verdict over this content by the tests as they lie here; every outcome is in the record.
 
     `folder` takes what the tests leave: logs, transcripts, pictures. `keep_going`: on, also after the quick
     tests have found it broken. `previous` is the image that upgrades begin at; without it they begin at
-    the image itself.
+    the image itself. `release_before` is what figures are compared with.
 
     *Errors*: EngineError, SettingsError. That promises are broken is no error but a verdict.
     """
@@ -132,6 +133,8 @@ def verify(
     jobs = min(MOST_JOBS, (os.cpu_count() or 1) + 1)
     smoke, promises, measures = stages(jobs, previous)
     records.keep(number, "previous", previous)
+    if release_before:
+        records.keep(number, COMPARED_WITH, release_before.verification)
     run.through(smoke)
     whole = keep_going or not run.broken
     if whole:
@@ -228,7 +231,7 @@ class _Run:
         """Each line of the budget is a promise too."""
         for name, value in self._figures.items():
             self._records.measure(self.number, name, value)
-        last = self._records.release_before(self._content.id)
+        last = self._records.compared_with(self.number)
         found = breaches(self._records, self.number, self._content, budget, last)
         for name in budget:
             breach = next((one for one in found if one.name == name), None)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import docker
 import httpx
@@ -115,6 +116,50 @@ def test_an_image_that_was_not_tested_is_refused_before_anything_is_sent(
     assert records.pushes() == []
 
 
+class Meddled:
+    """The engine, while somebody else pushes to the same place: after each tag `meddle` has its turn."""
+
+    def __init__(self, client: docker.DockerClient, meddle: Callable[[str], None]) -> None:
+        self._api, self._meddle = client.api, meddle
+        self.api = self
+
+    def push(self, repository: str, tag: str, **options: Any) -> Iterator[dict[str, Any]]:
+        yield from self._api.push(repository, tag, **options)
+        self._meddle(tag)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+
+def test_what_arrives_as_something_else_never_becomes_the_latest(
+    tested_image: Image,
+    pushed: Callable[[str], Push],
+    docker_client: docker.DockerClient,
+    registry: LoopbackRegistry,
+    records: Records,
+) -> None:
+    latest = pushed(tested_image())
+    seen: list[str] = []
+
+    def meddle(tag: str) -> None:
+        seen.append(tag)
+        with Registry(registry.repository(), LOGIN) as there:
+            there.put(there.get(latest.digest), tag)
+
+    engine: Any = Meddled(docker_client, meddle)
+    content = read_content(docker_client, tested_image())
+    with pytest.raises(RegistryError, match=f"pushed was .* \\(content {content.id}\\)"):
+        push(
+            *(engine, records, content),
+            repository=registry.repository(),
+            login=LOGIN,
+            report=lambda _line: None,
+        )
+    assert len(seen) == 1, "the names that people follow were not moved"
+    assert served(registry, "latest").headers["docker-content-digest"] == latest.digest
+    assert records.pushes() == [latest]
+
+
 def test_the_same_content_twice_uploads_nothing(tested_image: Image, pushed: Callable[[str], Push]) -> None:
     image = tested_image()
     first, again = pushed(image), pushed(image)
@@ -210,8 +255,8 @@ def test_the_release_before_comes_back_by_its_digest(
 ) -> None:
     first, second = tested_image(), tested_image()
     release = pushed(first)
-    assert predecessor.last_push(records, second) == release
-    assert predecessor.last_push(records, first) is None
+    assert records.release_before(second) == release
+    assert records.release_before(first) is None
     docker_client.images.remove(first, force=True)
     assert not predecessor.is_here(docker_client, release)
     assert "no basic auth" in predecessor.bring(docker_client, release, None)

@@ -12,7 +12,7 @@ import pytest
 
 from fly.errors import UntestedImage
 from image.release.content import Content, Layer
-from image.release.records import PASSED, Outcome, Records, missing_proof, proof
+from image.release.records import PASSED, Outcome, Push, Records, missing_proof, proof, proofs
 from image.release.suite import Suite
 
 SUITE = Suite("abc", "1" * 64)
@@ -117,6 +117,7 @@ def test_a_verification_that_was_killed_has_not_passed_and_what_it_saw_is_kept(
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     assert "was killed" in missing_proof(records, CONTENT, SUITE)[0]
+    assert proofs(records) == {}
     last = records.verifications()[-1]
     assert (last.verdict, records.outcomes(last.number)) == ("killed", [KEPT])
 
@@ -149,6 +150,52 @@ def test_latest_is_what_was_promoted_last(records: Records) -> None:
     records.promoted("registry/a", "sha256:1", "promoted")
     assert records.current("registry/a") == first
     assert records.current() == first
+
+
+def named(records: Records, letter: str) -> Content:
+    """Another content, which has passed."""
+    content = replace(CONTENT, id="sha256:" + letter * 64)
+    verified(records, KEPT, content=content)
+    return content
+
+
+def released(records: Records, repository: str, letter: str) -> Push:
+    content = named(records, letter)
+    proven = records.verifications(content.id)[-1]
+    return records.pushed(proven, repository, f"sha256:{letter}", ["latest"], 1)
+
+
+def test_the_release_before_is_what_is_latest_in_the_repository(records: Records) -> None:
+    first, second = released(records, "registry/a", "1"), released(records, "registry/a", "2")
+    elsewhere = released(records, "registry/b", "3")
+    new = named(records, "4").id
+    assert records.release_before(new, "registry/a") == second
+    assert records.release_before(new, "registry/b") == records.release_before(new) == elsewhere
+    assert records.release_before(new, "registry/never") == elsewhere
+    records.promoted("registry/a", first.digest, "promoted")
+    assert records.release_before(new, "registry/a") == first, "a rollback counts"
+    assert records.release_before(first.image, "registry/a") == second, "nothing comes before itself"
+
+
+def test_without_a_release_there_is_none_before(records: Records) -> None:
+    assert records.release_before(CONTENT.id, "registry/a") is records.release_before(CONTENT.id) is None
+    only = released(records, "registry/a", "1")
+    assert records.release_before(only.image, "registry/a") is None
+
+
+def test_a_content_is_proved_by_its_last_verification_that_is_over(records: Records) -> None:
+    here, there = replace(CONTENT, engine="here"), replace(CONTENT, engine="there")
+    proven = verified(records, KEPT, content=here)
+    assert [one.number for one in proofs(records).values()] == [proven]
+    assert proofs(records, "here").keys() == {CONTENT.id}
+    assert proofs(records, "there") == {}
+    records.begin(here, NEWER_SUITE, {})
+    assert proofs(records, "here").keys() == {CONTENT.id}, "one under way takes nothing away"
+    verified(records, BROKEN, content=there)
+    assert proofs(records) == {}
+    assert proofs(records, "here").keys() == {CONTENT.id}
+    verified(records, KEPT, content=there, suite=NEWER_SUITE)
+    assert proofs(records).keys() == {CONTENT.id}
 
 
 def test_a_record_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from image.release.content import Content, Layer
 from image.release.plot import Series, plot
-from image.release.records import PASSED, Outcome, Records
+from image.release.records import COMPARED_WITH, PASSED, Outcome, Records
 from image.release.report import failure_path, write_report
 from image.release.suite import Suite
 
@@ -34,6 +34,8 @@ def records(tmp_path: Path) -> Iterator[Records]:
 def verified(records: Records, content: Content, *outcomes: Outcome, curl: str) -> int:
     environment = {"engine": "20.10", "system": "Linux", "cpus": 2, "python": "3.11"}
     number = records.begin(content, Suite("abc", "1" * 64), environment)
+    if before := records.release_before(content.id):
+        records.keep(number, COMPARED_WITH, before.verification)
     for outcome in outcomes:
         records.note(number, outcome)
     records.measure(number, "stopped -> 200: p50_ms", 400)
