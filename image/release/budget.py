@@ -53,6 +53,40 @@ LINES: Mapping[str, Line] = {
 
 
 @dataclass(frozen=True)
+class Limit:
+    """The most that is allowed of a line: what the budget says, or less, `because` of the last release."""
+
+    most: float
+    because: str = ""
+
+
+def limits(
+    budget: Mapping[str, float], growth: Mapping[str, float], before: Mapping[str, float]
+) -> dict[str, Limit]:
+    """For each line of the budget. `growth` is in per cent of the release whose figures are `before`.
+
+    *Errors*: SettingsError for a line that nothing measures, or that may grow and has no budget.
+    """
+    if unknown := sorted(set(budget) - set(LINES)):
+        raise SettingsError(
+            f"Nothing measures the budget's {', '.join(unknown)}.", hint=f"there are: {', '.join(LINES)}"
+        )
+    if without := sorted(set(growth) - set(budget)):
+        raise SettingsError(
+            f"No budget is stated of what may grow: {', '.join(without)}.", hint="pyproject.toml"
+        )
+    return {name: _limit(name, most, growth.get(name), before) for name, most in budget.items()}
+
+
+def _limit(name: str, most: float, percent: float | None, before: Mapping[str, float]) -> Limit:
+    last = value_of(name, before)
+    if percent is None or last is None or last * (1 + percent / 100) >= most:
+        return Limit(most)
+    because = f"{percent:g} % more than the last release's {last:.2f}"
+    return Limit(last * (1 + percent / 100), because)
+
+
+@dataclass(frozen=True)
 class Breach:
     """A line of the budget that is not kept; `reason` says by how much, and what grew."""
 
@@ -63,22 +97,14 @@ class Breach:
 
 
 def breaches(
-    records: Records, number: int, content: Content, budget: Mapping[str, float], last: Verification | None
+    records: Records, number: int, content: Content, allowed: Mapping[str, Limit], last: Verification | None
 ) -> list[Breach]:
-    """Every line that is exceeded or was not measured.
-
-    *Errors*: SettingsError for a line that nothing measures.
-    """
-    unknown = sorted(set(budget) - set(LINES))
-    if unknown:
-        raise SettingsError(
-            f"Nothing measures the budget's {', '.join(unknown)}.", hint=f"there are: {', '.join(LINES)}"
-        )
+    """Every line that is exceeded or was not measured."""
     figures = records.figures(number)
     return [
         _breach(name, limit, figures, _grown(records, number, content, last, LINES[name].suspects))
-        for name, limit in budget.items()
-        if not _is_kept(name, limit, figures)
+        for name, limit in allowed.items()
+        if not _is_kept(name, limit.most, figures)
     ]
 
 
@@ -94,12 +120,13 @@ def _is_kept(name: str, limit: float, figures: Mapping[str, float]) -> bool:
     return value is not None and value <= limit
 
 
-def _breach(name: str, limit: float, figures: Mapping[str, float], grown: list[str]) -> Breach:
+def _breach(name: str, limit: Limit, figures: Mapping[str, float], grown: list[str]) -> Breach:
     value, unit = value_of(name, figures), LINES[name].unit
     if value is None:
-        return Breach(name, None, limit, f"{LINES[name].figure!r} was not measured")
-    reason = f"{value:.2f} {unit}, and {limit:g} are allowed"
-    return Breach(name, value, limit, "; ".join([reason, *grown]))
+        return Breach(name, None, limit.most, f"{LINES[name].figure!r} was not measured")
+    reason = f"{value:.2f} {unit}, and {limit.most:.4g} are allowed"
+    reason += f" ({limit.because})" if limit.because else ""
+    return Breach(name, value, limit.most, "; ".join([reason, *grown]))
 
 
 def _grown(

@@ -251,7 +251,7 @@ class Records(Record):
         return self._push_of(found[-1]) if found else None
 
     def release_before(self, image: str, repository: str = "") -> Push | None:
-        """The release that this content would follow: the `latest` of the repository, or the one before itself.
+        """The release that this content would follow: `latest` of the repository, or what was before itself.
 
         Where nothing else was ever latest in it, or no repository is meant, that of any.
         """
@@ -266,6 +266,11 @@ class Records(Record):
         """The proof of the release that a verification's figures are held against."""
         number = self.kept(verification, COMPARED_WITH)
         return self.verification(number) if number else None
+
+    def figures_before(self, verification: int) -> dict[str, float]:
+        """What was measured of that release; nothing where there is none."""
+        last = self.compared_with(verification)
+        return self.figures(last.number) if last else {}
 
     def _push_of(self, promotion: Promotion) -> Push | None:
         place = (promotion.repository, promotion.digest)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fly.lazy import Lazy
-from image.release.budget import LINES, layer_changes, value_of
+from image.release.budget import LINES, layer_changes, limits, value_of
 from image.release.content import short
 from image.release.plot import Series, plot
 from image.release.records import Outcome, Records, Verification
-from image.release.suite import read_budget
+from image.release.suite import read_budget, read_growth
 
 if TYPE_CHECKING:
     import jinja2
@@ -141,11 +141,12 @@ def _budget(records: Records, found: Verification, last: Verification | None) ->
             "name": name,
             "label": LINES[name].label,
             "unit": LINES[name].unit,
-            "limit": limit,
+            "limit": _rounded(limit.most),
+            "because": limit.because,
             "value": _rounded(value_of(name, now)),
             "before": _rounded(value_of(name, before)),
         }
-        for name, limit in read_budget().items()
+        for name, limit in limits(read_budget(), read_growth(), before).items()
     ]
 
 

@@ -21,6 +21,7 @@ JUDGES = (
 )
 """Files and folders that have a say in a verdict; of pyproject.toml it is these tables."""
 BUDGET = ("tool", "my-jarvis", "budget")
+GROWTH = ("tool", "my-jarvis", "growth")
 PYTEST = ("tool", "pytest")
 
 
@@ -42,7 +43,7 @@ def read_suite(root: Path = ROOT) -> Suite:
     for path in sorted(path for judge in JUDGES for path in _files(root / judge)):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    for table in (read_budget(root), _table(root, PYTEST)):
+    for table in (read_budget(root), read_growth(root), _table(root, PYTEST)):
         digest.update(json.dumps(table, sort_keys=True).encode())
     return Suite(_commit(root), digest.hexdigest())
 
@@ -52,14 +53,26 @@ def read_budget(root: Path = ROOT) -> dict[str, float]:
 
     *Errors*: SettingsError if one is no number.
     """
-    table = _table(root, BUDGET)
+    return _numbers(root, BUDGET)
+
+
+def read_growth(root: Path = ROOT) -> dict[str, float]:
+    """By how many per cent a release may exceed the one before it, line by line of the budget.
+
+    *Errors*: SettingsError if one is no number.
+    """
+    return _numbers(root, GROWTH)
+
+
+def _numbers(root: Path, names: Sequence[str]) -> dict[str, float]:
+    table = _table(root, names)
     wrong = [
         name for name, value in table.items() if isinstance(value, bool) or not isinstance(value, int | float)
     ]
     if wrong:
         raise SettingsError(
-            f"The budget of {', '.join(wrong)} is not a number.",
-            hint="[tool.my-jarvis.budget] in pyproject.toml",
+            f"The {names[-1]} of {', '.join(wrong)} is not a number.",
+            hint=f"[{'.'.join(names)}] in pyproject.toml",
         )
     return {name: float(value) for name, value in table.items()}
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from fly.errors import UntestedImage
 from fly.lazy import Lazy
 from image.patience import patience
-from image.release.budget import Breach, breaches, figure_name, value_of
+from image.release.budget import Breach, Limit, breaches, figure_name, limits, value_of
 from image.release.content import Content
 from image.release.inspection import inspect, read_layers
 from image.release.records import COMPARED_WITH, PASSED, Outcome, Push, Records, Verification
 from image.release.report import failure_path
 from image.release.sbom import Sbom, write_sbom
 from image.release.stage import Progress, Stage, events, last_words, tier_of
-from image.release.suite import ROOT, TIERS, Suite, read_budget, read_suite
+from image.release.suite import ROOT, TIERS, Suite, read_budget, read_growth, read_suite
 
 if TYPE_CHECKING:
     import docker
@@ -124,7 +124,7 @@ def verify(
     """
     _must_be_alone(records, content)
     began = time.monotonic()
-    suite, budget = read_suite(), read_budget()
+    suite = read_suite()
     number = records.begin(content, suite, describe_environment(client))
     _empty(folder)
     run = _Run(
@@ -146,8 +146,9 @@ def verify(
         for name, value in {**layers, **inspect(client, content.id)}.items():
             records.keep(number, name, value)
         run.list_all(sbom)
-        run.measure_again(budget)
-        run.judge(budget)
+        allowed = limits(read_budget(), read_growth(), records.figures_before(number))
+        run.measure_again(allowed)
+        run.judge(allowed)
     why = _why(run, whole, suite)
     records.conclude(number, passed=not why, seconds=round(time.monotonic() - began, 1), why=why)
     return records.verification(number)
@@ -216,26 +217,26 @@ class _Run:
         )
         self._note(_sbom_outcome(sbom))
 
-    def measure_again(self, budget: Mapping[str, float]) -> None:
+    def measure_again(self, allowed: Mapping[str, Limit]) -> None:
         """What seems too slow is tried anew: what else the machine did may have been the reason."""
         for line, stage in TRIED_AGAIN.items():
             for _ in range(TRIES_MORE):
                 ratio = value_of(line, self._figures)
-                if ratio is None or ratio <= budget.get(line, ratio):
+                if ratio is None or line not in allowed or ratio <= allowed[line].most:
                     break
                 for event in events(stage, self._content.id, self._folder, self._environment):
                     for figure in event.get("figures", ()):
                         self._measure(figure)
 
-    def judge(self, budget: Mapping[str, float]) -> None:
+    def judge(self, allowed: Mapping[str, Limit]) -> None:
         """Each line of the budget is a promise too."""
         for name, value in self._figures.items():
             self._records.measure(self.number, name, value)
         last = self._records.compared_with(self.number)
-        found = breaches(self._records, self.number, self._content, budget, last)
-        for name in budget:
+        found = breaches(self._records, self.number, self._content, allowed, last)
+        for name, limit in allowed.items():
             breach = next((one for one in found if one.name == name), None)
-            self._note(_budget_outcome(name, budget[name], breach))
+            self._note(_budget_outcome(name, limit.most, breach))
 
     def _take(self, stage: Stage, progress: Progress, event: dict[str, Any]) -> None:
         if event["event"] == "plan":
@@ -280,7 +281,7 @@ def _outcome(event: dict[str, Any]) -> Outcome:
 
 
 def _budget_outcome(name: str, limit: float, breach: Breach | None) -> Outcome:
-    promise = f"The budget is kept: {name.replace('_', ' ')} is at most {limit:g}."
+    promise = f"The budget is kept: {name.replace('_', ' ')} is at most {limit:.4g}."
     reason = breach.reason if breach else ""
     return Outcome(f"budget::{name}", BUDGET_TIER, promise, "failed" if breach else PASSED, 0.0, reason)
 

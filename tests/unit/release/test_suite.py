@@ -12,6 +12,8 @@ from image.release.verify import OPERATORS
 PYPROJECT = """
 [tool.my-jarvis.budget]
 image_mb = 700
+[tool.my-jarvis.growth]
+image_mb = 15
 [tool.pytest]
 timeout = "300"
 [tool.ruff]
@@ -41,7 +43,7 @@ def test_whatever_judges_otherwise_is_another_version(checkout: Path, judge: str
 
 @pytest.mark.parametrize(
     ("old", "new", "is_another"),
-    [("700", "800", True), ('"300"', '"3"', True), ("110", "100", False)],
+    [("700", "800", True), ("15", "16", True), ('"300"', '"3"', True), ("110", "100", False)],
 )
 def test_so_are_another_budget_and_other_options_of_pytest(
     checkout: Path, old: str, new: str, is_another: bool
