@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fly.errors import JarvisError
 from fly.lazy import Lazy
+from image.release.fetch import Reference, fetch
 from image.release.records import Push
-from image.release.registry import Login
+from image.release.registry import Login, Repository
 
 if TYPE_CHECKING:
     import docker
-    import requests
 else:
-    docker, requests = Lazy("docker"), Lazy("requests")
+    docker = Lazy("docker")
 
 
 def is_here(client: docker.DockerClient, push: Push) -> bool:
@@ -30,10 +31,9 @@ def is_here(client: docker.DockerClient, push: Push) -> bool:
 def bring(client: docker.DockerClient, push: Push, login: Login | None) -> str:
     """Pulls it; why that was not possible, or nothing."""
     try:
-        auth = login.for_engine() if login else None
-        client.images.pull(push.repository, tag=push.digest, auth_config=auth)
+        fetch(client, Reference(Repository.parse(push.repository), push.digest), login)
         if is_here(client, push):
             return ""
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (JarvisError, docker.errors.DockerException) as error:
         return str(error)
     return f"{push.reference} is no longer what was pushed"

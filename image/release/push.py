@@ -14,6 +14,7 @@ from fly.lazy import Lazy
 from image.build import CLAUDE_VERSION, DIRTY, VERSION_LABEL, read_file
 from image.engine import Report
 from image.release.content import Content
+from image.release.fetch import NO_ENTRY
 from image.release.records import LATEST, Push, Records, proof
 from image.release.registry import Login, Registry, Repository, login_hint
 from image.release.suite import read_suite
@@ -26,7 +27,6 @@ else:
     docker, requests, urllib3 = Lazy("docker"), Lazy("requests"), Lazy("urllib3")
 
 TAG = re.compile(r"[\w][\w.-]{0,127}")
-NO_ENTRY = re.compile(r"unauthorized|denied|authentication required|no basic auth|forbidden", re.IGNORECASE)
 REPORT_EVERY_S = 1
 THERE = ("Layer already exists", "Mounted from")
 

@@ -23,7 +23,8 @@ from image.build import TAG, build_image
 from image.engine import Report, find_engine
 from image.release import pins, predecessor, undo
 from image.release.bump import build_moved, move, still_missing
-from image.release.content import read_content, short
+from image.release.content import Content, read_content, short
+from image.release.fetch import Reference, fetch
 from image.release.inspection import inspect
 from image.release.packages import all_changes
 from image.release.push import promote as promote_digest
@@ -43,11 +44,12 @@ else:
 
 REGISTRY_HELP = "a Fly app's name, or HOST/REPOSITORY (default: JARVIS_REGISTRY)"
 IMAGE_HELP = f"the image, by any name or id (default {TAG})"
+FETCHED_HELP = f"the image, by any name or id, or HOST/REPOSITORY@DIGEST of a registry (default {TAG})"
 
 
 @verb(
     help={
-        "image": IMAGE_HELP,
+        "image": FETCHED_HELP,
         "keep_going": "try every promise, also when the quick tests have found the image broken",
         "json": JSON_HELP,
     }
@@ -288,7 +290,7 @@ def _verify(
     install_what_promises_need()
     with step("Docker Engine") as report:
         engine = find_engine(report, settings.home / "engine")
-    content = read_content(engine, image)
+    content = _content(settings, engine, image)
     say(f"Image: {content.ref}  {content.short_id}  {content.size_bytes / 1e6:.0f} MB")
     folder = folder_of(settings, content.id)
     last = records.release_before(content.id, repository)
@@ -304,6 +306,19 @@ def _verify(
         )
     say(f"Report: {write_report(records, found.number, folder)}")
     return found
+
+
+def _content(settings: Settings, engine: docker.DockerClient, image: str) -> Content:
+    """What is here under that name, else what its registry has."""
+    try:
+        return read_content(engine, image)
+    except UntestedImage:
+        wanted = Reference.parse(image)
+        if wanted is None:
+            raise
+    with step(f"Pulling {wanted}"):
+        fetch(engine, wanted, login_to(settings, wanted.repository))
+    return read_content(engine, str(wanted))
 
 
 def _previous(settings: Settings, engine: docker.DockerClient, last: Push) -> str:

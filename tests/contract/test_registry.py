@@ -16,6 +16,7 @@ from fly.errors import RegistryError, UntestedImage
 from fly.settings import Secret
 from image.release import predecessor
 from image.release.content import read_content
+from image.release.fetch import Reference, fetch
 from image.release.push import promote, push
 from image.release.records import PASSED, Outcome, Push, Records
 from image.release.registry import Login, Registry
@@ -266,6 +267,36 @@ def test_the_release_before_comes_back_by_its_digest(
     docker_client.images.remove(first, force=True)
     assert predecessor.bring(docker_client, release, LOGIN) != ""
     assert not predecessor.is_here(docker_client, release)
+
+
+def named(text: str) -> Reference:
+    found = Reference.parse(text)
+    assert found is not None
+    assert str(found) == text
+    return found
+
+
+def test_an_image_that_only_a_registry_has_is_brought_here(
+    tested_image: Image,
+    pushed: Callable[[str], Push],
+    docker_client: docker.DockerClient,
+    registry: LoopbackRegistry,
+) -> None:
+    image = tested_image()
+    release = pushed(image)
+    docker_client.images.remove(image, force=True)
+    for name in (release.reference, f"{release.repository}:{release.tags[0]}"):
+        wanted = named(name)
+        with pytest.raises(RegistryError, match="is not here, and cannot be pulled") as refused:
+            fetch(docker_client, wanted, None)
+        assert "JARVIS_REGISTRY_USER" in str(refused.value.hint)
+        fetch(docker_client, wanted, LOGIN)
+        assert read_content(docker_client, name).id == image
+        docker_client.images.remove(image, force=True)
+    registry.stop()
+    with pytest.raises(RegistryError, match="cannot be pulled") as gone:
+        fetch(docker_client, named(release.reference), LOGIN)
+    assert "network" in str(gone.value.hint)
 
 
 @pytest.fixture
