@@ -14,7 +14,7 @@ from pathlib import Path
 
 from image.release.suite import ROOT, read_suite
 from tests.broken.catalogue import Broken
-from tests.broken.trial import Good, Verdict
+from tests.broken.trial import Good, Verdict, Whole
 
 JUDGE = Path(__file__).with_name("trial.py")
 
@@ -28,11 +28,11 @@ class Proofs:
         self._of = hashlib.sha256(of + JUDGE.read_bytes()).hexdigest()
         self._known = dict(self._read())
 
-    def find(self, trial: Broken | Good) -> Verdict | None:
+    def find(self, trial: Broken | Good | Whole) -> Verdict | None:
         """What was found out about it before."""
         return self._known.get(self._key(trial))
 
-    def keep(self, trial: Broken | Good, verdict: Verdict) -> None:
+    def keep(self, trial: Broken | Good | Whole, verdict: Verdict) -> None:
         if not verdict.caught:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -40,7 +40,7 @@ class Proofs:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"\n{line}")
 
-    def _key(self, trial: Broken | Good) -> str:
+    def _key(self, trial: Broken | Good | Whole) -> str:
         return hashlib.sha256(f"{self._of} {trial!r}".encode()).hexdigest()
 
     def _read(self) -> Iterable[tuple[str, Verdict]]:

@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from fly.errors import RegistryError, UntestedImage
 from fly.lazy import Lazy
+from image.release.content import Content, read_content
+from image.release.push import push
+from image.release.records import Records
+from image.release.registry import Repository
+from image.release.report import failure_path
 from image.release.stage import PYTEST
+from image.release.verify import verify
 from tests.broken.catalogue import Broken
 from tests.support.evidence import masked
 from tests.support.run import Run
@@ -29,6 +36,7 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 TIME_LIMIT_S = 900
 GOOD_TIME_LIMIT_S = 3600
+NOWHERE = Repository("127.0.0.1:1", "nowhere")
 
 
 class TrialError(Exception):
@@ -46,10 +54,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Good:
-    """The good image, for the so-manyth time: it has to pass each of these."""
+    """The good image: it has to pass each of these."""
 
     tests: tuple[str, ...]
-    number: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,109 @@ def try_out(client: docker.DockerClient, run: Run, good: str, broken: Broken) ->
     )
 
 
+@dataclass(frozen=True)
+class Whole:
+    """All of `verify`, and a push: of a broken image, or (None) of the good one for the so-manyth time."""
+
+    broken: Broken | None = None
+    number: int = 1
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What `verify` has recorded, and what a push said afterwards; nothing if it would have gone out."""
+
+    why: str
+    broken: dict[str, str]
+    """By test what each broken promise complains of."""
+    refusal: str
+
+
+def try_whole(client: docker.DockerClient, run: Run, good: str, whole: Whole) -> Verdict:
+    """Takes the time of a verification; nothing of it is in the operator's record."""
+    began = time.monotonic()
+    if whole.broken is None:
+        explanation = _not_good(proved(client, good))
+        name, breaks = f"{good}, whole ({whole.number})", "Nothing"
+    else:
+        explanation = _not_whole(client, run, good, whole.broken)
+        name, breaks = f"{whole.broken.name}, whole", whole.broken.breaks
+    return Verdict(
+        *(name, breaks),
+        caught=not explanation,
+        explanation=explanation or ("passes, and may go out" if whole.broken is None else "may not go out"),
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def proved(client: docker.DockerClient, image: str) -> Proved:
+    """The verdict of the real `verify` over it, in a record of its own, and then a real push."""
+    with tempfile.TemporaryDirectory() as name, Records(Path(name) / "releases.sqlite") as records:
+        folder, content = Path(name) / "evidence", read_content(client, image)
+        found = verify(client, records, content, folder=folder, watch=lambda _step: None)
+        broken = {
+            one.test: f"{one.reason}\n{_story(folder, one.test)}"
+            for one in records.outcomes(found.number)
+            if not one.is_kept
+        }
+        return Proved(found.why, broken, _refusal(client, records, content))
+
+
+def _story(folder: Path, test: str) -> str:
+    path = failure_path(folder, test)
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _refusal(client: docker.DockerClient, records: Records, content: Content) -> str:
+    """A push to where nobody listens: what may go out fails there, and what may not before."""
+    try:
+        push(client, records, content, repository=NOWHERE, login=None, report=lambda _line: None)
+    except UntestedImage as error:
+        return str(error)
+    except RegistryError:
+        pass
+    return ""
+
+
+def _not_good(found: Proved) -> str:
+    if found.broken or found.why:
+        complaints = "; ".join(f"{test} ({_in_short(said)})" for test, said in found.broken.items())
+        return f"fails: {found.why}: {complaints}"
+    return f"may not go out: {_in_short(found.refusal)}" if found.refusal else ""
+
+
+def _not_whole(client: docker.DockerClient, run: Run, good: str, broken: Broken) -> str:
+    try:
+        with _built(client, run, good, broken) as tag:
+            return judge_whole(broken, proved(client, tag))
+    except docker.errors.DockerException as error:
+        return f"could not be built: {error}"
+
+
+def judge_whole(broken: Broken, found: Proved) -> str:
+    """Why `verify` has not done what it is for; nothing if it has.
+
+    What the quick tests have found is not tried any further: then any of them will do.
+    """
+    if not found.broken:
+        return "slipped through verify"
+    if found.why not in found.refusal or not found.refusal:
+        return f"was not refused for what is broken: {_in_short(found.refusal) or 'it would have gone out'}"
+    told = "\n".join(f"{test} {said}" for test, said in found.broken.items())
+    if broken.whole and not re.search(broken.whole, told):
+        return f"verify does not say /{broken.whole}/: {_in_short(told)}"
+    if "among the quick tests" in found.why:
+        return ""
+    named = {
+        test.removeprefix("tests/"): said
+        for test, said in found.broken.items()
+        if any(_is_case(test.removeprefix("tests/"), one) for one in broken.fails)
+    }
+    if not any(re.search(broken.because, said) for said in named.values()):
+        return f"verify names other promises, or other reasons: {_in_short(told)}"
+    return ""
+
+
 def try_good(image: str, good: Good) -> Verdict:
     """The good image has to pass every test that a broken one must fail."""
     began = time.monotonic()
@@ -85,7 +195,7 @@ def try_good(image: str, good: Good) -> Verdict:
         outcomes = [Outcome("everything", False, str(error))]
     failed = [f"{one.test} ({_in_short(one.complaint)})" for one in outcomes if not one.passed]
     return Verdict(
-        image if good.number == 1 else f"{image} ({good.number})",
+        image,
         "Nothing",
         caught=bool(outcomes) and not failed,
         explanation=f"fails {', '.join(failed)}" if failed else f"passes all {len(outcomes)}",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -24,9 +23,9 @@ from image.release.suite import ROOT
 from tests.broken.catalogue import CATALOGUE, Broken
 from tests.broken.coverage import breakers
 from tests.broken.proofs import Proofs
-from tests.broken.trial import Good, Verdict, try_good, try_out
-from tests.support.run import swept_run
-from tests.verbs import install_test_packages
+from tests.broken.trial import Good, Verdict, Whole, try_good, try_out, try_whole
+from tests.support.run import Run, swept_run
+from tests.verbs import install_test_packages, install_what_promises_need
 
 if TYPE_CHECKING:
     import docker
@@ -34,7 +33,7 @@ else:
     docker = Lazy("docker")
 
 AT_A_TIME = 2
-Trial = Broken | Good
+Trial = Broken | Good | Whole
 
 
 @verb(
@@ -42,7 +41,8 @@ Trial = Broken | Good
         "image": f"the good image that the broken ones are made from (default {TAG})",
         "only": "only broken images whose name holds this; several with commas",
         "sample": "only so many, chosen by chance",
-        "good": "how often the good image has to pass (default 1)",
+        "whole": "instead, so many of them through all of `verify` and a push that has to be refused",
+        "good": "instead, so often the good image through all of `verify`, which it has to pass",
         "again": "try also what was noticed before: same image, same tests",
         "promises": "only list the promises of the image, and which broken images break each",
         "json": "print the verdicts as JSON",
@@ -53,7 +53,8 @@ def selftest(
     image: str = TAG,
     only: str = "",
     sample: int = 0,
-    good: int = 1,
+    whole: int = 0,
+    good: int = 0,
     again: bool = False,
     promises: bool = False,
     json: bool = False,
@@ -63,12 +64,17 @@ def selftest(
         _show_promises(breakers(), json=json)
         return
     chosen = _chosen(only, sample)
-    install_test_packages()
+    trials: list[Trial] = [*_whole(chosen, whole), *(Whole(number=number + 1) for number in range(good))]
+    if trials:
+        install_what_promises_need()
+    else:
+        install_test_packages()
+        trials = [Good(_named_by(chosen)), *chosen]
     began = time.monotonic()
     verdicts = []
-    for verdict in _verdicts(image, chosen, good=good, again=again):
+    for verdict in _verdicts(image, trials, again=again):
         verdicts.append(verdict)
-        say(_told(verdict, f"{len(verdicts)}/{len(chosen) + good}"))
+        say(_told(verdict, f"{len(verdicts)}/{len(trials)}"))
     if json:
         console.print_json([asdict(verdict) for verdict in verdicts])
     else:
@@ -105,19 +111,28 @@ def _chosen(only: str, sample: int) -> list[Broken]:
     return random.sample(found, min(sample, len(found))) if sample > 0 else found
 
 
-def _verdicts(image: str, chosen: Sequence[Broken], *, good: int, again: bool) -> Iterator[Verdict]:
-    """Of the good image and of the broken ones, as they are done; what was proved before comes first."""
-    client = docker.from_env(timeout=120)
+def _whole(chosen: Sequence[Broken], count: int) -> list[Whole]:
+    """First those of which the whole of `verify` has more to say than the tests; the others by chance."""
+    by_chance = random.sample(chosen, len(chosen))
+    return [Whole(broken) for broken in sorted(by_chance, key=lambda one: not one.whole)[:count]]
+
+
+def _named_by(chosen: Sequence[Broken]) -> tuple[str, ...]:
+    return tuple(sorted({test for broken in chosen for test in (*broken.fails, *broken.holds)}))
+
+
+def _verdicts(image: str, trials: Sequence[Trial], *, again: bool) -> Iterator[Verdict]:
+    """Of each, as they are done; what was proved before comes first. Whole verifications run alone."""
+    client = docker.from_env(timeout=600)
     settings = Settings.read(os.environ, ROOT)
     proofs = Proofs(settings.home / "releases" / "selftest.jsonl", read_content(client, image).id)
-    tests = tuple(sorted({test for broken in chosen for test in (*broken.fails, *broken.holds)}))
-    with swept_run(client) as run, ThreadPoolExecutor(AT_A_TIME) as pool:
-        often = (Good(tests, number) for number in range(1, good + 1))
-        trials: dict[Trial, Callable[[], Verdict]] = {one: partial(try_good, image, one) for one in often}
-        trials |= {broken: partial(try_out, client, run, image, broken) for broken in chosen}
+    at_a_time = 1 if any(isinstance(one, Whole) for one in trials) else AT_A_TIME
+    with swept_run(client) as run, ThreadPoolExecutor(at_a_time) as pool:
         known = {} if again else {trial: proofs.find(trial) for trial in trials}
         yield from (verdict for verdict in known.values() if verdict)
-        begun = {pool.submit(trials[trial]): trial for trial in trials if not known.get(trial)}
+        begun = {
+            pool.submit(_try, client, run, image, trial): trial for trial in trials if not known.get(trial)
+        }
         try:
             for done in as_completed(begun):
                 verdict = done.result()
@@ -126,6 +141,12 @@ def _verdicts(image: str, chosen: Sequence[Broken], *, good: int, again: bool) -
         finally:
             for one in begun:
                 one.cancel()
+
+
+def _try(client: docker.DockerClient, run: Run, image: str, trial: Trial) -> Verdict:
+    if isinstance(trial, Whole):
+        return try_whole(client, run, image, trial)
+    return try_good(image, trial) if isinstance(trial, Good) else try_out(client, run, image, trial)
 
 
 def _row(verdict: Verdict) -> tuple[str, str, str, str, str]:

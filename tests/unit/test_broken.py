@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
 
 from image.release.suite import TIERS
+from tests.broken import verbs
 from tests.broken.catalogue import CATALOGUE, Broken
 from tests.broken.coverage import breakers
 from tests.broken.proofs import Proofs
-from tests.broken.trial import ROOT, Good, Outcome, Verdict, judge
+from tests.broken.trial import ROOT, Good, Outcome, Proved, Verdict, Whole, judge, judge_whole
+from tests.broken.verbs import Trial
 
 
 @pytest.mark.parametrize(
@@ -62,9 +66,74 @@ def test_what_was_noticed_is_not_tried_again(tmp_path: Path) -> None:
     first.keep(CATALOGUE[2], noticed)
     later = Proofs(path, "sha256:1")
     assert later.find(broken) == later.find(good) == later.find(CATALOGUE[2]) == noticed
-    assert later.find(CATALOGUE[1]) is later.find(Good(("a",))) is later.find(replace(good, number=2)) is None
+    assert later.find(CATALOGUE[1]) is later.find(Good(("a",))) is later.find(Whole(broken)) is None
     assert later.find(replace(broken, because="something else")) is None
     assert Proofs(path, "sha256:2").find(broken) is None
+
+
+HEAVY = next(broken for broken in CATALOGUE if broken.whole)
+NAMED = f"tests/{HEAVY.fails[0]}"
+BUDGET = {"budget::image_mb": "980.00 MB, and 740 are allowed; largest: “RUN head > /opt/junk” 300.0 MB"}
+
+
+@pytest.mark.parametrize(
+    ("why", "broken", "refusal", "objection"),
+    [
+        ("2 broken", {NAMED: "/opt/junk", **BUDGET}, "not proved:\n- 2 broken", ""),
+        ("1 broken", {NAMED: "/opt/junk"}, "- 1 broken", "verify does not say"),
+        ("2 broken", {NAMED: "no engine", **BUDGET}, "- 2 broken", "other reasons"),
+        ("1 broken", BUDGET, "- 1 broken", "other promises"),
+        ("2 broken", {NAMED: "/opt/junk", **BUDGET}, "", "would have gone out"),
+        ("2 broken", {NAMED: "/opt/junk", **BUDGET}, "never verified", "not refused for what is broken"),
+        ("", {}, "", "slipped through verify"),
+    ],
+)
+def test_the_whole_of_verify_is_judged_by_what_it_says_and_what_may_go_out(
+    why: str, broken: dict[str, str], refusal: str, objection: str
+) -> None:
+    said = judge_whole(HEAVY, Proved(why, broken, refusal))
+    assert objection in said
+    assert bool(objection) == bool(said)
+
+
+def test_what_the_quick_tests_have_found_is_enough() -> None:
+    why = "1 broken promise among the quick tests; the others were not tried"
+    other = replace(HEAVY, whole="")
+    assert judge_whole(other, Proved(why, {"tests/image/test_page.py::test_health_is_ok": "x"}, why)) == ""
+
+
+@pytest.fixture
+def selftest(monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
+    """What `verify.selftest` would try."""
+    tried: list[Trial] = []
+
+    def verdicts(_image: str, trials: Sequence[Trial], *, again: bool) -> list[Verdict]:
+        tried.extend(trials)
+        return [Verdict("n", "b", True, "by", 1.0) for _ in trials]
+
+    monkeypatch.setattr(verbs, "_verdicts", verdicts)
+    for name in ("install_test_packages", "install_what_promises_need"):
+        monkeypatch.setattr(verbs, name, lambda: None)
+    return tried
+
+
+def test_the_good_image_has_to_pass_what_the_broken_ones_fail(selftest: list[Trial]) -> None:
+    verbs.selftest(Context(), only=HEAVY.name)
+    heavy = [one for one in CATALOGUE if HEAVY.name in one.name]
+    assert selftest[1:] == heavy
+    assert isinstance(selftest[0], Good)
+    assert set(selftest[0].tests) == {test for one in heavy for test in (*one.fails, *one.holds)}
+
+
+def test_as_often_as_one_likes_the_whole_of_verify_is_tried(selftest: list[Trial]) -> None:
+    verbs.selftest(Context(), good=3)
+    assert selftest == [Whole(number=1), Whole(number=2), Whole(number=3)]
+    selftest.clear()
+    verbs.selftest(Context(), whole=2)
+    first, second = selftest
+    assert first == Whole(HEAVY)
+    assert isinstance(second, Whole)
+    assert second.broken in CATALOGUE
 
 
 SOURCES = {
