@@ -27,6 +27,7 @@ PIECES: Mapping[str, str] = {
     "python": f"{PYTHON} -Ic 'import importlib.metadata as m;"
     " [print(d.name, d.version) for d in m.distributions()]'",
     "imports": f"for time in 1 2 3; do {PYTHON} -IX importtime -c 'import webapp.app' 2>&1; done",
+    "npm": r"grep -xE '@?[a-z][^ ]* [0-9][^ ]*' /opt/jarvis/app/static/licences.txt",
     "claude": "cat /opt/claude/version",
     "assets": "cd /opt/jarvis/app/static && find . -name '*.br' -printf '%P %s\\n'",
 }
@@ -40,7 +41,7 @@ SMALLEST_LAYER = tarfile.BLOCKSIZE * 2
 def inspect(client: docker.DockerClient, image: str) -> dict[str, Any]:
     """What it tells of itself, to be kept for comparisons. What it cannot tell is missing.
 
-    *Shape*: {"debian": {"bash": "5.2"}, "python": {…}, "imports": {"starlette": 12.5},
+    *Shape*: {"debian": {"bash": "5.2"}, "python": {…}, "npm": {…}, "imports": {"starlette": 12.5},
     "assets": {"main.js": 20.1}, "claude": "2.1.0"}
     *Units*: imports in milliseconds, assets in KB as sent.
     """
@@ -51,6 +52,7 @@ def inspect(client: docker.DockerClient, image: str) -> dict[str, Any]:
     return {
         "debian": _versions(said["debian"]),
         "python": _versions(said["python"]),
+        "npm": _versions(said["npm"]),
         "imports": _imports(said["imports"]),
         "assets": _assets(said["assets"]),
         "claude": " ".join(said["claude"]).partition(" ")[0],

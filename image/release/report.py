@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
 import struct
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fly.lazy import Lazy
 from image.release.budget import LINES, layer_changes, limits, value_of
 from image.release.content import short
+from image.release.packages import KINDS, changes, listed
 from image.release.plot import Series, plot
 from image.release.records import Outcome, Records, Verification
 from image.release.suite import read_budget, read_growth
@@ -34,6 +36,10 @@ GROUPS: Mapping[str, str] = {
 ORDER = ("Person", "Data", "Life", "Content", "Speed and size")
 NOT_CHECKED = (
     (
+        "A loss of power",
+        "what is tried is a kill of every process, after which the kernel still writes what it holds",
+    ),
+    (
         "Known vulnerabilities",
         "no scanner's database is at hand; “invoke outdated” lists the security updates that are pending",
     ),
@@ -43,6 +49,8 @@ NOT_CHECKED = (
 )
 MOST_RELEASES = 12
 PHONE_WIDTH = 700
+LARGEST_BILL = 4_000_000
+CALLED = {"claude": "Claude", "debian": "Debian", "python": "Python", "npm": "The page (npm)"}
 UNITS = {"kilobytes": "KB", "p50_ms": "ms"}
 
 
@@ -73,7 +81,7 @@ def report(records: Records, number: int, folder: Path) -> dict[str, Any]:
         "groups": _groups(outcomes, folder),
         "budget": _budget(records, found, last),
         "layers": _layers(records, found, image, last),
-        "packages": {kind: _changes(records, found, last, kind) for kind in ("debian", "python")},
+        "packages": {kind: _changes(records, found, last, kind) for kind in KINDS},
         "history": _history(records, found),
         "sbom": records.kept(number, "sbom") or {"file": "", "tool": "", "trouble": "it was not made"},
         "transcripts": _files(folder, "transcripts", "*.txt"),
@@ -181,36 +189,24 @@ def _name_of_layer(place: int, told: Mapping[str, Any]) -> str:
 
 
 def _changes(records: Records, found: Verification, last: Verification | None, kind: str) -> dict[str, Any]:
-    now = records.kept(found.number, kind) or {}
-    before = (records.kept(last.number, kind) or {}) if last else now
-    return {
-        "count": len(now),
-        "added": {name: now[name] for name in now.keys() - before.keys()},
-        "removed": {name: before[name] for name in before.keys() - now.keys()},
-        "changed": {
-            name: [before[name], now[name]]
-            for name in sorted(now.keys() & before.keys())
-            if now[name] != before[name]
-        },
-        "all": now,
-    }
+    now = listed(records.kept(found.number, kind))
+    before = listed(records.kept(last.number, kind)) if last else now
+    return {"name": CALLED[kind], "count": len(now), "all": now, **vars(changes(before, now))}
 
 
 def _history(records: Records, found: Verification) -> list[dict[str, Any]]:
-    """Of each content the last verification that passed, and this one; the oldest first."""
-    passed = {one.image: one for one in records.verifications() if one.passed and one.number < found.number}
-    passed.pop(found.image, None)
-    chosen = [*sorted(passed.values(), key=lambda one: one.number), found][-MOST_RELEASES:]
-    released = {one.image for one in records.pushes()}
+    """Of each release before it the proof that let it out, and this one; the oldest first."""
+    proofs = {one.image: one.verification for one in records.pushes() if one.verification < found.number}
+    proofs.pop(found.image, None)
+    released = [records.verification(number) for number in sorted(proofs.values())]
     return [
         {
             "at": one.at,
             "image": one.image,
             "verdict": one.verdict,
-            "is_released": one.image in released,
             "figures": records.figures(one.number),
         }
-        for one in chosen
+        for one in [*released, found][-MOST_RELEASES:]
     ]
 
 
@@ -235,6 +231,7 @@ def _page(facts: Mapping[str, Any], folder: Path) -> str:
         plots=_plots(facts["history"]),
         shown=_shown(facts["pictures"], folder),
         told=_told(facts, folder),
+        bill=_bill(facts["sbom"], folder),
     )
 
 
@@ -320,8 +317,25 @@ def _shown(pictures: Sequence[str], folder: Path) -> list[dict[str, Any]]:
 def _picture(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     width, height = struct.unpack(">II", content[16:24])
-    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return {"source": source, "is_phone": width < PHONE_WIDTH, "width": width, "height": height}
+    return {
+        "source": _data("image/png", content),
+        "is_phone": width < PHONE_WIDTH,
+        "width": width,
+        "height": height,
+    }
+
+
+def _bill(sbom: Mapping[str, Any], folder: Path) -> str:
+    """The bill of materials itself, packed, so that it goes where the page goes; not if it is too large."""
+    path = folder / sbom["file"]
+    if not path.is_file():
+        return ""
+    packed = gzip.compress(path.read_bytes(), mtime=0)
+    return _data("application/gzip", packed) if len(packed) <= LARGEST_BILL else ""
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _told(facts: Mapping[str, Any], folder: Path) -> list[dict[str, str]]:

@@ -16,7 +16,8 @@ TIERS = ("image", "release", "browser")
 JUDGES = (
     *("tests/conftest.py", "tests/support", *(f"tests/{tier}" for tier in TIERS)),
     # What runs them, and what judges beside them.
-    *(f"image/release/{name}.py" for name in ("budget", "inspection", "sbom", "stage", "suite", "verify")),
+    *(f"image/release/{name}.py" for name in ("bill", "budget", "inspection", "sbom", "stage")),
+    *(f"image/release/{name}.py" for name in ("suite", "verify")),
     *("image/patience.py", "fly/plan.py", "requirements-test.lock"),
 )
 """Files and folders that have a say in a verdict; of pyproject.toml it is these tables."""

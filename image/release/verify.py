@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from fly.errors import UntestedImage
 from fly.lazy import Lazy
 from image.patience import patience
+from image.release.bill import complete
 from image.release.budget import Breach, Limit, breaches, figure_name, limits, value_of
 from image.release.content import Content
 from image.release.inspection import inspect, read_layers
@@ -143,9 +144,10 @@ def verify(
             run.through(promises)
         layers, sbom = reading.result()
         run.through(measures)
-        for name, value in {**layers, **inspect(client, content.id)}.items():
+        told = inspect(client, content.id)
+        for name, value in {**layers, **told}.items():
             records.keep(number, name, value)
-        run.list_all(sbom)
+        run.list_all(complete(sbom, told))
         allowed = limits(read_budget(), read_growth(), records.figures_before(number))
         run.measure_again(allowed)
         run.judge(allowed)
@@ -213,7 +215,9 @@ class _Run:
     def list_all(self, sbom: Sbom) -> None:
         """That there is a bill of materials is a promise too."""
         self._records.keep(
-            self.number, "sbom", {"file": SBOM_FILE, "tool": sbom.tool, "trouble": sbom.trouble}
+            self.number,
+            "sbom",
+            {"file": SBOM_FILE, "tool": sbom.tool, "counts": sbom.counts, "trouble": sbom.trouble},
         )
         self._note(_sbom_outcome(sbom))
 
@@ -294,7 +298,9 @@ def _keep_detail(folder: Path, event: dict[str, Any]) -> None:
 
 
 def _sbom_outcome(sbom: Sbom) -> Outcome:
-    promise = "Everything that it is made of is listed: a bill of materials in SPDX."
+    promise = (
+        "Debian's packages, Python's, the page's and Claude Code are listed: a bill of materials in SPDX."
+    )
     return Outcome("sbom::spdx", "content", promise, "failed" if sbom.trouble else PASSED, 0.0, sbom.trouble)
 
 

@@ -1,8 +1,11 @@
 """The page about a verification."""
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,7 +34,14 @@ def records(tmp_path: Path) -> Iterator[Records]:
         yield records
 
 
-def verified(records: Records, content: Content, *outcomes: Outcome, curl: str) -> int:
+def verified(
+    records: Records,
+    content: Content,
+    *outcomes: Outcome,
+    curl: str,
+    claude: str = "2.1.0",
+    preact: str = "10",
+) -> int:
     environment = {"engine": "20.10", "system": "Linux", "cpus": 2, "python": "3.11"}
     number = records.begin(content, Suite("abc", "1" * 64), environment)
     if before := records.release_before(content.id):
@@ -40,6 +50,9 @@ def verified(records: Records, content: Content, *outcomes: Outcome, curl: str) 
         records.note(number, outcome)
     records.measure(number, "stopped -> 200: p50_ms", 400)
     records.keep(number, "debian", {"curl": curl})
+    records.keep(number, "npm", {"preact": preact})
+    records.keep(number, "claude", claude)
+    records.keep(number, "sbom", {"file": "sbom.spdx.json", "tool": "syft-1", "counts": {}, "trouble": ""})
     records.conclude(number, passed=all(one.is_kept for one in outcomes), seconds=9, why="")
     return number
 
@@ -47,10 +60,16 @@ def verified(records: Records, content: Content, *outcomes: Outcome, curl: str) 
 def test_it_says_what_changed_since_the_last_release(records: Records, tmp_path: Path) -> None:
     first = verified(records, FIRST, KEPT, curl="8.14-1")
     records.pushed(records.verification(first), "registry/a", "sha256:f", ["latest"], 2)
-    page = write_report(records, verified(records, SECOND, KEPT, curl="8.14-2"), tmp_path)
+    second = verified(records, SECOND, KEPT, curl="8.14-2", claude="2.2.0", preact="11")
+    page = write_report(records, second, tmp_path)
     facts = json.loads((tmp_path / "report.json").read_text())
     assert facts["last_release"]["image"] == FIRST.id
-    assert facts["packages"]["debian"]["changed"] == {"curl": ["8.14-1", "8.14-2"]}
+    assert {kind: one["changed"] for kind, one in facts["packages"].items() if one["changed"]} == {
+        "debian": {"curl": ["8.14-1", "8.14-2"]},
+        "npm": {"preact": ["10", "11"]},
+        "claude": {"Claude Code": ["2.1.0", "2.2.0"]},
+    }
+    assert all(word in page.read_text() for word in ("Claude since", "The page (npm) since", "2.2.0"))
     assert [(one["state"], one["delta_bytes"]) for one in facts["layers"]] == [
         ("same", 0),
         ("changed", 10_000_000),
@@ -71,9 +90,33 @@ def test_it_names_what_is_broken_and_lets_no_markup_through(records: Records, tm
 
 
 def test_it_needs_no_other_file(records: Records, tmp_path: Path) -> None:
+    (tmp_path / "sbom.spdx.json").write_text('{"spdxVersion": "SPDX-2.3"}')
     page = write_report(records, verified(records, FIRST, KEPT, curl="1"), tmp_path).read_text()
-    assert re.findall(r"<link|<script|url\(|src=\"(?!data:)", page) == []
-    assert "Known vulnerabilities" in page
+    assert re.findall(r"<link|<script|url\(|src=\"(?!data:)|href=\"(?!data:|#|https:)", page) == []
+    assert all(what in page for what in ("Known vulnerabilities", "A loss of power"))
+    [packed] = re.findall(r'download="sbom.spdx.json.gz" href="data:application/gzip;base64,([^"]+)"', page)
+    assert gzip.decompress(base64.b64decode(packed)) == (tmp_path / "sbom.spdx.json").read_bytes()
+
+
+def test_a_bill_of_materials_that_is_too_large_to_go_along_is_named(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image.release.report.LARGEST_BILL", 10)
+    (tmp_path / "sbom.spdx.json").write_text('{"spdxVersion": "SPDX-2.3"}')
+    page = write_report(records, verified(records, FIRST, KEPT, curl="1"), tmp_path).read_text()
+    assert "<code>sbom.spdx.json</code>, beside this page" in page
+    assert "application/gzip" not in page
+
+
+def test_speed_is_shown_over_what_was_released_and_not_over_every_trial(
+    records: Records, tmp_path: Path
+) -> None:
+    first = verified(records, FIRST, KEPT, curl="1")
+    records.pushed(records.verification(first), "registry/a", "sha256:f", ["latest"], 2)
+    verified(records, replace(SECOND, id="sha256:" + "c" * 64), KEPT, curl="2")
+    write_report(records, verified(records, SECOND, KEPT, curl="2"), tmp_path)
+    history = json.loads((tmp_path / "report.json").read_text())["history"]
+    assert [one["image"] for one in history] == [FIRST.id, SECOND.id]
 
 
 def test_lines_are_whole_svg_with_a_point_for_each_value() -> None:

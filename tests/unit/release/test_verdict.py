@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from image.release.stage import Stage, log_of
 from image.release.suite import Suite, read_suite
 from image.release.verify import Step, verify
 from tests.support.fakeengine import FakeEngine
+from tests.unit.release.test_bill import DOCUMENT, TOLD
 
 LAYERS = (
     Layer("sha256:1", 300_000_000, "RUN apt-get install"),
@@ -85,6 +87,13 @@ class Bench:
     told: dict[str, list[Event]] = field(default_factory=good)
     again: dict[str, list[list[Event]]] = field(default_factory=dict)
     sbom: str = ""
+    tells: dict[str, Any] = field(
+        default_factory=lambda: {
+            **TOLD,
+            "imports": {"starlette": 20.0, "claude_agent_sdk": 480.0},
+            "assets": {"m.js": 30},
+        }
+    )
     ran: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
@@ -99,6 +108,10 @@ class Bench:
             if isinstance(event.get("raises"), BaseException):
                 raise event["raises"]
             yield event
+
+    def lists(self, _image: str, path: Path) -> Sbom:
+        path.write_text(json.dumps(DOCUMENT), encoding="utf-8")
+        return Sbom(path, {}, "syft", trouble=self.sbom)
 
     def verifies(self, **options: Any) -> Verification:
         client = cast(docker.DockerClient, self.engine)
@@ -117,17 +130,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         made = Bench(records, FakeEngine(tmp_path), tmp_path / "out")
         monkeypatch.setattr(under_test, "events", made.events)
         monkeypatch.setattr(under_test, "read_layers", lambda *_given: {"layers": {}})
-        monkeypatch.setattr(
-            under_test, "write_sbom", lambda _image, path: Sbom(path, {}, "syft", trouble=made.sbom)
-        )
-        monkeypatch.setattr(
-            under_test,
-            "inspect",
-            lambda *_given: {
-                "imports": {"starlette": 20.0, "claude_agent_sdk": 480.0},
-                "assets": {"m.js": 30},
-            },
-        )
+        monkeypatch.setattr(under_test, "write_sbom", made.lists)
+        monkeypatch.setattr(under_test, "inspect", lambda *_given: made.tells)
         yield made
 
 
@@ -216,6 +220,11 @@ def test_a_bill_of_materials_that_cannot_be_made_is_a_broken_promise(bench: Benc
     bench.sbom = "syft is not installed"
     found = bench.verifies()
     assert (found.verdict, bench.broken(found)["sbom::spdx"].reason) == ("failed", "syft is not installed")
+
+
+def test_so_is_one_that_lacks_what_the_page_is_made_of(bench: Bench) -> None:
+    del bench.tells["npm"]
+    assert "npm" in bench.broken(bench.verifies())["sbom::spdx"].reason
 
 
 @pytest.mark.parametrize(
