@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from image.build import build_image
 from image.engine import can_install, find_engine, install_packages
 from image.release.pins import LOCKS, compile_lock
 from tests.support.chromium import WHOLE, WITHOUT_WINDOWS, find_chromium
+from tests.support.workflows import scripts
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -128,10 +131,25 @@ def _check() -> None:
     ):
         with step(title):
             run(*command)
+    with step("Workflows: shell"):
+        check_scripts(Path(path) for path in workflows)
     with step("Page: types, lint and unit tests") as report:
         _install_page_packages(report)
         run("npm", "run", "--silent", "check", folder=PAGE)
         run("npm", "test", "--silent", folder=PAGE)
+
+
+def check_scripts(workflows: Iterable[Path]) -> None:
+    """Lints the scripts that stand in workflows, as the bash that runs them there.
+
+    *Errors*: Exit, with what shellcheck says and the name of the step.
+    """
+    with tempfile.TemporaryDirectory(prefix="my-jarvis-") as folder:
+        for workflow in workflows:
+            for name, text in scripts(workflow).items():
+                path = Path(folder) / re.sub(r"\W+", "-", f"{workflow.stem} {name}")
+                path.write_text(text, encoding="utf-8")
+                run(_tool("shellcheck"), "--shell=bash", str(path))
 
 
 def _passes(tier: str, only: str) -> bool:
