@@ -82,7 +82,8 @@ def events(
             os.close(writer)
         with _ended(process):
             for line in lines:
-                yield json.loads(line)
+                if line.endswith("\n"):  # else it was killed in the middle of it
+                    yield json.loads(line)
 
 
 def log_of(stage: Stage, folder: Path) -> Path:

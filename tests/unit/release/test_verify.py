@@ -88,6 +88,18 @@ def test_tests_that_cannot_be_read_are_a_broken_promise(tmp_path: Path) -> None:
     assert "nothing_of_that_name" in outcome["reason"]
 
 
+def test_of_tests_that_were_killed_in_the_middle_of_a_word_all_before_it_is_told(tmp_path: Path) -> None:
+    tests = tmp_path / "test_trial.py"
+    tests.write_text(
+        "import os\ndef test_first(): pass\n"
+        "def test_second(request):\n"
+        "    os.write(request.config.getoption('--verdicts'), b'{\"event\": \"outc')\n"
+        "    os._exit(9)\n"
+    )
+    plan, first = told(tests, tmp_path / "out")
+    assert (len(plan["tests"]), first["outcome"]) == (2, "passed")
+
+
 def test_tests_that_are_left_in_the_middle_end_themselves(tmp_path: Path) -> None:
     tests = tmp_path / "test_trial.py"
     tests.write_text("import time\ndef test_first(): pass\ndef test_second(): time.sleep(60)\n")
