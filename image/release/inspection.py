@@ -27,7 +27,7 @@ PIECES: Mapping[str, str] = {
     "python": f"{PYTHON} -Ic 'import importlib.metadata as m;"
     " [print(d.name, d.version) for d in m.distributions()]'",
     "imports": f"for time in 1 2 3; do {PYTHON} -IX importtime -c 'import webapp.app' 2>&1; done",
-    "npm": r"grep -xE '@?[a-z][^ ]* [0-9][^ ]*' /opt/jarvis/app/static/licences.txt",
+    "npm": "grep -B1 -xE -- '-{72}' /opt/jarvis/app/static/licences.txt | grep -xE '@?[a-z][^ ]* [0-9][^ ]*'",
     "claude": "cat /opt/claude/version",
     "assets": "cd /opt/jarvis/app/static && find . -name '*.br' -printf '%P %s\\n'",
 }
