@@ -337,8 +337,12 @@ class Api:
 
     async def update_machine(self, request: Request) -> Response:
         machine, body = self._guarded(request), await _body(request, shapes.MACHINE)
-        changed = await draft.new_version(self._state, self._host, self._app(request), machine, body)
-        changed = await self._machines.replace(machine.id, changed, launch=not body.get("skip_launch", False))
+        change = await draft.change(self._host, machine, body)
+        changed = await self._machines.replace(
+            machine.id,
+            lambda: draft.new_version(self._state, self._app(request), self._guarded(request), change),
+            launch=not body.get("skip_launch", False),
+        )
         if "lease_ttl" in body:
             self._leases.acquire(changed, body["lease_ttl"], "", request.headers.get(NONCE))
         return JSONResponse(self._machine_view(changed, nonce=True))

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import itertools
 import logging
 import re
 import secrets
@@ -32,6 +33,8 @@ POOLS: dict[str, ipaddress.IPv4Network | ipaddress.IPv6Network] = {
     "private_v6": PRIVATE_V6,
 }
 DELETION_S = 20.0
+BACK_OFFS_S = (0.25, 1.0, 4.0, 15.0, 60.0)
+"""Between the tries to delete what the engine does not let go of; the last one for ever."""
 
 
 class Apps:
@@ -69,8 +72,12 @@ class Apps:
         try:
             await self._host.join(org, network)
         except BaseException:
-            self._state.drop(app)
+            if self._state.has(app):
+                self._state.drop(app)
             raise
+        if not self._state.has(app):  # deleted before it was wholly made
+            await self._host.leave(app)
+            raise missing("app")
         return app
 
     async def delete(self, app: App) -> None:
@@ -83,19 +90,20 @@ class Apps:
             self._deletion(app)
 
     def _deletion(self, app: App) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._delete(app))
+        task = asyncio.create_task(self._delete_at_last(app))
         self._deletions[app.name] = task
-        task.add_done_callback(lambda done: self._deleted(app.name, done))
+        task.add_done_callback(lambda _: self._deletions.pop(app.name, None))
         return task
 
-    def _deleted(self, name: str, task: asyncio.Task[None]) -> None:
-        self._deletions.pop(name, None)
-        if not task.cancelled() and (error := task.exception()):
-            log.error(
-                "app %s could not be deleted wholly; the next start of the platform goes on",
-                name,
-                exc_info=error,
-            )
+    async def _delete_at_last(self, app: App) -> None:
+        """Tries until it is done: to all who ask the app is gone, so nobody else can."""
+        for back_off_s in itertools.chain(BACK_OFFS_S, itertools.repeat(BACK_OFFS_S[-1])):
+            try:
+                return await self._delete(app)
+            except Exception:
+                log.exception("app %s could not be deleted wholly; tried again in %g s", app.name, back_off_s)
+            await asyncio.sleep(back_off_s)
+        return None
 
     async def _delete(self, app: App) -> None:
         machines = self._state.machines_of(app.name)

@@ -1,7 +1,7 @@
 """What a machine is to be: a request made whole against what exists, or refused before anything is made."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fly.local import container, machineconfig, regions
@@ -15,14 +15,17 @@ Request = Mapping[str, Any]
 
 
 async def new_machine(state: State, host: Host, app: App, request: Request) -> Machine:
-    """A machine that does not run yet; its volume is claimed for it.
+    """A machine that does not run yet. What it says holds until somebody else has had a turn.
 
-    *Errors*: Refusal.
+    *Errors*: Refusal, also when the app was deleted meanwhile.
     """
     config = machineconfig.complete(request.get("config", {}))
     image = await _image(host, config["image"])
     network = await host.join(app.org, app.network)
-    made, identity = now(), machine_id()
+    if not state.has(app):
+        await host.leave(app)
+        raise missing("app")
+    app, made, identity = state.apps[app.name], now(), machine_id()
     volume = _volume(state, app, config, identity)
     machine = Machine(
         id=identity,
@@ -39,23 +42,32 @@ async def new_machine(state: State, host: Host, app: App, request: Request) -> M
         updated_at=made,
     )
     _check_files(machine)
-    if volume:
-        state.change(volume, machine=identity)
     return machine
 
 
-async def new_version(state: State, host: Host, app: App, machine: Machine, request: Request) -> Machine:
+@dataclass(frozen=True)
+class Change:
+    """A config made whole, with its image: what another version of a machine is made of."""
+
+    request: Request
+    config: dict[str, Any]
+    image: dict[str, Any]
+
+
+async def change(host: Host, machine: Machine, request: Request) -> Change:
+    """*Errors*: Refusal."""
+    _check_version(machine, request)
+    config = machineconfig.complete(request.get("config", {}))
+    return Change(request, config, await _image(host, config["image"]))
+
+
+def new_version(state: State, app: App, machine: Machine, change: Change) -> Machine:
     """The machine as it is to be from now on; name, region and volume stay.
 
     *Errors*: Refusal.
     """
-    wanted = request.get("current_version")
-    if wanted and wanted != machine.instance_id:
-        raise precondition(
-            f"machine_version mismatch: the machine is at version {machine.instance_id}, not {wanted}"
-        )
-    config = machineconfig.complete(request.get("config", {}))
-    image = await _image(host, config["image"])
+    config, request = change.config, change.request
+    _check_version(machine, request)
     volume = _volume(state, app, config, machine.id)
     before = machineconfig.mount(machine.config)
     if (volume.id if volume else None) != (before["volume"] if before else None):
@@ -64,11 +76,19 @@ async def new_version(state: State, host: Host, app: App, machine: Machine, requ
         machine,
         instance_id=ulid(),
         config=_with_volume(config, volume),
-        image=image,
+        image=change.image,
         secrets=_secrets(app, request),
     )
     _check_files(changed)
     return changed
+
+
+def _check_version(machine: Machine, request: Request) -> None:
+    wanted = request.get("current_version")
+    if wanted and wanted != machine.instance_id:
+        raise precondition(
+            f"machine_version mismatch: the machine is at version {machine.instance_id}, not {wanted}"
+        )
 
 
 async def _image(host: Host, reference: str) -> dict[str, Any]:

@@ -333,7 +333,7 @@ class Host:
                     volume.machine, lambda: self.engine.get_archive(name, f"{container.CARRIED}/.", keep)
                 )
                 file.flush()
-                os.fsync(file.fileno())
+                await asyncio.to_thread(os.fsync, file.fileno())
         path.with_suffix(".part").replace(path)
         return path.stat().st_size, f"sha256:{digest.hexdigest()}"
 
@@ -430,7 +430,7 @@ class Host:
             others = [
                 a
                 for a in self._state.apps.values()
-                if (a.org, a.network) == (app.org, app.network) and a != app
+                if (a.org, a.network) == (app.org, app.network) and a.id != app.id
             ]
             network = next(
                 (n for n in self._state.networks.values() if (n.org, n.name) == (app.org, app.network)), None

@@ -13,6 +13,7 @@ it away.
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -26,7 +27,7 @@ from fly.local.likeness import OWN, Likeness
 from fly.local.machineconfig import Check
 from fly.local.probe import Address
 from fly.local.refusal import Refusal, missing, precondition
-from fly.local.state import PERSISTENT, Destroyed, Event, Machine, State, Version, now
+from fly.local.state import PERSISTENT, Event, Machine, State, Version, now
 
 log = logging.getLogger(__name__)
 Source = Literal["user", "flyd"]
@@ -117,6 +118,9 @@ class Live:
     """Somebody waits for it to wake: a suspend that has not happened yet is given up."""
     unseen_end: bool = False
     """Its container ended while it was busy; look again when it is not."""
+    failures: int = 0
+    """How often in a row what was begun could not be brought to an end."""
+    mending: asyncio.Task[None] | None = None
     waking: asyncio.Task[Address] | None = None
 
 
@@ -168,7 +172,8 @@ class Machines:
             turn.go_on(self._suspend if suspends else self._halt)
         if live.work:
             await asyncio.wait([live.work])
-        return self._state.machines[machine_id].state in {"suspended", "stopped"}
+        after = self._state.machines.get(machine_id)
+        return after is not None and after.state in {"suspended", "stopped"}
 
     def _may_sleep(self, machine: Machine) -> bool:
         if machineconfig.autostop(machine.config) == "off" or self._leases.of(machine):
@@ -253,9 +258,12 @@ class Machines:
         return self._health.of(machine)
 
     def add(self, machine: Machine, *, launch: bool) -> Machine:
-        """Takes a new machine on; it is `created`, and starting right afterwards if it is to be launched."""
-        self._state.save(machine, Version(machine.instance_id, machine.id, machine.config))
-        self._state.note(machine.id, "launch", "created", USER)
+        """Takes a new machine on, with its volume; it is `created`, then starting if it is to be launched."""
+        mount = machineconfig.mount(machine.config)
+        volume = self._state.volumes.get(mount["volume"]) if mount else None
+        claimed = [replace(volume, machine=machine.id)] if volume else []
+        first = Version(machine.instance_id, machine.id, machine.config)
+        self._state.note(machine.id, "launch", "created", USER, beside=[machine, first, *claimed])
         self._refresh(machine.app)
         if launch:
             live = self._of(machine.id)
@@ -263,14 +271,18 @@ class Machines:
             self._work_on(live, machine.id, self._launch)
         return machine
 
-    async def replace(self, machine_id: str, draft: Machine, *, launch: bool) -> Machine:
-        """Gives it another config, all of it, and a new container if it is to be launched."""
+    async def replace(self, machine_id: str, draft: Callable[[], Machine], *, launch: bool) -> Machine:
+        """Gives it another config, all of it, and a new container if it is to be launched.
+
+        `draft` is asked when its turn has come: what was true before may be so no more. It may refuse.
+        """
         async with self._turn(machine_id) as turn:
+            drafted = draft()
             running = turn.machine.state in {"started", "suspended", "restarting"}
             state = "updating" if launch else "stopping" if running else turn.machine.state
-            changed = replace(draft, state=state, updated_at=now(), restarts=0)
-            self._state.save(changed, Version(changed.instance_id, machine_id, changed.config))
-            self._state.note(machine_id, "update", state, USER)
+            changed = replace(drafted, state=state, updated_at=now(), restarts=0)
+            version = Version(changed.instance_id, machine_id, changed.config)
+            self._state.note(machine_id, "update", state, USER, beside=[changed, version])
             self._announce(changed)
             if launch:
                 turn.go_on(self._update)
@@ -411,7 +423,8 @@ class Machines:
     async def while_still(self, machine_id: str | None, work: Callable[[], Awaitable[None]]) -> None:
         """Does `work` while nothing in the machine moves: what it reads is of one moment.
 
-        *Errors*: those of `work`; DockerError, also when the machine is destroyed in the middle.
+        *Errors*: those of `work`; DockerError, also when the machine is destroyed in the middle; Refusal 404
+        when that happens before its turn has come.
         """
         if machine_id is None or machine_id not in self._state.machines:
             return await work()
@@ -419,10 +432,13 @@ class Machines:
         async with self._turn(machine_id, patient=True) as turn:
             turn.go_on(lambda machine: self._hold_still(machine, work, done))
         holding = self._of(machine_id).work
+        assert holding
+        taken_away = DockerError(409, f"machine {machine_id} was taken away in the middle")
+        holding.add_done_callback(lambda _: _tell(done, taken_away))  # also where it never began
         try:
             return await done
         finally:
-            if holding and done.cancelled():
+            if done.cancelled():
                 holding.cancel()
                 await asyncio.wait([holding])
 
@@ -432,10 +448,7 @@ class Machines:
         try:
             async with self._frozen(machine):
                 await work()
-        except asyncio.CancelledError:
-            _tell(done, DockerError(409, f"machine {machine.id} was taken away in the middle"))
-            raise
-        except (DockerError, OSError) as error:
+        except Exception as error:  # whatever it is, somebody waits to hear of it
             _tell(done, error)
         else:
             _tell(done, None)
@@ -449,8 +462,8 @@ class Machines:
         live = self._of(machine.id)
         while live.execs_starting:
             await live.changed.wait()
-        self._health.rest(machine)
         self._set(machine, held=True)
+        self._health.rest(machine)
         try:
             await self._host.freeze(machine)
             yield
@@ -462,7 +475,7 @@ class Machines:
 
     def amend(self, machine: Machine, **changes: Any) -> Machine:
         """Changes what has no part in its run: cordon, metadata."""
-        changed = self._state.change(self.found(machine.id), **changes)
+        changed = self._state.change(self.found(machine.id), updated_at=now(), **changes)
         self._refresh(machine.app)
         return changed
 
@@ -477,6 +490,10 @@ class Machines:
             live.place = await self._host.launch(machine)
         except (DockerError, Refusal, TimeoutError) as error:
             await self._give_up(machine, str(error))
+            return
+        except Exception as error:
+            log.exception("machine %s: unexpected", machine.id)
+            await self._give_up(machine, f"{type(error).__name__}: {error}")
             return
         self._is_running(machine)
 
@@ -497,8 +514,7 @@ class Machines:
         self._runs_on(machine)
 
     def _runs_on(self, machine: Machine) -> None:
-        self._set(machine, state="started")
-        self._state.note(machine.id, "start", "started", PLATFORM)
+        self._enter(machine, "started", "start", PLATFORM)
         self._health.watch(machine, self._of(machine.id).place)
 
     async def _update(self, machine: Machine) -> None:
@@ -548,10 +564,10 @@ class Machines:
             reached = {"paused": "suspended", "running": "started"}.get(seen.state, "stopped")
         if reached == "started":
             self._runs_on(machine)
+        elif reached == "suspended":
+            self._enter(machine, reached, "suspend", PLATFORM)
         else:
             self._set(machine, state=reached)
-        if reached == "suspended":
-            self._state.note(machine.id, "suspend", reached, PLATFORM)
 
     async def _drained(self, live: Live) -> bool:
         """Whether no exec is starting; one that runs on is given some time, then frozen with the rest."""
@@ -566,11 +582,7 @@ class Machines:
         await self._host.discard(machine)
         self._host.forget(machine)
         live = self._of(machine.id)
-        for volume in self._state.volumes_of(machine.app):
-            if volume.machine == machine.id:
-                self._state.change(volume, machine=None)
-        self._state.save(Destroyed(**vars(machine) | {"state": "destroyed", "updated_at": now()}))
-        self._state.forget_machine(machine)
+        self._state.bury(machine, now())
         self._health.forget(machine)
         self._refresh(machine.app)
         self._live.pop(machine.id, None)
@@ -648,8 +660,7 @@ class Machines:
             self._health.watch(machine, live.place)
         elif seen.state == "paused" and machine.state != "suspended":
             self._falls_asleep(machine, keeps_place=True)
-            self._set(machine, state="suspended")
-            self._state.note(machine.id, "suspend", "suspended", PLATFORM)
+            self._enter(machine, "suspended", "suspend", PLATFORM)
         elif seen.state != "paused" and machine.state in {"started", "suspending", "suspended", "restarting"}:
             await self._after_exit(machine, seen)
         elif seen.state == "exited":
@@ -703,16 +714,14 @@ class Machines:
             await self._destroy(self._begin(machine, "destroying", PLATFORM))
 
     def _restart_later(self, machine: Machine) -> None:
-        self._spawn(
-            self._restart_after(machine, min(FIRST_BACK_OFF_S * 2**machine.restarts, LONGEST_BACK_OFF_S))
-        )
+        self._spawn(self._restart_after(machine, _back_off_s(machine.restarts)))
 
     async def _restart_after(self, machine: Machine, back_off_s: float) -> None:
         await asyncio.sleep(back_off_s)
         current = self._state.machines.get(machine.id)
         if current is None or (current.state, current.instance_id) != ("restarting", machine.instance_id):
             return
-        async with self._turn(machine.id) as turn:
+        async with self._turn(machine.id, patient=True) as turn:
             if turn.machine.state == "restarting":
                 self._begin(turn.machine, "starting", PLATFORM)
                 turn.go_on(self._launch)
@@ -758,17 +767,35 @@ class Machines:
         live.work.add_done_callback(lambda _: self._free(live, machine_id))
 
     async def _worked(self, machine_id: str, work: Callable[[Machine], Coroutine[Any, Any, None]]) -> None:
+        live = self._of(machine_id)
         try:
             await work(self.found(machine_id))
-        except (DockerError, TimeoutError) as error:
+            live.failures = 0
+        except Exception as error:  # whatever it is: no passing state may be left without a way out
             log.exception("machine %s: %s", machine_id, error)
-            self._lost(machine_id)
+            self._lost(machine_id, live)
 
-    def _lost(self, machine_id: str) -> None:
-        """The engine did not even let us look: failed, until a later call finds out more."""
+    def _lost(self, machine_id: str, live: Live) -> None:
+        """What was begun broke off: failed, until a later call finds out more; a destroy is tried again."""
         machine = self._state.machines.get(machine_id)
-        if machine and machine.state not in AT_REST:
-            self._set(machine, state="failed")
+        if machine is None or machine.state in AT_REST:
+            return
+        if machine.state != "destroying":
+            try:
+                self._set(machine, state="failed")
+                return
+            except sqlite3.Error:  # such as a full disk: not even that can be written down
+                log.exception("machine %s: its end can not be put on record", machine_id)
+        if live.mending is None or live.mending.done():
+            live.failures += 1
+            live.mending = self._spawn(self._settle_later(machine_id, _back_off_s(live.failures)))
+
+    async def _settle_later(self, machine_id: str, back_off_s: float) -> None:
+        log.warning("machine %s: tried again in %g s", machine_id, back_off_s)
+        await asyncio.sleep(back_off_s)
+        if machine_id in self._state.machines:
+            async with self._turn(machine_id, patient=True) as turn:
+                turn.go_on(self._settle)
 
     def _free(self, live: Live, machine_id: str) -> None:
         live.work = None
@@ -779,9 +806,15 @@ class Machines:
             self._spawn(self.ended(machine_id))
 
     def _begin(self, machine: Machine, state: str, source: Source = USER, **changes: Any) -> Machine:
-        """Into a passing state, and an event that tells of it."""
-        changed = self._set(machine, state=state, **changes)
-        self._state.note(machine.id, PASSING[state], state, source)
+        """Into a passing state."""
+        return self._enter(machine, state, PASSING[state], source, **changes)
+
+    def _enter(self, machine: Machine, state: str, event: str, source: Source, **changes: Any) -> Machine:
+        """Into a state, and an event that tells of it: both or neither."""
+        current = self._state.machines.get(machine.id, machine)
+        changed = replace(current, state=state, updated_at=now(), **changes)
+        self._state.note(machine.id, event, state, source, beside=[changed])
+        self._announce(changed)
         return changed
 
     def _set(self, machine: Machine, **changes: Any) -> Machine:
@@ -844,7 +877,13 @@ class Machines:
         return self._state.note(machine.id, "exit", "stopped", PLATFORM, request)
 
     def _of(self, machine_id: str) -> Live:
-        return self._live.setdefault(machine_id, Live())
+        """Of a machine that is no more, nothing is kept."""
+        live = self._live.get(machine_id)
+        if live is None:
+            live = Live()
+            if machine_id in self._state.machines:
+                self._live[machine_id] = live
+        return live
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
@@ -906,6 +945,10 @@ def _tell(done: asyncio.Future[None], trouble: Exception | None) -> None:
         done.set_exception(trouble)
     else:
         done.set_result(None)
+
+
+def _back_off_s(times: int) -> float:
+    return float(min(FIRST_BACK_OFF_S * 2 ** min(times, 10), LONGEST_BACK_OFF_S))
 
 
 async def _pass(seconds: float) -> None:

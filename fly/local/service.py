@@ -88,6 +88,7 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
             await parts.host.remove_carriers()
         watching = asyncio.create_task(_watch(parts.host.engine, parts.host.site, parts.machines))
         stack.push_async_callback(_cancel, watching)
+        stack.push_async_callback(_cancel, asyncio.create_task(parts.volumes.keep_tidy()))
         gauges = Gauges(parts.state, parts.host, door.visits, options.look_every_s)
         stack.push_async_callback(_cancel, asyncio.create_task(gauges.watch()))
         served = api.build(_served(parts, door, about, gauges))

@@ -5,6 +5,7 @@ Every change is one transaction, so that a process killed at any instant leaves 
 
 import json
 import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, ClassVar, TypeVar, get_type_hints
 from fly.local.names import ulid
 
 EVENTS_KEPT = 50
+DESTROYED_KEPT = 50
+"""Of each app: one whose machines come and go is no leak."""
 PERSISTENT = frozenset({"created", "started", "stopped", "suspended", "failed", "destroyed"})
 
 
@@ -232,8 +235,9 @@ class State:
     def leases(self) -> dict[str, Lease]:
         return self._records[Lease]
 
-    def save(self, *records: Record) -> None:
-        """Writes all of them or none."""
+    def save(self, *records: Record, forget: Iterable[Record] = ()) -> None:
+        """Writes all of them and drops those to forget, or does nothing."""
+        gone = list(forget)
         with self._db:
             self._db.execute("BEGIN")
             for record in records:
@@ -241,8 +245,12 @@ class State:
                     f"INSERT OR REPLACE INTO {_table(type(record))} VALUES (?, ?)",  # noqa: S608 — our own class names
                     (_key(record), json.dumps({f.name: getattr(record, f.name) for f in fields(record)})),
                 )
+            for record in gone:
+                self._db.execute(f"DELETE FROM {_table(type(record))} WHERE key = ?", (_key(record),))  # noqa: S608
         for record in records:
             self._records[type(record)][_key(record)] = record
+        for record in gone:
+            self._records[type(record)].pop(_key(record), None)
 
     def change(self, record: R, **changes: Any) -> R:
         """The record with these changes, saved."""
@@ -252,12 +260,7 @@ class State:
 
     def drop(self, *records: Record) -> None:
         """Forgets all of them or none."""
-        with self._db:
-            self._db.execute("BEGIN")
-            for record in records:
-                self._db.execute(f"DELETE FROM {_table(type(record))} WHERE key = ?", (_key(record),))  # noqa: S608
-        for record in records:
-            self._records[type(record)].pop(_key(record), None)
+        self.save(forget=records)
 
     def fact(self, name: str, first: str) -> str:
         """A lasting value, `first` when it is asked for the first time."""
@@ -268,6 +271,11 @@ class State:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     # -- what belongs to what
+
+    def has(self, app: App) -> bool:
+        """Whether this very app is still there; one that is being deleted is not."""
+        known = self.apps.get(app.name)
+        return known is not None and known.id == app.id and not known.deleting
 
     def machines_of(self, app: str) -> list[Machine]:
         return [m for m in self.machines.values() if m.app == app]
@@ -288,21 +296,40 @@ class State:
         return sorted(mine, key=lambda version: version.instance_id, reverse=True)
 
     def note(
-        self, machine: str, type_: str, status: str, source: str, request: dict[str, Any] | None = None
+        self,
+        machine: str,
+        type_: str,
+        status: str,
+        source: str,
+        request: dict[str, Any] | None = None,
+        *,
+        beside: Sequence[Record] = (),
     ) -> Event:
-        """Adds an event; only the newest of a machine are kept."""
+        """Adds an event, and the records that it tells of; only the newest of a machine are kept."""
         event = Event(ulid(), machine, type_, status, source, now_ms(), request)
-        self.save(event)
-        mine = self._events.setdefault(machine, [])
-        mine.insert(0, event)
-        if len(mine) > EVENTS_KEPT:
-            self.drop(mine.pop())
+        mine = [event, *self.events_of(machine)]
+        self.save(*beside, event, forget=mine[EVENTS_KEPT:])
+        self._events[machine] = mine[:EVENTS_KEPT]
         return event
 
-    def forget_machine(self, machine: Machine) -> None:
+    def bury(self, machine: Machine, at: str) -> None:
+        """All that hung on it is gone with it, its volume is free; what it was is remembered for a while."""
         lease = self.leases.get(machine.id)
-        mine = self._events.pop(machine.id, [])
-        self.drop(machine, *mine, *self.versions_of(machine.id), *([lease] if lease else []))
+        others = sorted(
+            (one for one in self.destroyed.values() if one.app == machine.app), key=lambda one: one.updated_at
+        )
+        self.save(
+            Destroyed(**vars(machine) | {"state": "destroyed", "updated_at": at}),
+            *(replace(v, machine=None) for v in self.volumes_of(machine.app) if v.machine == machine.id),
+            forget=[
+                machine,
+                *self.events_of(machine.id),
+                *self.versions_of(machine.id),
+                *([lease] if lease else []),
+                *others[: max(0, len(others) + 1 - DESTROYED_KEPT)],
+            ],
+        )
+        self._events.pop(machine.id, None)
 
     def _load(self, kind: type[Any]) -> dict[str, Any]:
         known = set(get_type_hints(kind))

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fly.local import names, regions
-from fly.local.docker import DockerError
 from fly.local.hosting import Host, Still
 from fly.local.refusal import invalid, missing, precondition, unprocessable
 from fly.local.state import App, Snapshot, State, Volume, now
@@ -17,12 +16,15 @@ log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_]{1,30}")
 SIZE_GB, RETENTION_DAYS = 3, 5
 DONE = "created"
+TIDY_EVERY_S = 600.0
 
 
 class Volumes:
     def __init__(self, state: State, host: Host, still: Still) -> None:
         self._state, self._host, self._still = state, host, still
         self._copies: set[asyncio.Task[None]] = set()
+        self._under_way: set[str] = set()
+        """The snapshots that are being made."""
 
     def found(self, app: App, volume_id: str) -> Volume:
         """*Errors*: Refusal 404."""
@@ -41,6 +43,8 @@ class Volumes:
             raise unprocessable("Name must be up to 30 lowercase letters, digits and underscores")
         region = regions.resolve(request.get("region"))
         snapshot = await self._source(app, request)
+        if not self._state.has(app):
+            raise missing("app")
         size_gb = request.get("size_gb", snapshot.volume_size if snapshot else SIZE_GB)
         if snapshot and size_gb < snapshot.volume_size:
             raise invalid(
@@ -68,6 +72,9 @@ class Volumes:
         except BaseException:
             self._state.drop(volume)
             raise
+        if volume.id not in self._state.volumes:  # its app was deleted meanwhile
+            await self._host.remove_volume(volume)
+            raise missing("app")
         return volume
 
     async def _source(self, app: App, request: Mapping[str, Any]) -> Snapshot | None:
@@ -82,8 +89,7 @@ class Volumes:
             raise missing("volume")
         if request.get("size_gb", volume.size_gb) < volume.size_gb:
             raise invalid(f"size_gb must be at least {volume.size_gb}, the size of the source volume")
-        copy = _begun(volume, app.name, of="")
-        self._state.save(copy)
+        copy = self._begin(volume, app.name, of="")
         try:
             await self._copied(volume, copy)
         except BaseException:
@@ -126,8 +132,7 @@ class Volumes:
         under_way = [s for s in self.snapshots(volume) if s.status != DONE]
         if under_way:
             raise precondition(f"snapshot is already scheduled at {under_way[0].created_at}")
-        made = _begun(volume, volume.app, of=volume.id)
-        self._state.save(made)
+        made = self._begin(volume, volume.app, of=volume.id)
         task = asyncio.create_task(self._copy(volume, made))
         self._copies.add(task)
         task.add_done_callback(self._copies.discard)
@@ -136,20 +141,45 @@ class Volumes:
     async def _copy(self, volume: Volume, snapshot: Snapshot) -> None:
         try:
             await self._copied(volume, snapshot)
-        except (DockerError, OSError) as error:
-            log.error("snapshot %s of volume %s failed: %s", snapshot.id, volume.id, error)
+        except Exception as error:  # whatever it is: no later copy may wait for this one
+            log.exception("snapshot %s of volume %s failed: %s", snapshot.id, volume.id, error)
             self._forget(snapshot)
 
+    def _begin(self, volume: Volume, app: str, *, of: str) -> Snapshot:
+        made = _begun(volume, app, of=of)
+        self._state.save(made)
+        self._under_way.add(made.id)
+        return made
+
     async def _copied(self, volume: Volume, snapshot: Snapshot) -> None:
-        size, digest = await self._host.take_snapshot(volume, snapshot, self._still)
-        self._state.change(snapshot, status=DONE, size=size, digest=digest)
+        try:
+            size, digest = await self._host.take_snapshot(volume, snapshot, self._still)
+            self._state.change(snapshot, status=DONE, size=size, digest=digest)
+        finally:
+            self._under_way.discard(snapshot.id)
+
+    async def keep_tidy(self) -> None:
+        """Tidies now and then, for as long as the platform runs."""
+        while True:
+            await asyncio.sleep(TIDY_EVERY_S)
+            try:
+                self.tidy()
+            except Exception:
+                log.exception("the volumes could not be tidied; tried again in %g s", TIDY_EVERY_S)
 
     def tidy(self) -> None:
-        """Forgets copies that were cut off, whose days are over, or that were made for one volume."""
+        """Forgets copies that were cut off, whose days are over, or that were made for one volume.
+
+        A volume that is bound to a machine which is not there is free again.
+        """
         for snapshot in list(self._state.snapshots.values()):
             over = snapshot.status != DONE or not snapshot.volume or _is_over(snapshot)
-            if over and not self._is_needed(snapshot):
+            if over and snapshot.id not in self._under_way and not self._is_needed(snapshot):
                 self._forget(snapshot)
+        for volume in list(self._state.volumes.values()):
+            if volume.machine and volume.machine not in self._state.machines:
+                log.warning("volume %s was bound to machine %s, which is gone", volume.id, volume.machine)
+                self._state.change(volume, machine=None)
 
     def _is_needed(self, snapshot: Snapshot) -> bool:
         """Whether a volume that has not been used yet is to be filled from it."""

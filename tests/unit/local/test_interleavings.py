@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from fly.local.names import ulid
 from fly.local.refusal import Refusal
 from fly.local.state import PERSISTENT, Machine, State
 from tests.support.door import run, until
-from tests.support.host import FakeHost, Scene, engine_error, scene
+from tests.support.host import FakeHost, Scene, scene
 
 WAYS = {
     "created": {"starting", "restarting", "updating", "started", "suspended"},
@@ -39,20 +40,32 @@ WAYS = {
 }
 """From each state the states that may come next; besides `destroying`, `failed` and the same once more."""
 VERBS = ["start", "stop", "suspend", "restart", "update", "wake", "sleep", "exec", "destroy", "quiet update"]
+TROUBLE: dict[str, Exception] = {
+    "engine": DockerError(500, "the engine stumbled"),
+    "time": TimeoutError(),
+    "ours": KeyError("Pid"),
+    "disk": sqlite3.OperationalError("database or disk is full"),
+}
 ENGINE = ["any", "launch", "look", "discard", "freeze", "thaw", "end SIGINT 5", "exec", "exec starts"]
 
 kills = st.tuples(
     st.just("kill"), st.sampled_from(VERBS), st.just("any") | st.sampled_from(ENGINE), st.booleans()
 )
+mishaps = st.tuples(
+    st.just("mishap"), st.sampled_from(VERBS), st.sampled_from(ENGINE), st.sampled_from(sorted(TROUBLE))
+)
 acts = st.one_of(
     st.tuples(st.just("do"), st.sampled_from(VERBS)),
     st.tuples(st.just("hold"), st.sampled_from(ENGINE), st.booleans()),
     st.tuples(st.just("let go"), st.sampled_from(ENGINE)),
-    st.tuples(st.just("break"), st.sampled_from(ENGINE)),
+    st.tuples(st.just("break"), st.sampled_from(ENGINE), st.sampled_from(sorted(TROUBLE))),
+    st.tuples(st.just("full disk"), st.integers(1, 3)),
     st.tuples(st.just("container"), st.sampled_from(["exited", "absent", "paused", "running"])),
     st.tuples(st.just("pass"), st.integers(1, 40)),
     kills,
     kills,
+    mishaps,
+    mishaps,
 )
 
 
@@ -64,6 +77,8 @@ class Story:
     machine: Machine
     asked: list[asyncio.Task[Any]] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
+    unwritten: int = 0
+    """So often nothing more can be written down."""
 
     async def tell(self, act: tuple[Any, ...]) -> None:
         host = self.scene.host
@@ -74,8 +89,14 @@ class Story:
                 host.gate(verb, after=after)
             case ("let go", verb):
                 self._let_go(verb)
-            case ("break", verb):
-                host.fails[verb] = [engine_error()]
+            case ("break", verb, how):
+                host.fails[verb] = [TROUBLE[how]]
+            case ("mishap", verb, at, how):
+                await self.tell(("break", at, how))
+                await self.tell(("do", verb))
+                await self.tell(("pass", 30))
+            case ("full disk", times):
+                self.unwritten = times
             case ("container", state):
                 if host.seen[self.machine.id] != "absent":
                     host.seen[self.machine.id] = state
@@ -94,7 +115,7 @@ class Story:
             gate.opened.set()
 
     async def _asking(self, verb: str) -> None:
-        with suppress(Refusal, WakeFailed, DockerError):  # a clear answer too
+        with suppress(Refusal, WakeFailed, *(type(one) for one in TROUBLE.values())):  # a clear answer too
             await self._ask(verb)
 
     def _ask(self, verb: str) -> Awaitable[Any]:
@@ -104,8 +125,8 @@ class Story:
             "stop": lambda: machines.stop(id_),
             "suspend": lambda: machines.suspend(id_),
             "restart": lambda: machines.restart(id_, None, None, force=False),
-            "update": lambda: machines.replace(id_, self._draft(), launch=True),
-            "quiet update": lambda: machines.replace(id_, self._draft(), launch=False),
+            "update": lambda: machines.replace(id_, self._draft, launch=True),
+            "quiet update": lambda: machines.replace(id_, self._draft, launch=False),
             "wake": lambda: machines.wake(id_),
             "sleep": lambda: machines.sleep(id_, lambda: True),
             "exec": lambda: machines.exec(id_, ["true"], b"", 5),
@@ -135,6 +156,7 @@ class Story:
         for verb in list(self.scene.host.gates):
             self._let_go(verb)
         self.scene.host.fails.clear()
+        self.unwritten = 0
         await asyncio.gather(*self.asked)
         await self._rest()
         await self.scene.machines.look_again()  # as when the engine is there again
@@ -156,8 +178,11 @@ def watched(story: Story) -> None:
     """Every state that is written down, in its order."""
     state, save = story.scene.state, story.scene.state.save
 
-    def saved(*records: Any) -> None:
-        save(*records)
+    def saved(*records: Any, **rest: Any) -> None:
+        if story.unwritten:
+            story.unwritten -= 1
+            raise TROUBLE["disk"]
+        save(*records, **rest)
         story.states += [one.state for one in records if type(one) is Machine]
 
     state.save = saved  # type: ignore[method-assign]

@@ -98,7 +98,7 @@ def test_what_a_machine_passes_through_is_seen_and_told_and_has_an_end(
 
 async def begin(one: Scene, machine: Machine, verb: str) -> None:
     if verb == "update":
-        await one.machines.replace(machine.id, replace(machine, instance_id=ulid()), launch=True)
+        await one.machines.replace(machine.id, lambda: replace(machine, instance_id=ulid()), launch=True)
     elif verb == "restart":
         await one.machines.restart(machine.id, None, None, force=False)
     elif verb == "destroy":
@@ -713,7 +713,7 @@ def test_an_update_of_what_sleeps_throws_its_memory_away() -> None:
         async with scene() as one:
             machine = await one.suspended()
             draft = replace(machine, instance_id=ulid())
-            changed = await one.machines.replace(machine.id, draft, launch=True)
+            changed = await one.machines.replace(machine.id, lambda: draft, launch=True)
             assert changed.state == "updating"
             await one.reach(machine, "started")
             assert "thaw" not in one.host.calls

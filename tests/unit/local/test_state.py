@@ -85,7 +85,7 @@ def test_a_forgotten_machine_leaves_nothing_behind(state: State, tmp_path: Path)
     for one in (made, stays):
         state.save(one, Lease(one.id, "n", 1, "me", "", "v"), Version(one.instance_id, one.id, {}))
         state.note(one.id, "launch", "created", "user")
-    state.forget_machine(made)
+    state.bury(made, now())
     with sqlite3.connect(tmp_path / "state.sqlite") as database:
         left = [
             database.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
