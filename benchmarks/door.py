@@ -116,6 +116,15 @@ class Frozen:
     def awake(self) -> list[Target]:
         return [self._target] if self._target.awake else []
 
+    def running(self, _machine_id: str) -> Target | None:
+        return self._target if self._target.awake else None
+
+    def knows(self, app: str) -> bool:
+        return app == "page"
+
+    def missed(self, _machine_id: str) -> None:
+        """It listens also while it is stopped."""
+
     def on_sleep(self, callback: Callable[[str], None]) -> None:
         self._callbacks.append(callback)
 

@@ -86,6 +86,10 @@ WAKING = Answer(
     503, "waking", "Your workspace is waking up", "This page opens it by itself in a moment.",
     retry_after_s=1, refresh_s=1,
 )  # fmt: skip
+TENDED = Answer(
+    503, "looked_after", "Your workspace is being looked after",
+    "This page opens it by itself as soon as that is done.", retry_after_s=5, refresh_s=5,
+)  # fmt: skip
 NOT_WOKEN = Answer(
     503,
     "not_woken",

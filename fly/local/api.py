@@ -3,6 +3,7 @@
 *Source*: Fly's OpenAPI document "Machines API" of 2026-05-07, and what the live API answers beyond it.
 """
 
+import asyncio
 import hmac
 import json
 import logging
@@ -635,13 +636,15 @@ class Api:
 
     async def activity(self, request: Request) -> Response:
         machine = self._machines.found(request.path_params["id"])
-        return JSONResponse({"state": machine.state, **self._platform.activity(machine.id)})
+        activity = await self._platform.activity(machine.id)
+        return JSONResponse({"state": machine.state, **activity})
 
     async def activities(self, _request: Request) -> Response:
         """Of every machine, by its id."""
-        machines = self._state.machines.values()
-        told = {one.id: {"state": one.state, **self._platform.activity(one.id)} for one in machines}
-        return JSONResponse({"machines": told})
+        machines = list(self._state.machines.values())
+        told = await asyncio.gather(*(self._platform.activity(one.id) for one in machines))
+        seen = zip(machines, told, strict=True)
+        return JSONResponse({"machines": {one.id: {"state": one.state, **what} for one, what in seen}})
 
     # -- Prometheus
 

@@ -13,15 +13,18 @@ import re
 import resource
 import ssl
 import time
+from collections import Counter
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from fly.local import busy, hangup
+from fly.local.answers import TENDED, UNKNOWN, Answer
 from fly.local.figures import Figures
 from fly.local.idle import Visit, verdict
 from fly.local.limits import Limits
 from fly.local.machines import Target
+from fly.local.probe import Address
 from fly.local.route import Machines, Route
 from fly.local.tunnel import Tunnel
 from fly.local.upstream import Upstream
@@ -34,6 +37,10 @@ log = logging.getLogger(__name__)
 _HOST = re.compile(r"([a-z0-9-]+)\.([a-z0-9.-]+?)\.?(?::[0-9]*)?")
 _SILENT_QUESTIONS = 3
 """A workspace that does not say so often in a row whether it is busy is not asked again."""
+
+
+_GLANCES = 32
+"""So many machines are asked at once when somebody wants to know of all of them."""
 
 
 class Door:
@@ -61,7 +68,10 @@ class Door:
         self._tls = tls
         self._machines = machines
         self._routes: dict[str, Route] = {}
-        self._present: set[Visitor | Tunnel] = set()
+        self._present: dict[Visitor | Tunnel, str] = {}
+        """With the address that each comes from."""
+        self._of_one: Counter[str] = Counter()
+        """How many come from each address."""
         self._unheard: set[Visitor | Tunnel] = set()
         """Those present that are not read from."""
         self._server: asyncio.Server | None = None
@@ -70,6 +80,7 @@ class Door:
         """The machines that are being put to sleep."""
         self._requests = time.time_ns()
         """Rises with each; begins so that no two runs of the door give the same id."""
+        self._glances = asyncio.Semaphore(_GLANCES)
         machines.on_sleep(self._slept)
 
     async def start(self) -> None:
@@ -77,7 +88,12 @@ class Door:
         loop = asyncio.get_running_loop()
         _make_room(2 * self.limits.connections + 256)
         self._server = await loop.create_server(
-            partial(Visitor, self), self._host, self.port, ssl=self._tls, backlog=1024
+            partial(Visitor, self),
+            self._host,
+            self.port,
+            ssl=self._tls,
+            ssl_handshake_timeout=self.limits.handshake_s if self._tls else None,
+            backlog=1024,
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self._watching = loop.create_task(self._watch())
@@ -99,18 +115,19 @@ class Door:
         await self._until_empty(1.0)
         self._server = None
 
-    def activity(self, machine_id: str) -> dict[str, Any]:
-        """Whether a machine is awake, why, and when it will sleep.
+    async def activity(self, machine_id: str) -> dict[str, Any]:
+        """Whether a machine is awake, why, and when it will sleep; asking for it is no use of it.
 
         *Shape*: `{"awake": true, "why": "an answer under way (1), last byte 0 s ago", "open_connections": 1,
         "last_activity_s": 0.1, "sleeps_in_s": 299.9}`; the last two may be null
         """
-        now = asyncio.get_running_loop().time()
-        route = self._routes.get(machine_id)
-        target = next((one for one in self._machines.awake() if one.machine_id == machine_id), None)
+        if (target := self._machines.running(machine_id)) is not None:
+            await self._glance(self._route(machine_id), target)
+            target = self._machines.running(machine_id)
         if target is None:
+            route = self._routes.get(machine_id)
             return _tell(False, _why_asleep(route), len(route.waiting) if route else 0)
-        route = self._route(machine_id)
+        now, route = asyncio.get_running_loop().time(), self._route(machine_id)
         route.noticed_awake(now)
         judged = verdict(route.seen, self.limits.idle, target.autostop, now)
         sleeps_in_s = None if judged.sleeps_at is None else max(0.0, judged.sleeps_at - now)
@@ -144,12 +161,22 @@ class Door:
     # What visitors need.
 
     def welcome(self, visitor: Visitor) -> bool:
-        self._present.add(visitor)
-        return len(self._present) <= self.limits.connections
+        ip = self._enter(visitor, visitor.transport)
+        full = len(self._present) > self.limits.connections
+        return not full and self._of_one[ip] <= self.limits.connections_of_one
 
-    def parted(self, visitor: Visitor) -> None:
-        self._present.discard(visitor)
-        self._unheard.discard(visitor)
+    def _enter(self, one: Visitor | Tunnel, transport: asyncio.Transport) -> str:
+        ip = self._present[one] = _ip(transport)
+        self._of_one[ip] += 1
+        return ip
+
+    def parted(self, one: Visitor | Tunnel) -> None:
+        self._unheard.discard(one)
+        ip = self._present.pop(one, None)
+        if ip is not None:
+            self._of_one[ip] -= 1
+            if not self._of_one[ip]:
+                del self._of_one[ip]
 
     def unheard(self, one: Visitor | Tunnel, unheard: bool) -> None:
         (self._unheard.add if unheard else self._unheard.discard)(one)
@@ -159,9 +186,12 @@ class Door:
         target = self._machines.target(app) if app else None
         return None if target is None else (self._route(target.machine_id), target)
 
+    def excuse(self, host: bytes) -> Answer:
+        app = _app_of(host, self._domains)
+        return TENDED if app and self._machines.knows(app) else UNKNOWN
+
     def stamp(self, transport: asyncio.Transport) -> bytes:
-        peer = transport.get_extra_info("peername")
-        ip = peer[0] if isinstance(peer, tuple) else "unknown"
+        ip = _ip(transport)
         proto, tls = ("https", "on") if self._tls else ("http", "off")
         return (
             f"Fly-Client-IP: {ip}\r\nFly-Forwarded-Port: {self.port}\r\nFly-Forwarded-Proto: {proto}\r\n"
@@ -177,16 +207,21 @@ class Door:
     def join(self, route: Route, visit: Visit, visitor: asyncio.Transport, upstream: Upstream) -> None:
         self.figures.upgraded += 1
         ended = partial(self._tunnel_ended, route, upstream.transport)
-        half_close_s = self.limits.half_close_s
         tunnel = Tunnel(
-            visitor, upstream.transport, visit, ended, unheard=self.unheard, half_close_s=half_close_s
+            visitor,
+            upstream.transport,
+            visit,
+            ended,
+            unheard=self.unheard,
+            half_close_s=self.limits.half_close_s,
+            pace_s=self.limits.pace_s,
+            pace_bytes=self.limits.pace_bytes,
         )
-        self._present.add(tunnel)
+        self._enter(tunnel, visitor)
         tunnel.join()
 
     def _tunnel_ended(self, route: Route, transport: asyncio.Transport, tunnel: Tunnel) -> None:
-        self._present.discard(tunnel)
-        self._unheard.discard(tunnel)
+        self.parted(tunnel)
         route.transports.discard(transport)
         route.seen.left(tunnel.visit, success=True)
 
@@ -202,7 +237,7 @@ class Door:
                 self._expire(now)
                 if now >= next_look:
                     next_look = now + self.limits.look_round_s
-                    self._look_for_leavers()
+                    await self._look_for_leavers()
                 if now >= next_pass:
                     next_pass = now + self.limits.pass_s
                     self._look_around(now)
@@ -213,8 +248,10 @@ class Door:
         for one in [one for one in self._present if one.deadline <= now]:
             one.expire(now)
 
-    def _look_for_leavers(self) -> None:
-        orphans = hangup.orphans() if self._unheard else frozenset()
+    async def _look_for_leavers(self) -> None:
+        if not self._unheard:
+            return
+        orphans = await asyncio.to_thread(hangup.orphans)  # the kernel's list can be long
         for one in list(self._unheard):
             one.look_round(orphans)
 
@@ -256,14 +293,34 @@ class Door:
         """Asks the workspace whether it is busy, for the verdict; False while that is not known."""
         if target.health_path is None or target.address is None:
             return True
-        busy_s = await busy.ask(target.address, target.health_path, self.limits.busy_s)
-        if busy_s is None:
-            route.unanswered += 1
-            return route.unanswered >= _SILENT_QUESTIONS
-        route.unanswered = 0
+        if await self._ask_whether_busy(route, target.address, target.health_path, self.limits.busy_s):
+            route.unanswered = 0
+            return True
+        route.unanswered += 1
+        return route.unanswered >= _SILENT_QUESTIONS
+
+    async def _ask_whether_busy(
+        self, route: Route, address: Address, health_path: str, timeout_s: float
+    ) -> bool:
+        """Whether it said so."""
+        route.asked_at = asyncio.get_running_loop().time()
+        busy_s = await busy.ask(address, health_path, timeout_s)
+        if busy_s is not None:
+            now = asyncio.get_running_loop().time()
+            route.seen.busy_until = now + min(busy_s, self.limits.busy_at_most_s)
+        return busy_s is not None
+
+    async def _glance(self, route: Route, target: Target) -> None:
+        """Asks an awake machine whether it is busy, unless that is known or changes nothing."""
         now = asyncio.get_running_loop().time()
-        route.seen.busy_until = now + min(busy_s, self.limits.busy_at_most_s)
-        return True
+        route.noticed_awake(now)
+        if not target.awake or target.address is None or target.health_path is None:
+            return
+        judged = verdict(route.seen, self.limits.idle, target.autostop, now)
+        lasts = judged.sleeps_at is None or judged.sleeps_at > now + self.limits.busy_at_most_s
+        if not lasts and now >= route.asked_at + self.limits.glance_kept_s:
+            async with self._glances:
+                await self._ask_whether_busy(route, target.address, target.health_path, self.limits.glance_s)
 
     def _still_idle(self, route: Route, target: Target) -> bool:
         """Asked under the machine's lock; who comes after a yes waits, and wakes it again."""
@@ -295,6 +352,11 @@ class Door:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _ip(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else "unknown"
 
 
 def _make_room(descriptors: int) -> None:

@@ -35,10 +35,16 @@ class Visit:
     began: float = 0.0
     socket: bool = False
     """A WebSocket: a terminal, or a page's live connection."""
+    good: bool = False
+    """A good answer to it has begun. Until then it counts from its beginning, whatever it sends."""
 
     @property
     def last_byte(self) -> float:
         return max(self.last_in, self.last_out)
+
+    @property
+    def last_use(self) -> float:
+        return self.last_byte if self.good or self.socket else self.began
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +106,10 @@ def verdict(seen: Seen, rule: Rule, autostop: str, now: float) -> Verdict:
         return Verdict(True, f"awake for {span(now - seen.awake_since)}, the longest that is allowed", now)
     holds = list(_holds(seen, rule, now))
     if awaking := [hold for hold in holds if hold.until > now]:
-        return Verdict(False, awaking[0].reason, min(limit, max(hold.until for hold in holds)))
+        until, reason = max(hold.until for hold in holds), awaking[0].reason
+        if limit < until:
+            reason += f"; it may be awake for {span(limit - now)} more at most"
+        return Verdict(False, reason, min(limit, until))
     return Verdict(True, f"not used for {span(now - max(seen.awake_since, seen.last_success))}", now)
 
 
@@ -118,7 +127,7 @@ def _holds(seen: Seen, rule: Rule, now: float) -> Iterator[_Hold]:
 
 
 def _open(seen: Seen, rule: Rule, now: float, socket: bool, what: str) -> Iterator[_Hold]:
-    untils = [visit.last_byte + rule.idle_stream_s for visit in seen.visits if visit.socket is socket]
+    untils = [visit.last_use + rule.idle_stream_s for visit in seen.visits if visit.socket is socket]
     if lively := [until for until in untils if until > now]:
         silent_s = now - (max(lively) - rule.idle_stream_s)
         yield _Hold(max(lively), f"{what} ({len(lively)}), last byte {span(silent_s)} ago")

@@ -19,7 +19,15 @@ class Limits:
     """Between two requests of one connection."""
     body_s: float = 60.0
     """Without a byte of a request's body."""
+    pace_s: float = 60.0
+    """In each such span who sends a body, or takes an answer that waits, has to get on…"""
+    pace_bytes: int = 6000
+    """…by so much: 100 bytes a second, which the worst network manages. Waiting for the machine is free."""
+    handshake_s: float = 10.0
+    """To agree on TLS."""
     connect_s: float = 3.0
+    redial_s: float = 0.05
+    """Between two tries to reach a page that has refused before."""
     first_byte_s: float = 300.0
     """From the whole request to the first byte of the answer."""
     half_close_s: float = 5.0
@@ -43,6 +51,8 @@ class Limits:
     """For one machine."""
 
     connections: int = 8192
+    connections_of_one: int = 6144
+    """From one address: less than all, so that nobody alone can shut the others out."""
     head_bytes: int = 32 * 1024
     answer_head_bytes: int = 64 * 1024
     buffer_bytes: int = 256 * 1024
@@ -56,6 +66,10 @@ class Limits:
 
     busy_s: float = 3.0
     """For the answer to: are you busy?"""
+    glance_s: float = 1.0
+    """For the same, when somebody only wants to know when it sleeps."""
+    glance_kept_s: float = 5.0
+    """Who wants to know it again before is told the same."""
     busy_at_most_s: float = 600.0
     """No answer to it holds longer."""
     reconsider_s: float = 5.0

@@ -68,9 +68,13 @@ class WakeFailed(Exception):  # noqa: N818 — an outcome that the door has to e
         self.reason = reason
 
 
+class Tended(WakeFailed):
+    """Somebody holds it: it wakes when it is let go of."""
+
+
 @dataclass(frozen=True)
 class Target:
-    """Where requests for an app go. `awake`: its page has answered since it started; else wake it."""
+    """Where requests for an app go. `awake`: its page answers; else wake it. `up`: it runs at any rate."""
 
     machine_id: str
     app: str
@@ -79,6 +83,7 @@ class Target:
     autostart: bool
     autostop: Literal["off", "stop", "suspend"]
     health_path: str | None
+    up: bool = False
 
 
 class Hosting(Protocol):
@@ -144,6 +149,24 @@ class Machines:
         running = [m for m in self._state.machines.values() if m.state == "started"]
         return [self._target_of(m) for m in running if machineconfig.port(m.config)]
 
+    def running(self, machine_id: str) -> Target | None:
+        """One of them."""
+        machine = self._state.machines.get(machine_id)
+        if machine is None or machine.state != "started" or not machineconfig.port(machine.config):
+            return None
+        return self._target_of(machine)
+
+    def knows(self, app: str) -> bool:
+        """Whether there is such an app, also while nobody can be let into it."""
+        known = self._state.apps.get(app)
+        return known is not None and not known.deleting
+
+    def missed(self, machine_id: str) -> None:
+        """Its page took no connection: it is awake again when it answers, and `wake` waits for that."""
+        if machine := self._state.machines.get(machine_id):
+            self._of(machine_id).ready = False
+            self._refresh(machine.app)
+
     def on_sleep(self, callback: Callable[[str], None]) -> None:
         """Calls back with a machine's id when it falls asleep: connections to it are dead from then on."""
         self._on_sleep.append(callback)
@@ -202,7 +225,8 @@ class Machines:
             if machine.state in ASLEEP and not live.lock.locked():
                 if starts and (machine.state in {"stopped", "failed"} or starts == WAKE_STARTS):
                     raise WakeFailed(f"machine {machine_id} did not stay up: {self._last_words(machine_id)}")
-                self._leases.guard(machine, None)
+                if lease := self._leases.of(machine):
+                    raise Tended(f"machine {machine_id}: lease currently held by {lease.owner}")
                 starts += 1
                 await self.start(machine_id, PLATFORM)
             elif machine.state in UP and live.place:
@@ -851,6 +875,7 @@ class Machines:
             app=machine.app,
             address=live.place.address(port) if live.place and port else None,
             awake=live.ready and machine.state in UP,
+            up=machine.state in UP,
             autostart=machineconfig.autostart(machine.config),
             autostop=machineconfig.autostop(machine.config),
             health_path=machineconfig.health_path(machine.config),

@@ -1,6 +1,6 @@
 """What a running platform consists of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,7 @@ class Platform(Parts):
     token: str
     about: Callable[[], dict[str, Any]]
     """What `GET /_local/platform` tells."""
-    activity: Callable[[str], Mapping[str, Any]]
+    activity: Callable[[str], Awaitable[Mapping[str, Any]]]
     """Why a machine is awake and when it will sleep: the door knows."""
     measured: Callable[[], list[Series]]
     """What is known of the machines' use."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from fly.local.answers import ASLEEP, CROWDED, NOT_WOKEN, UNREACHABLE, Answer
+from fly.local.answers import ASLEEP, CROWDED, NOT_WOKEN, TENDED, UNREACHABLE, Answer
 from fly.local.figures import Figures
 from fly.local.idle import Seen, Visit
 from fly.local.limits import Limits
-from fly.local.machines import Target, WakeFailed
+from fly.local.machines import Target, Tended, WakeFailed
 from fly.local.probe import Address
 from fly.local.upstream import Asker, Upstream
 
@@ -30,6 +30,12 @@ class Machines(Protocol):
     async def sleep(self, machine_id: str, still_idle: Callable[[], bool]) -> bool: ...
 
     def awake(self) -> list[Target]: ...
+
+    def running(self, machine_id: str) -> Target | None: ...
+
+    def knows(self, app: str) -> bool: ...
+
+    def missed(self, machine_id: str) -> None: ...
 
     def on_sleep(self, callback: Callable[[str], None]) -> None: ...
 
@@ -50,8 +56,8 @@ class Guest(Asker, Protocol):
     def released(self) -> None:
         """It waits no more."""
 
-    def missed(self) -> bool:
-        """The machine took no connection. Whether it is worth another try."""
+    def missed(self) -> None:
+        """The machine took no connection."""
 
     def turned_away(self, answer: Answer) -> None: ...
 
@@ -70,7 +76,12 @@ class Route:
         """How often in a row it did not say whether it is busy."""
         self.considered_at = -math.inf
         """When it was last tried to put it to sleep."""
+        self.asked_at = -math.inf
+        """When it was last asked whether it is busy."""
         self._known_awake = False
+        self._misses = 0
+        """How often in a row its page took no connection."""
+        self._excuse = NOT_WOKEN
         self._loop = asyncio.get_running_loop()
         self._machines = machines
         self._limits = limits
@@ -104,12 +115,12 @@ class Route:
     def hold(self, guest: Guest, target: Target) -> None:
         """The guest waits until the machine says that it is ready."""
         now = self._loop.time()
-        if not target.autostart:
+        if not (target.autostart or target.up):
             guest.turned_away(ASLEEP)
         elif len(self.waiting) >= self._limits.held_requests:
             guest.turned_away(CROWDED)
         elif now < self._failed_until:
-            guest.turned_away(NOT_WOKEN)
+            guest.turned_away(self._excuse)
         else:
             self.waiting[guest] = None
             guest.held(now)
@@ -135,6 +146,7 @@ class Route:
     def slept(self) -> None:
         """The machine sleeps: no connection to it is worth anything now."""
         self._known_awake = False
+        self._misses = 0
         self._rested.clear()
         for transport in list(self.transports):
             transport.abort()
@@ -200,17 +212,19 @@ class Route:
             if upstream:
                 self.rested(upstream)
         elif upstream:
+            self._misses = 0
             guest.reached(upstream)
-        elif (target := self._target_again(guest)) is not None:
-            self.hold(guest, target)
         else:
-            guest.turned_away(UNREACHABLE)
+            await self._miss()
+            if guest.visit is visit:
+                guest.missed()
 
-    def _target_again(self, guest: Guest) -> Target | None:
-        """The machine, if it is worth asking it whether it is ready."""
-        if not guest.missed():
-            return None
-        return next((one for one in self._machines.awake() if one.machine_id == self.machine_id), None)
+    async def _miss(self) -> None:
+        """Its server may only be starting anew; where it refuses again and again there is no hurry."""
+        self._machines.missed(self.machine_id)
+        self._misses += 1
+        if self._misses > 1:
+            await asyncio.sleep(self._limits.redial_s)
 
     async def _dial(self, peer: tuple[str, int]) -> Upstream | None:
         make = partial(Upstream, self, self._limits.answer_head_bytes, self._limits.buffer_bytes)
@@ -229,11 +243,14 @@ class Route:
         early = self._start(self._dial_early((known.host, known.port))) if known else None
         try:
             address = await self._ready()
+        except Tended as error:
+            return self._wake_failed(error.reason, TENDED)
         except (WakeFailed, TimeoutError) as error:
-            return self._wake_failed(str(error) or f"not ready after {self._limits.wake_s:g} s")
+            excuse = UNREACHABLE if self._misses else NOT_WOKEN
+            return self._wake_failed(str(error) or f"not ready after {self._limits.wake_s:g} s", excuse)
         except Exception:
             log.exception("machine %s: unexpected", self.machine_id)
-            return self._wake_failed("something went wrong that should not")
+            return self._wake_failed("something went wrong that should not", NOT_WOKEN)
         finally:
             self._waking = None
         self._figures.wakes.add(self._loop.time() - began)
@@ -254,13 +271,13 @@ class Route:
         if upstream := await self._dial(peer):
             self.rested(upstream)
 
-    def _wake_failed(self, reason: str) -> None:
+    def _wake_failed(self, reason: str, excuse: Answer) -> None:
         log.warning("machine %s did not wake: %s", self.machine_id, reason)
         self._figures.failed_wakes += 1
         self._failed_until = self._loop.time() + self._limits.failed_wake_s
-        self.failure = reason
+        self.failure, self._excuse = reason, excuse
         for guest in self._let_go():
-            guest.turned_away(NOT_WOKEN)
+            guest.turned_away(excuse)
 
     def _release(self, address: Address) -> None:
         for guest in self._let_go():

@@ -23,10 +23,14 @@ class Tunnel:
         *,
         unheard: Callable[[Tunnel, bool], None],
         half_close_s: float,
+        pace_s: float,
+        pace_bytes: int,
     ) -> None:
         self.visit = visit
         self.deadline = math.inf
-        self._half_close_s = half_close_s
+        self._half_close_s, self._pace_s, self._pace_bytes = half_close_s, pace_s, pace_bytes
+        self._unsent = 0
+        """What waited for the visitor when this was last looked at, while it takes nothing more."""
         self._ended, self._told_unheard = ended, unheard
         self._ends = (_VisitorEnd(self, visitor, machine, visit), _MachineEnd(self, machine, visitor, visit))
         self._open = len(self._ends)
@@ -48,10 +52,20 @@ class Tunnel:
             end.transport.abort()
 
     def expire(self, now: float) -> None:
-        """Half closed: once nothing moves any more, it is over."""
-        self.deadline = self.visit.last_byte + self._half_close_s
+        """Over once nothing moves any more where it is half closed, or next to nothing where bytes wait."""
+        if self._half_open:
+            self.deadline = self.visit.last_byte + self._half_close_s
+        else:
+            before, self._unsent = self._unsent, self._ends[0].transport.get_write_buffer_size()
+            self.deadline = now + self._pace_s if before - self._unsent >= self._pace_bytes else now
         if now >= self.deadline:
             self.cut()
+
+    def clogged(self, clogged: bool, now: float) -> None:
+        """Whether so much waits for the visitor that the machine is not read from."""
+        self._unsent = self._ends[0].transport.get_write_buffer_size()
+        if not self._half_open:
+            self.deadline = now + self._pace_s if clogged else math.inf
 
     def unheard(self, end: asyncio.Transport, unheard: bool) -> None:
         """Whether this end is not read from at the moment."""
@@ -122,6 +136,14 @@ class _End(asyncio.Protocol):
 
 class _VisitorEnd(_End):
     __slots__ = ()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._tunnel.clogged(True, self._time())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._tunnel.clogged(False, self._time())
 
     def data_received(self, data: bytes) -> None:
         self._visit.last_in = self._time()

@@ -37,7 +37,7 @@ class House(Protocol):
     draining: bool
 
     def welcome(self, visitor: Visitor) -> bool:
-        """Whether there is room for one more."""
+        """Whether there is room for one more, and for one more from there."""
 
     def parted(self, visitor: Visitor) -> None: ...
 
@@ -46,6 +46,9 @@ class House(Protocol):
 
     def find(self, host: bytes) -> tuple[Route, Target] | None:
         """The machine of the app that `host` names. Wakes nothing."""
+
+    def excuse(self, host: bytes) -> Answer:
+        """What to say when there is none."""
 
     def stamp(self, transport: asyncio.Transport) -> bytes:
         """What the door vouches for to the machine, about everything that comes over one connection."""
@@ -69,8 +72,8 @@ class _Phase(Enum):
 class Visitor(asyncio.Protocol):
     __slots__ = (
         "_ahead", "_answered", "_begun", "_body", "_came", "_clogged", "_deaf", "_door", "_framed",
-        "_half_closed", "_id", "_keep", "_limits", "_missed", "_pending", "_phase", "_repeated",
-        "_request", "_route", "_stamp", "_status", "_time", "_turning", "_unsent", "_upstream",
+        "_half_closed", "_id", "_keep", "_limits", "_missed", "_pace_ends", "_paced", "_pending", "_phase",
+        "_repeated", "_request", "_route", "_stamp", "_status", "_time", "_turning", "_unsent", "_upstream",
         "_upstream_clogged", "_waits", "deadline", "transport", "visit",
     )  # fmt: skip
 
@@ -102,6 +105,10 @@ class Visitor(asyncio.Protocol):
         self._status, self._id = 0, b""
         self._came = 0.0
         """When it had to begin to wait; 0 when it never had to."""
+        self._paced = 0
+        """How much of the body came since it was last looked whether it gets on."""
+        self._pace_ends = math.inf
+        """When that is looked at next."""
 
     # What the connection tells.
 
@@ -135,11 +142,16 @@ class Visitor(asyncio.Protocol):
         self._clogged = True
         if self._upstream is not None:
             self._upstream.halt(True)
+        if self._answered:
+            self._unsent = self.transport.get_write_buffer_size()
+            self._allow(self._limits.pace_s)
 
     def resume_writing(self) -> None:
         self._clogged = False
         if self._upstream is not None:
             self._upstream.halt(False)
+        if self._answered:
+            self._allow(math.inf)
         self._turn()
 
     # Reading requests.
@@ -203,11 +215,11 @@ class Visitor(asyncio.Protocol):
         self._body = None if manner.length == 0 else body_of(manner.length)
         self._door.figures.requests += 1
         if (found := self._door.find(manner.host)) is None:
-            return self._reply(answers.UNKNOWN)
+            return self._reply(self._door.excuse(manner.host))
         self._route, target = found
         self.visit = Visit(now, now, now)
         self._route.seen.visits.add(self.visit)
-        self._await_answer()
+        self._pace(now)
         self._route.admit(self, target)
         return None
 
@@ -217,8 +229,16 @@ class Visitor(asyncio.Protocol):
             min(seconds, self._limits.half_close_s) if self._half_closed else seconds
         )
 
-    def _await_answer(self) -> None:
-        self._allow(self._limits.first_byte_s if self._body is None else self._limits.body_s)
+    def _pace(self, now: float) -> None:
+        """From here on it has to get on."""
+        self._paced, self._pace_ends = 0, now + self._limits.pace_s
+        self._await_answer(now)
+
+    def _await_answer(self, now: float) -> None:
+        if self._body is None:
+            self._allow(self._limits.first_byte_s)
+        else:
+            self._allow(min(self._limits.body_s, self._pace_ends - now))
 
     def _read_body(self, body: Body) -> bool:
         data = self._ahead
@@ -230,9 +250,10 @@ class Visitor(asyncio.Protocol):
         self._ahead = data[size:]
         if body.done:
             self._body = None
-        self.visit.last_in = self._time()
+        now = self.visit.last_in = self._time()
+        self._paced += size
         if not self._answered and not self._waits:
-            self._await_answer()
+            self._await_answer(now)
         self._send(data if size == len(data) else data[:size])
         return True
 
@@ -264,11 +285,12 @@ class Visitor(asyncio.Protocol):
         assert self._request is not None
         self._waits = True
         self._came = self._came or now
-        self._allow(self._limits.page_s if self._request.manner.navigation else self._limits.hold_s)
+        limit_s = self._limits.page_s if self._request.manner.navigation else self._limits.hold_s
+        self._allow(max(0.0, self._came + limit_s - now))
 
     def released(self) -> None:
         self._waits = False
-        self._await_answer()
+        self._pace(self._time())
 
     def reached(self, upstream: Upstream) -> None:
         assert self._request is not None
@@ -282,9 +304,13 @@ class Visitor(asyncio.Protocol):
         if self._deaf:
             self._listen()
 
-    def missed(self) -> bool:
-        first, self._missed = not self._missed, True
-        return first
+    def missed(self) -> None:
+        """Held again, until it answers or until the time to wait is over."""
+        self._missed = True
+        if self._came and self._time() >= self._came + self._limits.hold_s:
+            self.turned_away(answers.UNREACHABLE)
+        else:
+            self._find_again()
 
     def turned_away(self, answer: Answer) -> None:
         self._reply(answer)
@@ -293,6 +319,7 @@ class Visitor(asyncio.Protocol):
     def upstream_clogged(self, clogged: bool) -> None:
         self._upstream_clogged = clogged
         if not self._answered:
+            self._paced, self._pace_ends = 0, self._time() + self._limits.pace_s
             self._allow(self._limits.first_byte_s)
         self._listen()
 
@@ -327,6 +354,7 @@ class Visitor(asyncio.Protocol):
 
     def answer_began(self, response: Response, body: Body, data: bytes) -> None:
         self._answered, self._status = True, response.status
+        self.visit.good = response.status < 400
         self._framed = not isinstance(body, UntilClose)
         self._keep = self._keep and self._framed and self._body is None and not self._is_last
         if self._came:
@@ -359,10 +387,20 @@ class Visitor(asyncio.Protocol):
         assert self._request is not None
         self._repeated = True
         self._door.figures.retried += 1
-        if found := self._door.find(self._request.manner.host):
-            found[0].admit(self, found[1])
-        else:
-            self.turned_away(answers.UNKNOWN)
+        self._find_again()
+
+    def _find_again(self) -> None:
+        """To the machine that serves the app by now."""
+        assert self._request is not None
+        host = self._request.manner.host
+        if (found := self._door.find(host)) is None:
+            return self.turned_away(self._door.excuse(host))
+        route, target = found
+        if self._route is not None and route is not self._route:
+            self._route.seen.visits.discard(self.visit)
+            route.seen.visits.add(self.visit)
+        self._route = route
+        return route.admit(self, target)
 
     def _cut(self) -> None:
         """The visitor must see that the answer is incomplete, also when only its end would tell."""
@@ -462,7 +500,7 @@ class Visitor(asyncio.Protocol):
     def _end(self) -> None:
         """Closes so that the visitor still gets all that was written, though it may not have been read."""
         self._leave()
-        self._phase, self._ahead = _Phase.ENDING, b""
+        self._phase, self._ahead, self._unsent = _Phase.ENDING, b"", math.inf
         self.deadline = self._time() + self._limits.linger_s
         if self._half_closed or self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
@@ -478,22 +516,42 @@ class Visitor(asyncio.Protocol):
             self._expire_reading()
         elif self._half_closed:
             self._expire_half_closed(now)
-        else:
+        elif self._answered:
+            self._expire_answered(now)
+        elif not self._sends_on(now):
             self._reply(self._lateness())
             self._turn()
 
     def _expire_ending(self, now: float) -> None:
-        """Who still takes what was written, however slowly, may have it all."""
-        unsent = self.transport.get_write_buffer_size()
-        if 0 < unsent < self._unsent:
-            self._unsent, self.deadline = unsent, now + self._limits.body_s
-        else:
+        if not self._takes_on(now):
             self.transport.abort()
+
+    def _expire_answered(self, now: float) -> None:
+        if not self._takes_on(now):
+            self._leave()
+            self.transport.abort()
+
+    def _takes_on(self, now: float) -> bool:
+        """Who still takes what was written, slowly but not as good as never, may have it all."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        self.deadline = now + self._limits.pace_s
+        return self._unsent > 0 and before - self._unsent >= self._limits.pace_bytes
+
+    def _sends_on(self, now: float) -> bool:
+        """Who is slow with a body, but not as good as silent, may send it all."""
+        if self._body is None or self._waits or self._deaf or now < self._pace_ends:
+            return False
+        if self._paced < self._limits.pace_bytes or self.visit.last_in + self._limits.body_s <= now:
+            return False
+        self._pace(now)
+        return True
 
     def _expire_reading(self) -> None:
         if self._ahead:
             self._keep = False
             self._reply(answers.TOO_SLOW)
+        elif self.transport.get_write_buffer_size():
+            self._end()
         else:
             self.transport.close()
 
@@ -504,12 +562,10 @@ class Visitor(asyncio.Protocol):
             self.transport.abort()
 
     def _lateness(self) -> Answer:
+        if self._waits and self._request and self._request.manner.navigation:
+            return answers.WAKING
         if self._waits:
-            return (
-                answers.WAKING
-                if self._request and self._request.manner.navigation
-                else answers.TOO_SLOW_TO_WAKE
-            )
+            return answers.UNREACHABLE if self._missed else answers.TOO_SLOW_TO_WAKE
         if self._body is not None and not self._deaf:
             return answers.TOO_SLOW
         return answers.NO_ANSWER

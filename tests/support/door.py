@@ -29,6 +29,8 @@ QUICK = Limits(
     head_s=5.0,
     keep_alive_s=5.0,
     body_s=5.0,
+    pace_s=5.0,
+    pace_bytes=10,
     connect_s=0.5,
     first_byte_s=5.0,
     half_close_s=3.0,
@@ -45,7 +47,7 @@ QUICK = Limits(
     pass_s=0.02,
 )
 
-IMPATIENT = replace(QUICK, head_s=0.3, body_s=0.3, half_close_s=0.3, linger_s=0.3)
+IMPATIENT = replace(QUICK, head_s=0.3, body_s=0.3, pace_s=0.3, half_close_s=0.3, linger_s=0.3)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -54,11 +56,13 @@ class Sleepers:
     """Machines that sleep and wake as a test wants it; the real ones keep the same promises."""
 
     def __init__(self, target: Target) -> None:
-        self.one = target
+        self.one = replace(target, up=target.awake)
+        self.known = {target.app}
         self.wakes = 0
         self.sleeps = 0
         self.wake_s = 0.0
         self.fails = ""
+        self.failure: type[WakeFailed] = WakeFailed
         self.hurdle: asyncio.Event | None = None
         """A wake goes on only when it is set."""
         self.before_sleep: Callable[[], Awaitable[None]] | None = None
@@ -71,7 +75,17 @@ class Sleepers:
         return self.one if app == self.one.app else None
 
     def awake(self) -> list[Target]:
-        return [self.one] if self.one.awake else []
+        return [self.one] if self.one.up else []
+
+    def running(self, machine_id: str) -> Target | None:
+        return self.one if self.one.up and machine_id == self.one.machine_id else None
+
+    def knows(self, app: str) -> bool:
+        return app in self.known
+
+    def missed(self, machine_id: str) -> None:
+        assert machine_id == self.one.machine_id
+        self.one = replace(self.one, awake=False)
 
     def on_sleep(self, callback: Callable[[str], None]) -> None:
         self._callbacks.append(callback)
@@ -89,8 +103,8 @@ class Sleepers:
             if self.hurdle:
                 await self.hurdle.wait()
             if self.fails:
-                raise WakeFailed(self.fails)
-            self.one = replace(self.one, awake=True)
+                raise self.failure(self.fails)
+            self.one = replace(self.one, awake=True, up=True)
             assert self.one.address is not None
             return self.one.address
 
@@ -106,7 +120,7 @@ class Sleepers:
 
     def nod_off(self) -> None:
         self.sleeps += 1
-        self.one = replace(self.one, awake=False)
+        self.one = replace(self.one, awake=False, up=False)
         for callback in self._callbacks:
             callback(self.one.machine_id)
 

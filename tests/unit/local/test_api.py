@@ -26,6 +26,10 @@ from tests.support.host import Scene, scene
 TOKEN = {"Authorization": "Bearer token"}
 
 
+async def activity(machine_id: str) -> dict[str, bool]:
+    return {"awake": machine_id == "x"}
+
+
 @asynccontextmanager
 async def client(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Scene]]:
     """The API over machines that run nowhere, with an engine that is away."""
@@ -42,7 +46,7 @@ async def client(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Scene]]
             OWN,
             token="token",
             about=lambda: {"pid": 1},
-            activity=lambda machine_id: {"awake": machine_id == "x"},
+            activity=activity,
             measured=list,
         )
         transport = httpx.ASGITransport(api.build(platform))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from fly.local.bodies import BodyError, Chunked
 from fly.local.heads import HeadError, Request, parse_request, parse_response
-from tests.support.door import IMPATIENT, QUICK, Asked, answer, answering, run, scene, until
+from fly.local.idle import Rule
+from tests.support.door import IMPATIENT, QUICK, Asked, answer, answering, certificate, run, scene, until
 
 GET = b"GET / HTTP/1.1\r\nHost: app.localhost\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: app.localhost\r\n"
@@ -282,6 +284,134 @@ def test_who_stops_in_the_middle_of_a_body_is_cut_off() -> None:
             assert (await client.reply()).status == 408
             assert await client.is_closed()
             await until(lambda: one.page.open == 0, "the page to be told")
+
+    run(work())
+
+
+DRIP = replace(QUICK, pace_s=0.3, pace_bytes=100, idle=Rule(idle_after_s=0.1, idle_stream_s=60))
+
+
+def test_who_sends_a_body_drop_by_drop_is_cut_off_and_who_is_only_slow_is_not() -> None:
+    seen: list[Asked] = []
+
+    async def work() -> None:
+        async with scene(answering(answer(), seen=seen), limits=DRIP) as one:
+            drips, slow = await one.client(), await one.client()
+            for client in (drips, slow):
+                await client.send(POST + b"Content-Length: 5000\r\n\r\n")
+            answered = asyncio.create_task(drips.reply())
+            for _ in range(50):
+                await slow.send(b"x" * 100)
+                with contextlib.suppress(ConnectionError):
+                    await drips.send(b"x")
+                await asyncio.sleep(0.02)
+            assert (await answered).status == 408
+            assert (await slow.reply()).status == 200
+            assert [len(asked.body) for asked in seen] == [5000]
+
+    run(work())
+
+
+def test_who_waits_for_the_machine_is_not_slow() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(4):
+            await asyncio.sleep(0.2)
+            writer.write(b"" if reader.at_eof() else b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await reader.readexactly(8 << 20)
+        writer.write(answer())
+
+    async def work() -> None:
+        async with scene(handle, limits=DRIP) as one:
+            client = await one.client()
+            await client.send(POST + b"Content-Length: %d\r\n\r\n" % (8 << 20))
+            client.writer.write(b"x" * (8 << 20))
+            while (reply := await client.reply()).status == 103:
+                pass
+            assert reply.status == 200
+
+    run(work())
+
+
+BIG = answer(b"x" * (8 << 20))
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+UPGRADE = GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "whole"),
+    [(GET + b"\r\n", BIG), (UPGRADE, SWITCH + BIG), (GET + b"\r\n", answer(b"x" * (200 << 10)))],
+    ids=["an answer", "a websocket", "the end of an answer"],
+)
+def test_who_does_not_take_what_waits_for_him_is_let_go(request_: bytes, whole: bytes) -> None:
+    async def work() -> None:
+        limits = replace(DRIP, keep_alive_s=0.1, buffer_bytes=16 << 10 if len(whole) > 1 << 20 else 1 << 20)
+        async with scene(answering(whole), limits=limits) as one:
+            stops, reads = await one.client(), await one.client()
+            endpoint = stops.writer.get_extra_info("socket")
+            endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stops.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await stops.send(request_)
+            await reads.send(request_)
+            rest = len(whole)
+            while rest:
+                rest -= len(await reads.reader.readexactly(min(rest, 64 << 10)))
+                await asyncio.sleep(0.003)
+            reads.leave()
+            await until(lambda: not one.door.metrics()["visitor_connections"], "the other to be let go")
+            assert one.door.metrics()["open"] == 0
+
+    run(work())
+
+
+def test_a_request_keeps_a_machine_awake_only_once_a_good_answer_has_begun() -> None:
+    begin = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if b"/good" in asked:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+        if b"/bad" in asked:
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n")
+        await begin.wait()
+
+    async def work() -> None:
+        limits = replace(QUICK, idle=Rule(idle_after_s=0.05, idle_stream_s=0.3))
+        async with scene(handle, limits=limits) as one:
+            for path, sleeps in (("/none", 1), ("/bad", 1), ("/good", 0)):
+                client, before = await one.client(), one.machines.sleeps
+                await client.send(
+                    f"POST {path} HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 900\r\n\r\n"
+                )
+                for _ in range(30):
+                    with contextlib.suppress(ConnectionError):
+                        await client.send(b"x")
+                    await asyncio.sleep(0.03)
+                assert (one.machines.sleeps > before) is bool(sleeps), path
+            begin.set()
+
+    run(work())
+
+
+def test_nobody_alone_can_take_all_the_room() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), limits=replace(QUICK, connections_of_one=2)) as one:
+            first, _ = await one.client(), await one.client()
+            assert (await (await one.client()).reply()).status == 503
+            first.leave()
+            await until(lambda: one.door.metrics()["visitor_connections"] == 1, "the others to be gone")
+            assert (await (await one.client()).ask()).status == 200
+
+    run(work())
+
+
+def test_who_does_not_finish_the_handshake_is_let_go() -> None:
+    async def work() -> None:
+        server, _ = certificate("app.localhost")
+        async with scene(answering(answer()), limits=replace(QUICK, handshake_s=0.2), tls=server) as one:
+            client = await one.client()
+            await client.send(b"")
+            assert await client.is_closed()
 
     run(work())
 

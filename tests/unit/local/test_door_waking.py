@@ -6,12 +6,14 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from fly.local.idle import Rule
+from fly.local.machines import Tended
 from fly.local.probe import Address
 from tests.support.door import (
     HOST,
@@ -251,7 +253,7 @@ def test_a_failed_wake_is_told_to_all_and_not_tried_again_at_once() -> None:
             replies = await asyncio.gather(*[(await one.client()).ask() for _ in range(5)])
             assert {reply.status for reply in replies} == {503}
             assert one.machines.wakes == 1
-            assert "no memory left" in one.door.activity(MACHINE)["why"]
+            assert "no memory left" in (await one.door.activity(MACHINE))["why"]
             assert (await (await one.client()).ask()).status == 503
             assert one.machines.wakes == 1
             one.machines.fails = ""
@@ -303,13 +305,75 @@ def test_a_page_that_refuses_connections_is_waited_for_like_a_sleeping_one() -> 
     run(work())
 
 
-def test_a_page_that_refuses_connections_for_good_is_a_502() -> None:
+def test_a_page_that_refuses_connections_again_and_again_is_waited_for() -> None:
+    """As when the server in the machine starts anew: who can wait never sees a 502."""
+
     async def work() -> None:
         async with scene(answering(answer())) as one:
             await one.page.stop()
-            reply = await (await one.client()).ask()
+            program, person = await one.client(), await one.client()
+            asking = asyncio.create_task(program.ask("/", "Content-Length: 0", method="POST"))
+            page = await person.ask("/", "Accept: text/html", "Sec-Fetch-Dest: document")
+            assert (page.status, b"waking up" in page.body) == (503, True)
+            await until(lambda: one.machines.wakes > 2, "it to be tried more than once")
+            again = Page(answering(answer(b"back")), port=one.page.port)
+            await again.start()
+            assert (await asking).body == b"back"
+            assert (await person.ask("/", "Accept: text/html")).body == b"back"
+            await again.stop()
+
+    run(work())
+
+
+def test_a_page_that_refuses_connections_for_good_is_a_502_once_the_time_to_wait_is_over() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), limits=replace(QUICK, hold_s=0.4)) as one:
+            await one.page.stop()
+            client, began = await one.client(), time.monotonic()
+            reply = await client.ask()
             assert (reply.status, json.loads(reply.body)["error"]["code"]) == (502, "unreachable")
+            assert 0.3 < time.monotonic() - began < 3
+            assert one.machines.wakes > 1
             assert one.door.metrics()["machine_connections"] == 0
+            assert one.door.metrics()["open"] == 0
+
+    run(work())
+
+
+def test_a_machine_that_runs_and_may_not_be_woken_is_waited_for() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), autostart=False) as one:
+            one.machines.missed(MACHINE)
+            assert (await (await one.client()).ask()).body == b"hello"
+
+    run(work())
+
+
+def test_a_workspace_that_is_being_changed_says_so_and_opens_by_itself() -> None:
+    async def work() -> None:
+        async with scene(answering(answer())) as one:
+            client, target = await one.client(), one.machines.one
+            one.machines.one = replace(target, app="another")
+            page = await client.ask("/", "Accept: text/html")
+            assert (page.status, page.headers["retry-after"]) == (503, "5")
+            assert b"being looked after" in page.body
+            assert b'http-equiv="refresh"' in page.body
+            told = await client.ask("/api", "Accept: application/json")
+            assert (told.status, json.loads(told.body)["error"]["code"]) == (503, "looked_after")
+            assert (await client.ask(host="nobody.localhost")).status == 404
+            one.machines.one = target
+            assert (await client.ask()).body == b"hello"
+
+    run(work())
+
+
+def test_a_machine_that_somebody_holds_is_being_looked_after() -> None:
+    async def work() -> None:
+        async with scene(answering(answer()), awake=False) as one:
+            one.machines.fails, one.machines.failure = "the lease is held", Tended
+            for _ in range(2):
+                page = await (await one.client()).ask("/", "Accept: text/html")
+                assert (page.status, b"being looked after" in page.body) == (503, True)
 
     run(work())
 
@@ -368,11 +432,11 @@ def test_an_unused_machine_is_put_to_sleep() -> None:
     async def work() -> None:
         async with scene(answering(answer()), limits=SLEEPY) as one:
             assert (await (await one.client()).ask()).status == 200
-            activity = one.door.activity(MACHINE)
+            activity = await one.door.activity(MACHINE)
             assert (activity["awake"], activity["why"]) == (True, "last used 0 s ago")
             await until(lambda: one.machines.sleeps == 1, "it to sleep")
-            assert one.door.activity(MACHINE)["why"] == "asleep"
-            assert one.door.activity("no such machine")["awake"] is False
+            assert (await one.door.activity(MACHINE))["why"] == "asleep"
+            assert (await one.door.activity("no such machine"))["awake"] is False
 
     run(work())
 
@@ -408,7 +472,7 @@ def test_an_open_websocket_with_life_in_it_keeps_a_machine_awake(autostop: str) 
                 await client.send("tick")
                 await asyncio.sleep(0.05)
             assert one.machines.sleeps == 0
-            why = one.door.activity(MACHINE)["why"]
+            why = (await one.door.activity(MACHINE))["why"]
             if autostop == "off":
                 assert "autostop is off" in why
                 return
@@ -431,10 +495,40 @@ def test_a_machine_is_asked_whether_it_is_busy_and_asking_is_no_use_of_it() -> N
         async with scene(handle, limits=SLEEPY, health_path="/health") as one:
             await until(lambda: len(questions) >= 3, "it to be asked again and again")
             assert one.machines.sleeps == 0
-            assert "at work" in one.door.activity(MACHINE)["why"]
+            assert "at work" in (await one.door.activity(MACHINE))["why"]
             busy["now"] = False
             await until(lambda: one.machines.sleeps == 1, "it to sleep")
             assert set(questions) == {"GET /health HTTP/1.1"}
+
+    run(work())
+
+
+def test_who_asks_when_it_sleeps_hears_of_a_turn_that_nobody_watches() -> None:
+    questions: list[str] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        questions.append((await read_request(reader)).line)
+        writer.write(answer(b"{}", "200 OK", "x-jarvis-busy: 110"))
+
+    async def work() -> None:
+        async with scene(handle, limits=replace(QUICK, glance_kept_s=60), health_path="/health") as one:
+            told = await one.door.activity(MACHINE)
+            assert told["why"] == "the workspace is at work, for 110 s more at least"
+            assert (told["last_activity_s"], told["open_connections"]) == (None, 0)
+            assert 299 < told["sleeps_in_s"] <= 300
+            await one.door.activity(MACHINE)
+            assert questions == ["GET /health HTTP/1.1"]
+
+    run(work())
+
+
+def test_who_asks_when_it_sleeps_does_not_wait_long_for_a_workspace_that_is_silent() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def work() -> None:
+        async with scene(handle, limits=replace(QUICK, glance_s=0.05), health_path="/health") as one:
+            assert (await one.door.activity(MACHINE))["why"] == "woken 0 s ago"
 
     run(work())
 

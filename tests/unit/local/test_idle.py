@@ -27,7 +27,12 @@ def socket(silent_s: float) -> Visit:
 
 
 def request(silent_s: float) -> Visit:
-    return Visit(NOW - 3000, NOW - silent_s)
+    return Visit(NOW - 3000, NOW - silent_s, good=True)
+
+
+def unanswered(since_s: float) -> Visit:
+    """Its body comes, byte by byte, to this moment."""
+    return Visit(NOW, NOW, NOW - since_s)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ TABLE = {
         seen(socket(1800), socket(0)), False, OPEN + " (1), last byte 0 s ago", 1800
     ),
     "an answer under way": Case(seen(request(1)), False, "an answer under way (1), last byte 1 s ago", 1799),
+    "no answer yet": Case(
+        seen(unanswered(100)), False, "an answer under way (1), last byte 100 s ago", 1700
+    ),
+    "no answer for long": Case(seen(unanswered(1800)), True, "not used for 83 min", 0),
     "a socket and an answer": Case(
         seen(socket(60), request(1)), False, OPEN + " (1), last byte 60 s ago", 1799
     ),
@@ -71,7 +80,8 @@ TABLE = {
         replace(RULE, max_awake_s=7200),
     ),
     "soon awake too long": Case(
-        seen(socket(0), awake_s=7100), False, OPEN + " (1), last byte 0 s ago", 100,
+        seen(socket(0), awake_s=7100), False,
+        OPEN + " (1), last byte 0 s ago; it may be awake for 100 s more at most", 100,
         replace(RULE, max_awake_s=7200),
     ),
     "awake too long without autostop": Case(
@@ -127,7 +137,7 @@ def test_lengths_of_time_are_told_in_words(seconds: float, text: str) -> None:
 
 
 times = st.floats(0, NOW)
-visits = st.builds(Visit, times, times, socket=st.booleans())
+visits = st.builds(Visit, times, times, times, socket=st.booleans(), good=st.booleans())
 records = st.builds(
     Seen, times, st.sets(visits, max_size=4), times | st.just(-math.inf), st.floats(0, NOW + 700)
 )
@@ -157,7 +167,7 @@ def test_autostop_off_means_never(record: Seen, rule: Rule) -> None:
 
 @given(records, rules)
 def test_a_living_connection_holds_it_unless_it_was_awake_too_long(record: Seen, rule: Rule) -> None:
-    record.visits.add(Visit(NOW, NOW))
+    record.visits.add(Visit(NOW, NOW, good=True))
     too_long = rule.max_awake_s is not None and NOW - record.awake_since >= rule.max_awake_s
     if not too_long:
         assert not verdict(record, rule, "stop", NOW).may_sleep

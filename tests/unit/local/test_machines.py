@@ -10,7 +10,7 @@ import pytest
 from fly.local import machines as module
 from fly.local.docker import DockerError
 from fly.local.hosting import Exit
-from fly.local.machines import WakeFailed
+from fly.local.machines import Tended, WakeFailed
 from fly.local.names import ulid
 from fly.local.refusal import Refusal
 from fly.local.state import Destroyed, Machine, now
@@ -395,7 +395,7 @@ def test_a_wake_that_can_not_be_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
             with pytest.raises(WakeFailed, match="no such image"):
                 await one.machines.wake(machine.id)
             one.leases.acquire(machine, 60, "", None)
-            with pytest.raises(WakeFailed, match="lease currently held"):
+            with pytest.raises(Tended, match="lease currently held"):
                 await one.machines.wake(machine.id)
             with pytest.raises(WakeFailed, match="machine not found"):
                 await one.machines.wake("0" * 14)
@@ -693,6 +693,33 @@ def test_an_app_with_several_machines_is_served_by_one_that_is_awake() -> None:
             one.machines.amend(awake, cordoned=True)
             one.machines.amend(asleep, cordoned=True)
             assert one.machines.target("app") is None
+            assert one.machines.knows("app")
+            assert not one.machines.knows("nobody")
+            one.state.change(one.state.apps["app"], deleting=True)
+            assert not one.machines.knows("app")
+
+    run(work())
+
+
+def test_a_page_that_took_no_connection_is_awake_again_when_it_answers() -> None:
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.running()
+            await one.machines.wake(machine.id)
+            one.host.page_answers.clear()
+            one.machines.missed(machine.id)
+            target = one.machines.target("app")
+            assert target
+            assert (target.awake, target.up) == (False, True)
+            assert one.machines.running(machine.id) == target
+            waking = asyncio.create_task(one.machines.wake(machine.id))
+            await asyncio.sleep(0.05)
+            assert not waking.done()
+            one.host.page_answers.set()
+            await waking
+            assert one.host.calls.count("launch") == 1
+            one.machines.missed("0" * 14)
+            assert one.machines.running("0" * 14) is None
 
     run(work())
 
