@@ -81,6 +81,7 @@ def up(context: Context, like_fly: bool = False, not_like_fly: bool = False) -> 
             settings.door_port,
             settings.door_certificate,
             settings.door_key,
+            max_awake_s=settings.max_awake_s,
             like_fly=wanted,
         )
     with desk("local") as here:

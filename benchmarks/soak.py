@@ -42,6 +42,8 @@ OPEN_WHEN_IT_DIES = 200
 WARM_UPS = 3
 """The allocator keeps what it once needed: memory is at home only after a few rounds."""
 MEMORY_SLACK_MB = 4.0
+SLOWER_AT_MOST = 1.3
+"""The last fifth of the wakes, to the first: what comes with the cycles is a leak."""
 FRAME = b"\x82\x20" + b"e" * 32
 
 
@@ -227,6 +229,9 @@ def _cycled(operator: Operator, cycles: int) -> Tally:
         "last_to_first": round(last / first, 2), "descriptors_grew_by": growth,
     }  # fmt: skip
     tally.expect(lost == 0, f"{lost} visits did not wake the machine")
+    tally.expect(
+        last / first <= SLOWER_AT_MOST, f"the last wakes took {last / first:.2f}x the first ones' time"
+    )
     tally.expect(growth <= 3, f"the platform holds {growth} descriptors more than before")
     return tally
 

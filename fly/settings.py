@@ -1,6 +1,7 @@
 """The environment, read once into frozen values; the only file that names its variables."""
 
 import json
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ VARIABLES: Mapping[str, str] = {
     "JARVIS_DOOR_PORT": "the embedded platform's pages (default 8080)",
     "JARVIS_DOOR_CERTIFICATE": "a certificate (PEM) for the embedded pages: they are then served over https",
     "JARVIS_DOOR_KEY": "its private key (PEM)",
+    "JARVIS_MAX_AWAKE_HOURS": "how long an embedded workspace may be awake at a stretch (default: for ever)",
     "JARVIS_USER": "whom `invoke up` makes the first workspace for (default `Lilach <lilach@example.com>`)",
     "JARVIS_SMTP_URL": "where mail is handed in: `smtps://USER:PASSWORD@HOST:465` or `smtp+starttls://…`",
     "JARVIS_MAIL_FROM": "whom mail to users comes from, such as `My Jarvis <jarvis@example.com>`",
@@ -129,6 +131,7 @@ class Settings:
     door_port: int = 8080
     door_certificate: Path | None = None
     door_key: Path | None = None
+    max_awake_s: float | None = None
     user_name: str = "Lilach"
     user_email: str = "lilach@example.com"
     smtp_url: Secret = NO_SECRET
@@ -172,6 +175,7 @@ class Settings:
             door_port=_port("JARVIS_DOOR_PORT", given["JARVIS_DOOR_PORT"] or "8080"),
             door_certificate=_file("JARVIS_DOOR_CERTIFICATE", given["JARVIS_DOOR_CERTIFICATE"]),
             door_key=_file("JARVIS_DOOR_KEY", given["JARVIS_DOOR_KEY"]),
+            max_awake_s=_hours("JARVIS_MAX_AWAKE_HOURS", given["JARVIS_MAX_AWAKE_HOURS"]),
             user_name=user_name,
             user_email=user_email,
             smtp_url=Secret(given["JARVIS_SMTP_URL"]),
@@ -359,6 +363,15 @@ def _port(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise SettingsError(f"{name} is not a port: {text!r}.", hint="a number from 1 to 65535")
     return int(text)
+
+
+def _hours(name: str, text: str) -> float | None:
+    """In seconds; None where nothing is said."""
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) or not float(text):
+        raise SettingsError(f"{name} is not a number of hours: {text!r}.", hint="such as 12, or 0.5")
+    return float(text) * 3600
 
 
 def _user(text: str) -> tuple[str, str]:

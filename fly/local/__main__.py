@@ -53,6 +53,12 @@ def _options() -> tuple[Options, Path | None]:
         help="a machine sleeps so long after its last use (default: %(default)g)",
     )
     parser.add_argument(
+        "--max-awake",
+        type=_seconds,
+        metavar="SECONDS",
+        help="a machine that has been awake so long sleeps, whatever happens (default: never)",
+    )
+    parser.add_argument(
         "--look-every",
         type=_seconds,
         default=EVERY_S,
@@ -80,6 +86,7 @@ def _options() -> tuple[Options, Path | None]:
         api_port=given.api_port,
         door_port=given.door_port,
         idle_after_s=given.idle_after,
+        max_awake_s=given.max_awake,
         look_every_s=given.look_every,
         labels=dict(given.label),
         certificate=given.certificate.resolve() if given.certificate else None,

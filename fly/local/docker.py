@@ -18,6 +18,8 @@ HEAD_LIMIT = 1 << 20
 QUICK_S = 30.0
 COPY_S = 3600.0
 PIECE_BYTES = 1 << 20
+EXEC_OUTPUT_BYTES = 4 << 20
+"""So much is kept of each stream of a command."""
 
 
 class DockerError(EngineError):
@@ -231,11 +233,17 @@ class Engine:
         """Unpacks `tar` at `path`, owners and modes included; the container need not run."""
         await self.call("PUT", f"/containers/{container}/archive", tar, path=path, timeout_s=COPY_S)
 
-    async def get_archive(self, container: str, path: str, sink: Callable[[bytes], object]) -> None:
+    async def get_archive(
+        self, container: str, path: str, sink: Callable[[bytes], object], timeout_s: float = COPY_S
+    ) -> None:
         """Packs `path` and hands the tar over piece by piece."""
-        async with self._send("GET", f"/containers/{container}/archive", None, {"path": path}) as reply:
-            async for chunk in reply.chunks():
-                sink(chunk)
+        where = f"/containers/{container}/archive"
+        try:
+            async with asyncio.timeout(timeout_s), self._send("GET", where, None, {"path": path}) as reply:
+                async for chunk in reply.chunks():
+                    sink(chunk)
+        except TimeoutError as error:
+            raise DockerError(408, f"the engine did not pack {path} in {timeout_s:g} s") from error
 
     # -- exec
 
@@ -257,23 +265,30 @@ class Engine:
         finally:
             started()
         code = (await self.call("GET", f"/exec/{exec_id}/json"))["ExitCode"]
-        return ExecResult(int(code or 0), *split_streams(output))
+        return ExecResult(int(code or 0), output.stdout, output.stderr)
 
-    async def _run_exec(self, exec_id: str, stdin: bytes, started: Callable[[], None]) -> bytes:
+    async def _run_exec(self, exec_id: str, stdin: bytes, started: Callable[[], None]) -> "Output":
         reader, writer = await self._connect()
+        telling: asyncio.Task[None] | None = None
         try:
-            body = {"Detach": False, "Tty": False}
+            body, output = {"Detach": False, "Tty": False}, Output(EXEC_OUTPUT_BYTES)
             writer.write(_request("POST", f"{self._prefix}/exec/{exec_id}/start", body, {}))
             reply = await _read_head(reader)
             if reply.status >= 400:
-                return _as_stderr(_complaint(await reply.body()))
-            asyncio.get_running_loop().create_task(self._tell_when_running(exec_id, started))
+                output.feed(_as_stderr(_complaint(await reply.body())))
+                return output
+            telling = asyncio.create_task(self._tell_when_running(exec_id, started))
             if stdin:
                 writer.write(stdin)
                 writer.write_eof()
-            return await reply.body()
+            async for piece in reply.chunks():
+                output.feed(piece)
+            return output
         finally:
             writer.close()
+            if telling:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
 
     async def _tell_when_running(self, exec_id: str, started: Callable[[], None]) -> None:
         for _ in range(200):
@@ -408,11 +423,56 @@ def _as_stderr(text: str) -> bytes:
 
 
 def split_streams(data: bytes) -> tuple[bytes, bytes]:
-    """stdout and stderr out of the engine's frames: one byte of kind, three of nothing, four of length."""
-    parts: dict[int, list[bytes]] = {1: [], 2: []}
-    position = 0
-    while position + 8 <= len(data):
-        kind, length = struct.unpack_from(">BxxxL", data, position)
-        parts.setdefault(kind, []).append(data[position + 8 : position + 8 + length])
-        position += 8 + length
-    return b"".join(parts[1]), b"".join(parts[2])
+    """stdout and stderr out of the engine's frames."""
+    output = Output(len(data))
+    output.feed(data)
+    return output.stdout, output.stderr
+
+
+class Output:
+    """What a program wrote, out of the engine's frames: one byte of kind, three of nothing, four of length.
+
+    Of each stream so much is kept; that there was more is said at its end.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = {1: bytearray(), 2: bytearray()}
+        self._dropped = {1: 0, 2: 0}
+        self._head = b""
+        """Of a frame, as far as it has come."""
+        self._kind, self._left = 0, 0
+
+    def feed(self, data: bytes) -> None:
+        at = 0
+        while at < len(data):
+            at = self._take(data, at) if self._left else self._begin(data, at)
+
+    def _begin(self, data: bytes, at: int) -> int:
+        step = 8 - len(self._head)
+        self._head += data[at : at + step]
+        if len(self._head) == 8:
+            self._kind, self._left = struct.unpack(">BxxxL", self._head)
+            self._head = b""
+        return at + step
+
+    def _take(self, data: bytes, at: int) -> int:
+        piece = data[at : at + self._left]
+        self._left -= len(piece)
+        if self._kind in self._kept:
+            room = self._limit - len(self._kept[self._kind])
+            self._kept[self._kind] += piece[:room]
+            self._dropped[self._kind] += max(0, len(piece) - room)
+        return at + len(piece)
+
+    @property
+    def stdout(self) -> bytes:
+        return self._of(1)
+
+    @property
+    def stderr(self) -> bytes:
+        return self._of(2)
+
+    def _of(self, kind: int) -> bytes:
+        dropped = self._dropped[kind]
+        return bytes(self._kept[kind]) + (b"\n[%d more bytes are left out]\n" % dropped if dropped else b"")

@@ -22,6 +22,8 @@ from fly.local.state import App, Machine, Network, Snapshot, State, Volume, now
 
 log = logging.getLogger(__name__)
 PAUSE_LIMIT_S = 10.0
+STILL_LIMIT_S = 600.0
+"""No machine is held still for longer: a copy of its volume that takes longer is none."""
 FREEZE_ATTEMPTS = 5
 ALREADY_PAUSED, NOT_PAUSED = "already paused", "is not paused"
 """What the engine says while it has not heard yet of the last change."""
@@ -330,7 +332,8 @@ class Host:
                     digest.update(piece)
 
                 await still(
-                    volume.machine, lambda: self.engine.get_archive(name, f"{container.CARRIED}/.", keep)
+                    volume.machine,
+                    lambda: self.engine.get_archive(name, f"{container.CARRIED}/.", keep, STILL_LIMIT_S),
                 )
                 file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())

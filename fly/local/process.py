@@ -38,19 +38,20 @@ def ensure_running(
     certificate: Path | None = None,
     key: Path | None = None,
     *,
+    max_awake_s: float | None = None,
     like_fly: bool | None = None,
 ) -> dict[str, Any]:
     """What `platform.json` of this folder says; starts a platform, in a session of its own, if none runs.
 
-    `like_fly`: as slow and as strict as Fly. One that runs otherwise is started again; its machines stay as
-    they are. None: as it is.
+    `max_awake_s`: how long a machine may be awake at a stretch; None: for ever. `like_fly`: as slow and as
+    strict as Fly; None: as it is. One that runs otherwise is started again; its machines stay as they are.
 
     *Errors*: PlatformError, with the last lines of its log.
     """
     state_dir = state_dir.resolve()
     if is_running(state_dir):
         about = _until_ready(state_dir, None)
-        if like_fly in {None, about["like_fly"]}:
+        if like_fly in {None, about["like_fly"]} and max_awake_s == about.get("max_awake_s"):
             return about
         stop(state_dir)
     try:
@@ -61,6 +62,8 @@ def ensure_running(
     options = ["--api-port", str(api_port), "--door-port", str(door_port)]
     if certificate and key:
         options += ["--certificate", str(certificate), "--key", str(key)]
+    if max_awake_s is not None:
+        options += ["--max-awake", f"{max_awake_s:g}"]
     if like_fly is not None:
         options.append("--like-fly" if like_fly else "--no-like-fly")
     return _until_ready(state_dir, _spawn(state_dir, options))

@@ -55,6 +55,8 @@ class Options:
     certificate: Path | None = None
     """PEM, with its `key`: the door then speaks https."""
     key: Path | None = None
+    max_awake_s: float | None = None
+    """A machine that has been awake so long is put to sleep, whatever happens."""
     like_fly: bool | None = None
     """Whether it is as slow and as strict as Fly; None: as it was last time."""
 
@@ -81,6 +83,7 @@ async def platform(options: Options) -> AsyncIterator[dict[str, Any]]:
             "platform_id": parts.host.site.platform_id,
             "version": VERSION,
             "like_fly": parts.likeness is LIKE_FLY,
+            "max_awake_s": options.max_awake_s,
         }
         await parts.machines.adopt()
         parts.apps.resume_deletions()
@@ -202,7 +205,8 @@ def _listening(port: int) -> socket.socket:
 
 
 async def _open_door(parts: Parts, options: Options, stack: contextlib.AsyncExitStack) -> Door:
-    limits = Limits(idle=Rule(idle_after_s=options.idle_after_s), drain_s=FAREWELL_S)
+    rule = Rule(idle_after_s=options.idle_after_s, max_awake_s=options.max_awake_s)
+    limits = Limits(idle=rule, drain_s=FAREWELL_S)
     if parts.likeness.autostop_pass_s:
         limits = replace(limits, pass_s=parts.likeness.autostop_pass_s)
     door = Door(parts.machines, LOOPBACK, options.door_port, limits, tls=_tls(options))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -14,8 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core import NotSet
 
 from tests.contract.conftest import AppUnderTest, Asker, Make, app_name
-from tests.support.openapi import DOCUMENT
-from tests.support.platform import Platform
+from tests.support.openapi import DOCUMENT, Measure
+from tests.support.platform import ROOT, Platform
 
 EXAMPLES, EXAMPLES_OF_A_NAME = 8, 2
 """Where nothing but names can be nonsense there is little to try."""
@@ -26,6 +27,14 @@ OPERATIONS: dict[str, Any] = {
 }
 NOT_ASKED = {"DELETE /apps/{app_name}"}
 """It would take the ground from under the other questions; other tests ask it."""
+_KEY = "/apps/{app_name}/secretkeys/{secret_name}"
+NOT_SERVED = {
+    "GET /apps/{app_name}/secretkeys",
+    *(f"{method} {_KEY}" for method in ("GET", "POST", "DELETE")),
+    *(f"POST {_KEY}/{verb}" for verb in ("decrypt", "encrypt", "generate", "sign", "verify")),
+    "POST /apps/{app_name}/deploy_token",
+    *(f"POST /tokens/{what}" for what in ("authorize", "kms", "oidc")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +53,11 @@ def known(ask: Asker, config: Make) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
+def measure() -> Measure:
+    return Measure()
+
+
+@pytest.fixture(scope="module")
 def client(platform: Platform) -> Iterator[httpx.Client]:
     with platform.client() as client:
         yield client
@@ -53,7 +67,7 @@ def client(platform: Platform) -> Iterator[httpx.Client]:
     "name", sorted(OPERATIONS.keys() - NOT_ASKED, key=lambda name: ("DELETE" in str(name), str(name)))
 )
 def test_nonsense_is_answered_in_json_and_is_never_our_fault(
-    name: str, client: httpx.Client, known: dict[str, str], little: str
+    name: str, client: httpx.Client, known: dict[str, str], little: str, measure: Measure
 ) -> None:
     operation = OPERATIONS[name]
     phases = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -73,8 +87,34 @@ def test_nonsense_is_answered_in_json_and_is_never_our_fault(
         assert answer.status_code < 500, f"{answer.request.method} {answer.request.url}: {answer.text}"
         if answer.content:
             answer.json()
+        if is_of(answer, operation):
+            measure.check(answer)
 
     ask()
+
+
+def is_of(answer: httpx.Response, operation: Any) -> bool:
+    """Whether the request got to the operation: a name such as `..` leads elsewhere."""
+    return unquote(answer.request.url.path).count("/") == f"/v1{operation.path}".count("/")
+
+
+def test_what_is_not_served_is_known_and_named(client: httpx.Client) -> None:
+    """Asked about an app that is not there, with a body that is no JSON: nothing comes of it."""
+    missing = set()
+    for name, operation in OPERATIONS.items():
+        path = re.sub(r"\{[^}]*\}", "nobody-is-here", operation.path)
+        answer = client.request(operation.method, f"/v1{path}", content=b"{" if operation.body else None)
+        if answer.status_code in {404, 405} and str(answer.json()["error"]).endswith(f"{path}: Not Found"):
+            missing.add(name)
+    assert missing == NOT_SERVED
+    told = (ROOT / "docs" / "platform.md").read_text(encoding="utf-8")
+    assert [name for name in NOT_SERVED if not re.search(named(name), told)] == []
+
+
+def named(operation: str) -> str:
+    """How the documents speak of it: `secretkeys`, `deploy_token`, `tokens/kms`."""
+    path = operation.partition(" ")[2].removeprefix("/apps/{app_name}")
+    return "/".join(path.removesuffix("/").split("/")[1 : 3 if path.startswith("/tokens") else 2])
 
 
 def request(

@@ -58,6 +58,7 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         "JARVIS_DOOR_PORT": "2",
         "JARVIS_DOOR_CERTIFICATE": str(certificate),
         "JARVIS_DOOR_KEY": str(key),
+        "JARVIS_MAX_AWAKE_HOURS": "0.5",
         "JARVIS_USER": "Dan <dan@example.com>",
         "JARVIS_SMTP_URL": "smtps://dan:hush@mail.test",
         "JARVIS_MAIL_FROM": "Dan <dan@example.com>",
@@ -91,6 +92,7 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
     assert (settings.home, settings.image, settings.region) == (ROOT / "state", "image@sha256:1", "fra")
     assert (settings.api_port, settings.door_port) == (1, 2)
     assert (settings.door_certificate, settings.door_key) == (certificate, key)
+    assert settings.max_awake_s == 1800
     assert (settings.user_name, settings.user_email) == ("Dan", "dan@example.com")
     assert (settings.registry, settings.registry_user) == ("127.0.0.1:5000/workspaces", "dan")
     assert settings.registry_password == Secret(" a space counts ")
@@ -115,6 +117,9 @@ def test_every_variable_that_is_promised_is_read(tmp_path: Path) -> None:
         ("FLY_API_TOKEN", "two\nlines"),
         ("FLY_API_TOKEN", "schlüssel"),
         ("JARVIS_DOOR_CERTIFICATE", "/no/such/file.pem"),
+        ("JARVIS_MAX_AWAKE_HOURS", "0"),
+        ("JARVIS_MAX_AWAKE_HOURS", "12h"),
+        ("JARVIS_MAX_AWAKE_HOURS", "inf"),
         ("JARVIS_USER", "Lilach"),
         ("JARVIS_BACKUP_REPOSITORY", "sftp:host:/folder"),
         ("JARVIS_BACKUP_REPOSITORY", "s3:https://key:hush@s3.test/bucket"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fly.local import docker
 from fly.local.docker import DockerError, Engine, addresses, split_streams
 from tests.support.door import run
 
@@ -189,6 +191,75 @@ def test_exec_keeps_streams_apart_and_tells_when_it_runs(tmp_path: Path) -> None
     run(work())
     assert typed == [b"typed"]
     assert told
+
+
+def test_a_command_that_writes_without_end_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "EXEC_OUTPUT_BYTES", 10)
+
+    async def handle(line: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if line.startswith("POST /containers/c/exec"):
+            writer.write(reply(b'{"Id":"e"}', "201 Created"))
+        elif line.startswith("POST /exec/e/start"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n")
+            for _ in range(100):
+                writer.write(frame(1, b"0123456") + frame(2, b"!")[:5])
+                await writer.drain()
+                writer.write(frame(2, b"!")[5:])
+        else:
+            writer.write(reply(b"nonsense" if line.startswith("GET /exec/e/json?") else b'{"ExitCode":0}'))
+
+    async def work() -> None:
+        async with engine(tmp_path, handle) as one:
+            result = await one.exec("c", ["x"], b"", 5, lambda: None)
+            assert result.stdout == b"0123456012\n[690 more bytes are left out]\n"
+            assert result.stderr == b"!" * 10 + b"\n[90 more bytes are left out]\n"
+
+    run(work())
+
+
+def test_who_watches_an_exec_begin_fails_quietly_and_is_gone_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handle(line: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if line.startswith("POST /containers/c/exec"):
+            writer.write(reply(b'{"Id":"e"}', "201 Created"))
+        elif line.startswith("POST /exec/e/start"):
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await asyncio.sleep(0.05)
+        elif "asked" in seen:
+            writer.write(reply(b'{"ExitCode":0}'))
+        else:
+            seen.append("asked")
+            writer.write(reply(b'{"message":"no"}', "500 Oops"))
+
+    seen: list[str] = []
+
+    async def work() -> None:
+        async with engine(tmp_path, handle) as one:
+            assert (await one.exec("c", ["x"], b"", 5, lambda: None)).exit_code == 0
+            gc.collect()
+
+    run(work())
+    assert seen == ["asked"]
+    assert caplog.records == []
+
+
+def test_a_copy_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    async def handle(line: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nthe beginning")
+        await reader.read()
+
+    async def work() -> None:
+        got: list[bytes] = []
+        async with engine(tmp_path, handle) as one:
+            with pytest.raises(DockerError, match="did not pack /data") as given_up:
+                await one.get_archive("c", "/data", got.append, 0.1)
+            assert given_up.value.status == 408
+            assert got == [b"the beginning"]
+
+    run(work())
 
 
 def test_an_exec_that_the_engine_refuses_is_a_command_that_failed(tmp_path: Path) -> None:
