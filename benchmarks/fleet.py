@@ -4,13 +4,15 @@
 
 The embedded platform runs as a process of its own, on the engine of this machine. The 200 have rows in a
 ledger and records on the platform, but no containers; beside them stand the bare request for the
-organisation's machines on which `status` rests, and the start of Invoke with nothing to do. The 20 are real:
-provisioned in as many processes, each until its page answers, from the image that `--image` names.
+organisation's machines on which `status` rests, the time for which the door is busy when it says of as many
+awake machines why they are awake, and the start of Invoke with nothing to do. The 20 are real: provisioned in
+as many processes, each until its page answers, from the image that `--image` names.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import multiprocessing
 import os
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import docker
 import httpx
@@ -31,7 +33,11 @@ sys.path.insert(0, str(ROOT))
 
 from fly.client import Client  # noqa: E402
 from fly.ledger import READY, Ledger, as_workspace, new_id  # noqa: E402
-from fly.local import process  # noqa: E402
+from fly.local import machineconfig, process  # noqa: E402
+from fly.local.door import Door  # noqa: E402
+from fly.local.leases import Leases  # noqa: E402
+from fly.local.machines import Hosting, Machines  # noqa: E402
+from fly.local.state import Machine, State, now  # noqa: E402
 from fly.plan import NAME_MARK, WORKSPACE_MARK, Person, network_of  # noqa: E402
 from fly.provision import draft, provision  # noqa: E402
 from fly.settings import Platform, Secret  # noqa: E402
@@ -64,7 +70,7 @@ def measured(users: int, parallel: int, image: str) -> dict[str, Any]:
             digest = digest_of(image)
             figures = made_at_once(address, home, digest, parallel)
             fill(address, home, digest, users)
-            return figures | asked(address, home, users)
+            return figures | asked(address, home, users) | asyncio.run(explained(users))
         finally:
             remove_all(address)
             process.stop(home / "platform")
@@ -126,6 +132,26 @@ def asked(address: Platform, home: Path, users: int) -> dict[str, Any]:
         "reference: invoke --list (its start and nothing else), s": round(typed("--list"), 3),
         f"reference: the bare list of {users} machines, s": round(listing, 3),
     }
+
+
+async def explained(users: int) -> dict[str, Any]:
+    """Records of machines that run, and a door before them: no engine, nobody who could be asked."""
+    state = State(":memory:")
+    config = machineconfig.complete({"image": "image", "services": [{"internal_port": 3000}]})
+    for number in range(users):
+        id_, made = f"{number:014x}", now()
+        state.save(Machine(id_, f"app-{number}", "m", "iad", "started", id_, config, {}, {}, "", made, made))
+    machines = Machines(state, cast(Hosting, None), Leases(state, "benchmark"))
+    machines.load()
+    door = Door(machines)
+    try:
+        began = time.perf_counter()
+        told = await asyncio.gather(*(door.activity(id_) for id_ in state.machines))
+        took_s = time.perf_counter() - began
+    finally:
+        state.close()
+    assert all(one["awake"] for one in told)
+    return {f"why {users} machines are awake, the door's part, s": round(took_s, 3)}
 
 
 def median_s(act: Callable[[], object]) -> float:

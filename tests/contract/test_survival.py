@@ -254,6 +254,7 @@ def test_its_files_are_for_their_owner_alone(new_platform: Platform) -> None:
         "platform_id",
         "version",
         "like_fly",
+        "max_awake_s",
     }
     assert about["token"] not in new_platform.log()
 

@@ -14,6 +14,7 @@ import pytest
 from fly.local import apps as apps_module
 from fly.local import draft
 from fly.local import machines as machines_module
+from fly.local import volumes as volumes_module
 from fly.local.apps import Apps
 from fly.local.docker import DockerError
 from fly.local.hosting import Host, Still
@@ -310,6 +311,23 @@ def test_tidying_forgets_copies_that_nobody_makes_any_more_and_no_others() -> No
             one.volumes.tidy()
             assert list(one.state.snapshots) == [made.id]
             assert machine.id in one.state.machines
+
+    run(work())
+
+
+def test_a_platform_that_lives_long_tidies_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volumes_module, "TIDY_EVERY_S", 0.01)
+
+    async def work() -> None:
+        async with whole() as one:
+            _, volume = await one.with_volume()
+            tidying = asyncio.create_task(one.volumes.keep_tidy())
+            stuck = one.volumes.snapshot(volume)
+            await until(lambda: one.state.snapshots[stuck.id].status == "created", "the copy")
+            one.state.change(one.state.snapshots[stuck.id], status="creating")
+            disk_is_full(one.state, monkeypatch)  # the first round fails
+            await until(lambda: stuck.id not in one.state.snapshots, "it to be forgotten")
+            tidying.cancel()
 
     run(work())
 
