@@ -5,17 +5,11 @@
 
 import asyncio
 import hmac
-import json
 import logging
-import math
-import shlex
-import signal as signals
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fly.local import certificates, draft, regions, shapes, views
+from fly.local import asked, certificates, draft, regions, shapes, views
 from fly.local.certificates import Certificates
 from fly.local.docker import DockerError
 from fly.local.faults import SHAPE as FAULT
@@ -37,11 +31,9 @@ from fly.local.refusal import Refusal, invalid, missing, precondition
 from fly.local.state import App, Machine, Volume
 
 log = logging.getLogger(__name__)
-BODY_LIMIT = 32 << 20
 LONGEST_WAIT_S = 60.0
 EXEC_S, LONGEST_EXEC_S = 30.0, 3600.0
 WAITABLE = frozenset({"started", "stopped", "suspended", "destroyed", "failed", "settled", "created"})
-SIGNALS = {name.name for name in signals.Signals}
 NONCE = "fly-machine-lease-nonce"
 
 
@@ -164,7 +156,7 @@ class Api:
         return JSONResponse({"apps": apps, "total_apps": len(apps)})
 
     async def create_app(self, request: Request) -> Response:
-        app = await self._apps.create(await _body(request, shapes.APP))
+        app = await self._apps.create(await asked.body(request, shapes.APP))
         return JSONResponse(self._app_view(app), 201)
 
     async def get_app(self, request: Request) -> Response:
@@ -178,7 +170,7 @@ class Api:
         return JSONResponse({"ips": [views.ip(ip) for ip in self._state.ips_of(self._app(request).name)]})
 
     async def assign_ip(self, request: Request) -> Response:
-        assigned = self._apps.assign_ip(self._app(request), await _body(request, shapes.IP))
+        assigned = self._apps.assign_ip(self._app(request), await asked.body(request, shapes.IP))
         if len(assigned) == 1:
             return JSONResponse(views.ip(assigned[0]) | {"ip_pair": None})
         pair = {"v4": assigned[0].ip, "v6": assigned[1].ip}
@@ -191,11 +183,11 @@ class Api:
     # -- secrets
 
     async def list_secrets(self, request: Request) -> Response:
-        app, shown = self._app(request), _flag(request, "show_secrets")
+        app, shown = self._app(request), asked.flag(request, "show_secrets")
         return JSONResponse({"secrets": [views.secret(n, s, shown=shown) for n, s in app.secrets.items()]})
 
     async def set_secrets(self, request: Request) -> Response:
-        values = (await _body(request, shapes.SECRETS)).get("values", {})
+        values = (await asked.body(request, shapes.SECRETS)).get("values", {})
         app = self._apps.set_secrets(self._app(request), values)
         seen = [views.secret(name, secret, shown=False) for name, secret in app.secrets.items()]
         return JSONResponse({"secrets": seen, "version": app.secrets_version, "Version": app.secrets_version})
@@ -204,10 +196,10 @@ class Api:
         app, name = self._app(request), request.path_params["name"]
         if name not in app.secrets:
             raise missing("secret")
-        return JSONResponse(views.secret(name, app.secrets[name], shown=_flag(request, "show_secrets")))
+        return JSONResponse(views.secret(name, app.secrets[name], shown=asked.flag(request, "show_secrets")))
 
     async def set_secret(self, request: Request) -> Response:
-        body, name = await _body(request, shapes.SECRET), request.path_params["name"]
+        body, name = await asked.body(request, shapes.SECRET), request.path_params["name"]
         if "value" not in body:
             raise invalid("body.value is required")
         app = self._apps.set_secrets(self._app(request), {name: body["value"]})
@@ -231,7 +223,7 @@ class Api:
             if query.get("filter", "") in one.hostname
         ]
         rest = [one for one in found if one.hostname > query.get("cursor", "")]
-        shown = rest[: _whole(request, "limit", 25, 1, 500)]
+        shown = rest[: asked.whole(request, "limit", 25, 1, 500)]
         return JSONResponse(
             {
                 "certificates": [certificates.summary(one) for one in shown],
@@ -241,12 +233,12 @@ class Api:
         )
 
     async def request_certificate(self, request: Request) -> Response:
-        app, body = self._app(request), await _body(request, shapes.CERTIFICATE)
+        app, body = self._app(request), await asked.body(request, shapes.CERTIFICATE)
         made = self._certificates.request(app, body.get("hostname", ""))
         return JSONResponse(certificates.detail(made), 201)
 
     async def import_certificate(self, request: Request) -> Response:
-        app, body = self._app(request), await _body(request, shapes.CERTIFICATE)
+        app, body = self._app(request), await asked.body(request, shapes.CERTIFICATE)
         return JSONResponse(certificates.detail(self._certificates.import_(app, body)), 201)
 
     async def get_certificate(self, request: Request) -> Response:
@@ -279,21 +271,21 @@ class Api:
     async def create_volume(self, request: Request) -> Response:
         app = self._app(request)
         return JSONResponse(
-            views.volume(await self._volumes.create(app, await _body(request, shapes.VOLUME)))
+            views.volume(await self._volumes.create(app, await asked.body(request, shapes.VOLUME)))
         )
 
     async def get_volume(self, request: Request) -> Response:
         return JSONResponse(views.volume(self._volume(request)))
 
     async def change_volume(self, request: Request) -> Response:
-        changes = await _body(request, shapes.VOLUME_CHANGE)
+        changes = await asked.body(request, shapes.VOLUME_CHANGE)
         return JSONResponse(views.volume(self._volumes.change(self._volume(request), **changes)))
 
     async def delete_volume(self, request: Request) -> Response:
         return JSONResponse(views.volume(await self._volumes.delete(self._volume(request))))
 
     async def extend_volume(self, request: Request) -> Response:
-        size_gb = (await _body(request, shapes.EXTENSION)).get("size_gb")
+        size_gb = (await asked.body(request, shapes.EXTENSION)).get("size_gb")
         if size_gb is None:
             raise invalid("body.size_gb is required")
         volume = self._volumes.extend(self._volume(request), size_gb)
@@ -311,7 +303,7 @@ class Api:
     async def list_machines(self, request: Request) -> Response:
         app, query = self._app(request), request.query_params
         machines: list[Machine] = [*self._state.machines_of(app.name)]
-        if _flag(request, "include_deleted"):
+        if asked.flag(request, "include_deleted"):
             machines += [m for m in self._state.destroyed.values() if m.app == app.name]
         wanted = {
             key.removeprefix("metadata."): value
@@ -319,13 +311,15 @@ class Api:
             if key.startswith("metadata.")
         }
         found = [
-            m for m in _filtered(machines, request) if wanted.items() <= m.config.get("metadata", {}).items()
+            m
+            for m in asked.filtered(machines, request)
+            if wanted.items() <= m.config.get("metadata", {}).items()
         ]
-        leases = _flag(request, "include_leases")
+        leases = asked.flag(request, "include_leases")
         return JSONResponse([self._machine_view(machine, include_lease=leases) for machine in found])
 
     async def create_machine(self, request: Request) -> Response:
-        app, body = self._app(request), await _body(request, shapes.MACHINE)
+        app, body = self._app(request), await asked.body(request, shapes.MACHINE)
         machine = await draft.new_machine(self._state, self._host, app, body)
         self._machines.add(machine, launch=not body.get("skip_launch", False))
         if "lease_ttl" in body:
@@ -333,11 +327,11 @@ class Api:
         return JSONResponse(self._machine_view(machine, nonce=True))
 
     async def get_machine(self, request: Request) -> Response:
-        machine, leases = self._machine(request), _flag(request, "include_leases")
+        machine, leases = self._machine(request), asked.flag(request, "include_leases")
         return JSONResponse(self._machine_view(machine, include_lease=leases))
 
     async def update_machine(self, request: Request) -> Response:
-        machine, body = self._guarded(request), await _body(request, shapes.MACHINE)
+        machine, body = self._guarded(request), await asked.body(request, shapes.MACHINE)
         change = await draft.change(self._host, machine, body)
         changed = await self._machines.replace(
             machine.id,
@@ -349,7 +343,7 @@ class Api:
         return JSONResponse(self._machine_view(changed, nonce=True))
 
     async def destroy_machine(self, request: Request) -> Response:
-        force = _flag(request, "force") or _flag(request, "kill")
+        force = asked.flag(request, "force") or asked.flag(request, "kill")
         await self._machines.destroy(self._guarded(request).id, force=force)
         return _ok()
 
@@ -358,8 +352,10 @@ class Api:
         return JSONResponse({"previous_state": previous, "migrated": False, "new_host": ""})
 
     async def stop(self, request: Request) -> Response:
-        machine, body = self._guarded(request), await _body(request, shapes.STOP)
-        await self._machines.stop(machine.id, _signal(body.get("signal")), _seconds(body.get("timeout")))
+        machine, body = self._guarded(request), await asked.body(request, shapes.STOP)
+        await self._machines.stop(
+            machine.id, asked.signal(body.get("signal")), asked.seconds(body.get("timeout"))
+        )
         return _ok()
 
     async def suspend(self, request: Request) -> Response:
@@ -367,14 +363,14 @@ class Api:
         return _ok()
 
     async def restart(self, request: Request) -> Response:
-        query, force = request.query_params, _flag(request, "force_stop")
-        signal, timeout_s = _signal(query.get("signal")), _seconds(query.get("timeout"))
+        query, force = request.query_params, asked.flag(request, "force_stop")
+        signal, timeout_s = asked.signal(query.get("signal")), asked.seconds(query.get("timeout"))
         await self._machines.restart(self._guarded(request).id, signal, timeout_s, force=force)
         return _ok()
 
     async def signal(self, request: Request) -> Response:
-        machine, body = self._machine(request), await _body(request, {"signal": shapes.Anything()})
-        wanted = _signal(body.get("signal"))
+        machine, body = self._machine(request), await asked.body(request, {"signal": shapes.Anything()})
+        wanted = asked.signal(body.get("signal"))
         if wanted is None:
             raise invalid("body.signal is required")
         await self._machines.signal(machine.id, wanted)
@@ -393,7 +389,7 @@ class Api:
         states = {s for given in query.getlist("state") for s in given.split(",") if s} or {"started"}
         if unknown := states - WAITABLE:
             raise invalid(f"state must be one of {', '.join(sorted(WAITABLE))}, not {sorted(unknown)[0]!r}")
-        timeout_s = min(_seconds(query.get("timeout")) or LONGEST_WAIT_S, LONGEST_WAIT_S)
+        timeout_s = min(asked.seconds(query.get("timeout")) or LONGEST_WAIT_S, LONGEST_WAIT_S)
         instance = query.get("version") or query.get("instance_id")
         machine = self._machine(request)
         reached, after = await self._machines.wait(
@@ -405,8 +401,8 @@ class Api:
         return JSONResponse({"ok": True, "state": reached, "version": version, "event_id": event_id})
 
     async def exec(self, request: Request) -> Response:
-        machine, body = self._machine(request), await _body(request, shapes.EXEC)
-        command = body.get("command") or _words(body.get("cmd", ""))
+        machine, body = self._machine(request), await asked.body(request, shapes.EXEC)
+        command = body.get("command") or asked.words(body.get("cmd", ""))
         if not command:
             raise invalid("body.command is required")
         limit_s = min(float(body.get("timeout") or EXEC_S), LONGEST_EXEC_S)
@@ -429,7 +425,7 @@ class Api:
     async def limit_memory(self, request: Request) -> Response:
         """Until its next start, as on Fly: the config says what it has then."""
         machine = self._running(request)
-        limit_mb = (await _body(request, shapes.MEMORY_LIMIT)).get("limit_mb")
+        limit_mb = (await asked.body(request, shapes.MEMORY_LIMIT)).get("limit_mb")
         if limit_mb is None or limit_mb > machine.config["guest"]["memory_mb"]:
             raise invalid(f"limit_mb must be from 64 to {machine.config['guest']['memory_mb']}")
         await self._host.limit_memory(machine, limit_mb)
@@ -438,11 +434,11 @@ class Api:
     async def reclaim_memory(self, request: Request) -> Response:
         """What the kernel holds for itself is given back when somebody needs it, here at any rate."""
         self._running(request)
-        await _body(request, shapes.MEMORY_RECLAIM)
+        await asked.body(request, shapes.MEMORY_RECLAIM)
         return JSONResponse({"actual_mb": 0})
 
     async def events(self, request: Request) -> Response:
-        limit = _whole(request, "limit", 20, 1, 50)
+        limit = asked.whole(request, "limit", 20, 1, 50)
         found = self._state.events_of(self._machine(request).id)[:limit]
         return JSONResponse([views.event_seen(event) for event in found])
 
@@ -461,7 +457,7 @@ class Api:
         return await self._write_metadata(request, keep=True)
 
     async def _write_metadata(self, request: Request, *, keep: bool) -> Response:
-        body = await _body(request, shapes.METADATA)
+        body = await asked.body(request, shapes.METADATA)
         if "metadata" not in body:
             raise invalid("body.metadata is required")
         machine = self._fresh(request, body)
@@ -475,7 +471,7 @@ class Api:
         return JSONResponse({"value": metadata[key]})
 
     async def set_metadata_value(self, request: Request) -> Response:
-        body = await _body(request, shapes.METADATA_VALUE)
+        body = await asked.body(request, shapes.METADATA_VALUE)
         if "value" not in body:
             raise invalid("body.value is required")
         machine, key = self._fresh(request, body), request.path_params["key"]
@@ -508,8 +504,8 @@ class Api:
         return _success(views.lease(self._leases.found(self._machine(request))))
 
     async def acquire_lease(self, request: Request) -> Response:
-        machine, body = self._machine(request), await _body(request, shapes.LEASE)
-        ttl_s = _whole(request, "ttl", body.get("ttl", 0), 0, 86400 * 365)
+        machine, body = self._machine(request), await asked.body(request, shapes.LEASE)
+        ttl_s = asked.whole(request, "ttl", body.get("ttl", 0), 0, 86400 * 365)
         lease = self._leases.acquire(machine, ttl_s, body.get("description", ""), request.headers.get(NONCE))
         return _success(views.lease(lease), 201)
 
@@ -524,9 +520,9 @@ class Api:
     async def org_machines(self, request: Request) -> Response:
         mine = {app.name for app in self._apps.of(request.path_params["org"])}
         machines: list[Machine] = [m for m in self._state.machines.values() if m.app in mine]
-        if _flag(request, "include_deleted"):
+        if asked.flag(request, "include_deleted"):
             machines += [m for m in self._state.destroyed.values() if m.app in mine]
-        shown, cursor = _page(_filtered(machines, request), request)
+        shown, cursor = asked.page(asked.filtered(machines, request), request)
         last = shown[-1] if shown else None
         return JSONResponse(
             {
@@ -540,8 +536,8 @@ class Api:
 
     async def org_volumes(self, request: Request) -> Response:
         mine = {app.name for app in self._apps.of(request.path_params["org"])}
-        shown, cursor = _page(
-            _filtered([v for v in self._state.volumes.values() if v.app in mine], request), request
+        shown, cursor = asked.page(
+            asked.filtered([v for v in self._state.volumes.values() if v.app in mine], request), request
         )
         last = shown[-1] if shown else None
         return JSONResponse(
@@ -557,7 +553,7 @@ class Api:
         return JSONResponse(views.regions(regions.NEAREST))
 
     async def placements(self, request: Request) -> Response:
-        body = await _body(request, shapes.PLACEMENT)
+        body = await asked.body(request, shapes.PLACEMENT)
         if not body.get("org_slug"):
             raise invalid("body.org_slug is required")
         wanted = (
@@ -577,7 +573,7 @@ class Api:
 
     async def authenticate(self, request: Request) -> Response:
         """Whether a header is one that this platform takes; our tokens have no caveats to tell of."""
-        header = (await _body(request, {"header": shapes.Text()})).get("header", "")
+        header = (await asked.body(request, {"header": shapes.Text()})).get("header", "")
         if not knows(header, self._platform.token):
             raise invalid("invalid token")
         return JSONResponse([{"header": header}])
@@ -595,8 +591,8 @@ class Api:
     async def graphql(self, request: Request) -> Response:
         from fly.local import graph  # noqa: PLC0415 — costs a platform's start 50 ms, and few ever ask
 
-        asked = await _body(request, shapes.GRAPHQL)
-        return JSONResponse(await graph.answer(self._platform, asked))
+        question = await asked.body(request, shapes.GRAPHQL)
+        return JSONResponse(await graph.answer(self._platform, question))
 
     async def logs(self, request: Request) -> Response:
         app, query = self._app(request), request.query_params
@@ -625,7 +621,7 @@ class Api:
         return JSONResponse({"faults": self._platform.faults.listed()})
 
     async def add_fault(self, request: Request) -> Response:
-        wanted = await _body(request, FAULT)
+        wanted = await asked.body(request, FAULT)
         if "effect" not in wanted:
             raise invalid("body.effect is required")
         return JSONResponse(asdict(self._platform.faults.add(wanted)), 201)
@@ -649,20 +645,20 @@ class Api:
     # -- Prometheus
 
     async def query(self, request: Request) -> Response:
-        asked = await _asked(request)
+        form = await asked.form(request)
         try:
-            at = _moment(asked.get("time"))
-            found = instant(parse(asked.get("query", "")), self._measured(request), at)
+            at = asked.moment(form.get("time"))
+            found = instant(parse(form.get("query", "")), self._measured(request), at)
         except BadQuery as error:
             return _bad_data(error)
         return _success({"resultType": "vector", "result": found})
 
     async def query_range(self, request: Request) -> Response:
-        asked = await _asked(request)
+        form = await asked.form(request)
         try:
-            start, end = _moment(asked.get("start")), _moment(asked.get("end"))
-            step = seconds(asked.get("step", "300"))
-            found = ranged(parse(asked.get("query", "")), self._measured(request), start, end, step)
+            start, end = asked.moment(form.get("start")), asked.moment(form.get("end"))
+            step = seconds(form.get("step", "300"))
+            found = ranged(parse(form.get("query", "")), self._measured(request), start, end, step)
         except BadQuery as error:
             return _bad_data(error)
         return _success({"resultType": "matrix", "result": found})
@@ -717,115 +713,11 @@ class Api:
         )
 
 
-# -- reading a request
-
-
-async def _body(request: Request, shape: Any) -> dict[str, Any]:
-    """What the body holds of `shape`; no body is an empty one."""
-    raw = b""
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > BODY_LIMIT:
-            raise Refusal(413, "the body is too large")
-    try:
-        given = json.loads(raw) if raw.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"unable to parse the body as JSON: {error}") from error
-    return dict(shapes.clean({} if given is None else given, shape))
-
-
-async def _asked(request: Request) -> dict[str, str]:
-    """Prometheus takes its parameters in the address, or as a form in the body."""
-    body = (await request.body()).decode(errors="replace") if request.method == "POST" else ""
-    return dict(request.query_params) | dict(parse_qsl(body))
-
-
-def _moment(given: str | None) -> float:
-    """Seconds since 1970, or RFC 3339; now, where nothing is said.
-
-    *Errors*: BadQuery.
-    """
-    if not given:
-        return time.time()
-    try:
-        at = (
-            float(given)
-            if given[:5].replace(".", "").isdigit()
-            else datetime.fromisoformat(given).timestamp()
-        )
-    except ValueError as error:
-        raise BadQuery(f"{given!r} is no moment") from error
-    if not math.isfinite(at):
-        raise BadQuery(f"{given!r} is no moment")
-    return at
+# -- answering
 
 
 def _bad_data(error: BadQuery) -> Response:
     return JSONResponse({"status": "error", "errorType": "bad_data", "error": str(error)}, 400)
-
-
-def _flag(request: Request, name: str) -> bool:
-    return request.query_params.get(name, "").lower() in {"1", "true"}
-
-
-def _whole(request: Request, name: str, default: int, low: int, high: int) -> int:
-    given = request.query_params.get(name, "")
-    if not given:
-        return default
-    if not (given.isascii() and given.isdecimal() and len(given) < 12 and int(given) >= low):
-        raise invalid(f"{name} must be a whole number of at least {low}")
-    return min(int(given), high)
-
-
-def _seconds(given: object) -> float | None:
-    """`"10s"`, `"10"`, or nanoseconds as a number; None if absent or zero."""
-    if given in {None, ""}:
-        return None
-    text = given if isinstance(given, str) else shapes.clean(given, shapes.Time(), "timeout")
-    found = shapes.seconds(text)
-    if found is None:
-        raise invalid('timeout must be a duration such as "10s"')
-    return found
-
-
-def _signal(given: object) -> str | None:
-    """A signal by its name, with or without SIG, or by its number."""
-    if given in (None, ""):
-        return None
-    if isinstance(given, int) and not isinstance(given, bool) and given in set(signals.Signals):
-        return signals.Signals(given).name
-    name = given.upper() if isinstance(given, str) else ""
-    name = name if name.startswith("SIG") else f"SIG{name}"
-    if name not in SIGNALS:
-        raise invalid("signal must be a signal's name or number")
-    return name
-
-
-def _words(cmd: str) -> list[str]:
-    try:
-        return shlex.split(cmd)
-    except ValueError as error:
-        raise invalid(f"cmd can not be split into words: {error}") from error
-
-
-def _filtered(records: list[Any], request: Request) -> list[Any]:
-    """Those in the wanted states and regions."""
-    states = set(filter(None, ",".join(request.query_params.getlist("state")).split(",")))
-    wanted = request.query_params.get("region", "")
-    return [r for r in records if (not states or r.state in states) and wanted in {"", r.region}]
-
-
-def _page(records: list[Any], request: Request) -> tuple[list[Any], str]:
-    """A page in the order of the last update, and the cursor of the next one."""
-    after, limit = request.query_params.get("updated_after", ""), _whole(request, "limit", 1000, 1, 1000)
-    cursor = request.query_params.get("cursor", "")
-    ordered = sorted(records, key=lambda record: (record.updated_at, record.id))
-    rest = [r for r in ordered if r.updated_at > after and f"{r.updated_at},{r.id}" > cursor]
-    shown = rest[:limit]
-    return shown, f"{shown[-1].updated_at},{shown[-1].id}" if len(rest) > limit else ""
-
-
-# -- answering
 
 
 def _ok() -> Response:

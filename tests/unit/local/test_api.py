@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fly.local import api, shapes
+from fly.local import api, asked, shapes
 from fly.local.apps import Apps
 from fly.local.container import Site
 from fly.local.docker import Engine
@@ -117,7 +117,7 @@ def test_a_body_that_makes_no_sense_is_a_400(tmp_path: Path, body: bytes) -> Non
 
 
 def test_a_body_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "BODY_LIMIT", 1000)
+    monkeypatch.setattr(asked, "BODY_LIMIT", 1000)
 
     async def work() -> None:
         async with client(tmp_path) as (ask, _):
