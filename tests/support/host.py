@@ -42,6 +42,8 @@ class FakeHost:
         self.gates: dict[str, Gate] = {}
         self.launched = "running"
         self.page_port = 0
+        self.server: asyncio.Server
+        """Of all the pages."""
         self._visits: set[asyncio.StreamWriter] = set()
         self.page_answers = asyncio.Event()
         self.page_answers.set()
@@ -199,7 +201,7 @@ async def scene() -> AsyncIterator[Scene]:
     state.save(App("app", "a" * 16, 1, "personal", "default", 0))
     host = FakeHost(state)
     server = await asyncio.start_server(host.serve, "127.0.0.1", 0)
-    host.page_port = server.sockets[0].getsockname()[1]
+    host.page_port, host.server = server.sockets[0].getsockname()[1], server
     leases = Leases(state, "test")
     made = Scene(state, host, leases, Machines(state, host, leases))
     try:

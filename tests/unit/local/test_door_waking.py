@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from fly.local.door import Door
 from fly.local.idle import Rule
 from fly.local.machines import Tended
 from fly.local.probe import Address
@@ -31,6 +32,7 @@ from tests.support.door import (
     scene,
     until,
 )
+from tests.support.host import scene as machines_scene
 
 SLEEPY = replace(QUICK, idle=Rule(idle_after_s=0.1, idle_stream_s=0.5))
 
@@ -336,6 +338,33 @@ def test_a_page_that_refuses_connections_for_good_is_a_502_once_the_time_to_wait
             assert one.machines.wakes > 1
             assert one.door.metrics()["machine_connections"] == 0
             assert one.door.metrics()["open"] == 0
+
+    run(work())
+
+
+def test_the_server_in_a_machine_may_start_anew_and_nobody_sees_it() -> None:
+    """The door over the machines as they are: only the host pretends."""
+
+    async def work() -> None:
+        async with machines_scene() as one:
+            machine = await one.running()
+            door = Door(one.machines, port=0, limits=QUICK)
+            await door.start()
+            client = Client(*await asyncio.open_connection("127.0.0.1", door.port))
+            assert (await client.ask()).status == 200
+            port = one.host.page_port
+            one.host.server.close()
+            asking = asyncio.create_task(client.ask())
+            await until(lambda: door.metrics()["held"] == 1, "the request to be held")
+            await asyncio.sleep(0.1)
+            assert not asking.done()
+            again = await asyncio.start_server(one.host.serve, "127.0.0.1", port)
+            assert (await asking).status == 200
+            assert one.host.calls.count("launch") == 1
+            assert one.now(machine).state == "started"
+            client.leave()
+            again.close()
+            await door.stop()
 
     run(work())
 
