@@ -92,10 +92,10 @@ def uvicorn_config(app: "Callable[[], ASGIApp]") -> "uvicorn.Config":
         app,
         factory=True,
         ws=_websocket,
-        ws_per_message_deflate=False,  # terminals and streams gain nothing, and it costs throughput
+        ws_per_message_deflate=False,  # each socket decides for itself
         ws_max_size=16 << 20,
         ws_ping_interval=20,
-        ws_ping_timeout=20,
+        ws_ping_timeout=40,  # on a slow link the ping arrives behind all that was sent before it
         http="h11",
         loop="asyncio",
         lifespan="on",
@@ -111,9 +111,9 @@ def uvicorn_config(app: "Callable[[], ASGIApp]") -> "uvicorn.Config":
 
 def _websocket(*given: Any, **named: Any) -> "asyncio.Protocol":
     """The protocol of one socket: the first one loads it."""
-    from uvicorn.protocols.websockets import websockets_sansio_impl  # noqa: PLC0415
+    from webapp.deflate import Socket  # noqa: PLC0415
 
-    return websockets_sansio_impl.WebSocketsSansIOProtocol(*given, **named)
+    return Socket(*given, **named)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +13,40 @@ Message = dict[str, Any]
 Reply = Callable[[Message], None]
 
 LONGEST_SNAPSHOT = 200
+HEAVIEST = 256 * 1024
+"""Of a snapshot, of older items in one answer, and of the events that are kept: seconds on a slow phone."""
 KEPT_EVENTS = 1000
-"""A page that missed more is better served by a snapshot."""
+"""A page that missed more, or what weighs more, is better served by a snapshot."""
+MUCH = 8 * HEAVIEST
+"""So much may come before it is worth looking for what can be forgotten."""
 FLUSH_S = 1 / 30
 
 
 def now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+def weight(value: Any) -> int:
+    """About how many characters this takes as JSON."""
+    match value:
+        case str():
+            return len(value)
+        case dict():
+            return sum(len(name) + 6 + weight(one) for name, one in value.items())
+        case list():
+            return sum(2 + weight(one) for one in value)
+    return 4
+
+
+def newest(items: Sequence[Item], limit: int = LONGEST_SNAPSHOT, heaviest: int = HEAVIEST) -> list[Item]:
+    """As many from the end as one answer holds; one at least, however heavy."""
+    begin = len(items)
+    while begin > 0 and len(items) - begin < limit:
+        heaviest -= weight(items[begin - 1])
+        if heaviest < 0 and begin < len(items):
+            break
+        begin -= 1
+    return list(items[begin:])
 
 
 class Items:
@@ -41,10 +68,18 @@ class Items:
         return list(self._items.values())
 
     def before(self, item_id: str | None, limit: int) -> tuple[list[Item], bool]:
-        """The last `limit` items before this one (None: of all), and whether there are more."""
+        """The last items before this one (None: of all), and whether there are more."""
         items = self.all()
         end = len(items) if item_id is None else list(self._items).index(item_id)
-        return items[max(0, end - limit) : end], end > limit
+        found = newest(items[:end], limit)
+        return found, end > len(found)
+
+    def forget_before(self, item_id: str) -> bool:
+        """Whether there was anything before this one."""
+        gone = list(self._items)[: list(self._items).index(item_id)]
+        for one in gone:
+            del self._items[one]
+        return bool(gone)
 
     def apply(self, op: Op) -> None:
         match op["op"]:
@@ -52,6 +87,8 @@ class Items:
                 # An item that is there already moves to the end: a queued message whose turn has come.
                 self._items.pop(op["item"]["id"], None)
                 self._items[op["item"]["id"]] = dict(op["item"])
+            case "append" | "set" if op["id"] not in self._items:
+                """It was forgotten: whoever shows it has it from the record."""
             case "append":
                 self._items[op["id"]][op["field"]] += op["text"]
             case "set":
@@ -71,7 +108,10 @@ class Board:
         self.more = more
         self.turn = "idle"
         self.queued = 0
-        self._events: deque[Message] = deque(maxlen=KEPT_EVENTS)
+        self.grown = 0
+        """What has come since something was forgotten."""
+        self._events: deque[tuple[Message, int]] = deque()
+        self._kept = 0
         self._followers: dict[str, Reply] = {}
         self._waiting: dict[tuple[str, str], str] = {}
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -98,8 +138,15 @@ class Board:
             other.follow(session, reply, None, None)
         self._followers.clear()
 
+    def forget_before(self, item_id: str) -> None:
+        """What the record has as well need not be held here."""
+        self.more = self.items.forget_before(item_id) or self.more
+        self.grown = 0
+
     def snapshot(self) -> Message:
         items, more = self.items.before(None, LONGEST_SNAPSHOT)
+        if more:
+            items += self._open_cards(items[0]["id"])
         return {
             "type": "snapshot",
             "conversation": self.conversation,
@@ -110,6 +157,12 @@ class Board:
             "turn": self.turn,
             "queued": self.queued,
         }
+
+    def _open_cards(self, before: str) -> list[Item]:
+        """Those that would be left out, and wait for her all the same."""
+        older = self.items.all()
+        older = older[: next(at for at, item in enumerate(older) if item["id"] == before)]
+        return [item for item in older if item["kind"] == "ask" and item["state"] == "open"]
 
     def emit(self, *ops: Op) -> None:
         for op in ops:
@@ -156,9 +209,16 @@ class Board:
         self.seq += 1
         self.items.apply(op)
         message = {"type": "event", "conversation": self.conversation, "seq": self.seq, **op}
-        self._events.append(message)
+        self._note(message, weight(message))
         for reply in list(self._followers.values()):
             reply(message)
+
+    def _note(self, message: Message, heavy: int) -> None:
+        self.grown += heavy
+        self._events.append((message, heavy))
+        self._kept += heavy
+        while len(self._events) > KEPT_EVENTS or self._kept > HEAVIEST:
+            self._kept -= self._events.popleft()[1]
 
     def _missed(self, epoch: str | None, after: int | None) -> list[Message] | None:
         """The events after this one; None if they are not known."""
@@ -166,4 +226,4 @@ class Board:
             return None
         if after < self.seq - len(self._events):
             return None
-        return [message for message in self._events if message["seq"] > after]
+        return [message for message, _ in self._events if message["seq"] > after]

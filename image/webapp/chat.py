@@ -28,8 +28,9 @@ from webapp.conversations import UUID, Index, Summary, about, title_of
 from webapp.copying import copy_transcript
 from webapp.export import markdown
 from webapp.journal import Journal, Sent
+from webapp.memory import free_mb
 from webapp.orphans import MARK, end_orphans
-from webapp.problem import Problem, json_object, not_found
+from webapp.problem import Problem, json_object, not_found, refusal
 from webapp.process import Ask, Process, Verdict, Way
 from webapp.process import Request as Asked
 from webapp.settings import Settings, fault
@@ -38,7 +39,10 @@ from webapp.transcript import Transcript, folder_of
 log = logging.getLogger("webapp")
 
 MOST_PROCESSES = 3
-"""Each takes about 220 MB; one more waits until one of them has nothing to do."""
+"""At work at once. One more waits until one of them has nothing to do, or only waits for the person."""
+ROOM_MB = 350
+"""What must be left for one more beside those: it takes about 220, and what it starts takes some, too."""
+LOOK_AGAIN_S = 5.0
 MOST_LOADED = 30
 LONGEST_TEXT = 1_000_000
 MOST_ATTACHMENTS = 20
@@ -140,11 +144,11 @@ class Chat:
     async def handle(self, message: Message, reply: Reply, session: str) -> None:
         try:
             await self._handle(message, reply, session)
-        except RefusedError as refusal:
-            _refuse(message, reply, refusal.code, str(refusal))
+        except RefusedError as error:
+            reply(refusal(message, error.code, str(error)))
         except OSError as error:
             log.warning("A message could not be kept: %s", error)
-            _refuse(message, reply, "not_saved", "Your message could not be saved. Is the disk full?")
+            reply(refusal(message, "not_saved", "Your message could not be saved. Is the disk full?"))
 
     async def _handle(self, message: Message, reply: Reply, session: str) -> None:
         conversation_id = _uuid(message, "conversation")
@@ -366,13 +370,26 @@ class Chat:
 
     async def slot(self, conversation: Conversation) -> None:
         """Waits until there may be one more process."""
-        while len(self._processes) >= MOST_PROCESSES:
+        while not self._has_room():
             self._freed.clear()
             resting = sorted((one for one in self._processes if one.may_rest), key=lambda one: one.used_at)
             if resting:
                 resting[0].rest()
-            await self._freed.wait()
+            else:
+                waiting = sum(one.waits for one in self._processes)
+                conversation.tell_crowded(wording.crowded(len(self._processes) - waiting, waiting))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._freed.wait()
+        conversation.tell_crowded("")
         self._processes.append(conversation)
+
+    def _has_room(self) -> bool:
+        """While there is memory, who waits for the person, perhaps for days, keeps nobody from working."""
+        if len(self._processes) < MOST_PROCESSES:
+            return True
+        at_work = [one for one in self._processes if not one.waits]
+        return len(at_work) < MOST_PROCESSES and free_mb() >= ROOM_MB
 
     def settled(self) -> None:
         """A process may have nothing to do any more."""
@@ -524,11 +541,6 @@ def _uuid(message: Message, name: str) -> str:
     if isinstance(value, str) and UUID.fullmatch(value):
         return value
     raise RefusedError("bad_id", f"The {name.removesuffix('_id')} has no proper id.")
-
-
-def _refuse(message: Message, reply: Reply, code: str, text: str) -> None:
-    about = {"of": message["type"], "conversation": message.get("conversation")}
-    reply({"type": "refused", **about, "code": code, "message": text})
 
 
 def _path_id(request: Request) -> str:

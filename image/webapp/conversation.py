@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from webapp import wording
-from webapp.board import LONGEST_SNAPSHOT, Board, Item, now
+from webapp.board import LONGEST_SNAPSHOT, MUCH, Board, Item, newest, now
 from webapp.draft import Draft, Words, draft_of
-from webapp.journal import DROPPED, Choices, Ended, Journal, Sent
+from webapp.journal import DROPPED, Choices, Ended, Journal, Sent, Trouble
 from webapp.process import Heard, Process, ProcessError, Request, Result, Verdict
 from webapp.settings import CHOICES, Settings
 from webapp.transcript import Transcript, closing
@@ -99,6 +99,7 @@ class Conversation:
         self._state = "idle"
         self._background = 0
         self._cost_usd = 0.0
+        self._crowded = ""
         self._settle()
         self.board = self._fresh_board()
 
@@ -112,8 +113,16 @@ class Conversation:
 
     @property
     def busy(self) -> bool:
-        """Whether Claude works, and not the person."""
-        return not self._asks and (self._turn is not None or self._state == "running")
+        """Whether Claude works, and does not only wait for the person."""
+        if self._turn is None and self._state != "running":
+            return False
+        asked = [ask.request.tool_use_id for ask in self._asks.values()]
+        return not asked or self._translator.works_beside(asked)
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing goes on before the person answers."""
+        return self.turn == "waiting" and not self.busy
 
     @property
     def live(self) -> bool:
@@ -261,7 +270,19 @@ class Conversation:
             self.journal.drop(message.id)
             self.board.emit(change(message.id, queued=False, dropped=True))
             self._queue.remove(message)
+        if not self._queue:
+            self.tell_crowded("")
         self._show_turn()
+
+    def tell_crowded(self, why: str) -> None:
+        """Shows why Claude does not begin here; "" once it can."""
+        notice_id, former = f"crowded-{self.id}", self._crowded
+        self._crowded = why if self._queue else ""
+        if self._crowded and not former:
+            self.board.emit(add(notice(notice_id, now(), "overloaded", why, action=None)))
+        elif self._crowded != former:
+            gone = not self._crowded
+            self.board.emit(change(notice_id, dropped=True) if gone else change(notice_id, text=why))
 
     def answer(self, item_id: str, decision: str, message: str, answers: Json) -> None:
         """The first answer to a card counts.
@@ -294,7 +315,8 @@ class Conversation:
             items, more = self.board.items.before(before, limit)
             if items or not self.board.more:
                 return items, more or self.board.more
-        return await asyncio.to_thread(self.transcript.page, before, limit, self.journal)
+        page, open_turn = self.transcript.page, self.open_turn
+        return await asyncio.to_thread(page, before, limit, self.journal, open_turn=open_turn)
 
     async def refresh(self) -> None:
         """Notices what somebody else, a terminal perhaps, wrote into the transcript."""
@@ -379,6 +401,10 @@ class Conversation:
         self._show_turn()
         try:
             content = await self._content(message)
+        except OSError as error:
+            log.warning("The files of a message could not be made ready: %s", error)
+            return self._fail(wording.files_not_ready(error), "failed")
+        try:
             process = await self._ready()
             if turn.stopped:
                 return self._end(Ended("stopped"))
@@ -475,6 +501,9 @@ class Conversation:
             self._house.settled()
         if heard.result and self._turn:
             self._finish(heard.result)
+        if self.board.grown > MUCH:
+            self.board.grown = 0
+            self._chore(self._forget_old())
         if heard.is_refused and self._turn and self._process:
             self._fail(wording.REFUSED, "refused")
             self._process.kill()
@@ -492,17 +521,17 @@ class Conversation:
         assert self._turn
         outcome = "stopped" if self._turn.stopped and result.outcome != "completed" else result.outcome
         outcome = "lost" if self._closing else outcome
+        why = self._translator.limited
         if outcome == "failed" and not self._translator.troubled:
-            self.board.emit(
-                add(notice(f"notice-{self._turn.id}", now(), "failed", wording.failed(result.why)))
-            )
+            why = Trouble(wording.failed(result.why))
+            self.board.emit(add(notice(f"notice-{self._turn.id}", now(), "failed", why.text)))
         cost = None
         if result.total_cost_usd is not None:
             cost = max(0.0, result.total_cost_usd - self._cost_usd)
             self._cost_usd = max(self._cost_usd, result.total_cost_usd)
         read, written = result.input_tokens, result.output_tokens
         ended = Ended(outcome, cost_usd=cost, tokens=result.tokens, input_tokens=read, output_tokens=written)
-        self._end(ended)
+        self._end(replace(ended, notice="failed") if why and why.text else ended, why)
 
     def _died(self, process: Process, why: str) -> None:
         if self._process is not process:
@@ -522,9 +551,10 @@ class Conversation:
     def _fail(self, text: str, code: str) -> None:
         if self._turn:
             self.board.emit(add(notice(f"notice-{self._turn.id}", now(), code, text)))
-            self._end(Ended("failed", notice=code), all_is_over=True)
+            why = Trouble(text) if code == "failed" else None
+            self._end(Ended("failed", notice=code), why, all_is_over=True)
 
-    def _end(self, ended: Ended, *, all_is_over: bool = False) -> None:
+    def _end(self, ended: Ended, why: Trouble | None = None, *, all_is_over: bool = False) -> None:
         """The one end of a turn."""
         turn = self._turn
         if not turn:
@@ -536,9 +566,9 @@ class Conversation:
         self.board.emit(*self._translator.turn_ends(all_is_over=all_is_over))
         self._keep(words)
         self.board.emit(add(end_item(turn.id, now(), ended)))
-        if turn.own:
-            with contextlib.suppress(OSError):
-                self.journal.end(turn.id, ended)
+        # Also one that a helper's end began: what it has cost is told nowhere else.
+        with contextlib.suppress(OSError):
+            self.journal.end(turn.id, ended, why)
         turn.over.set()
         self._wake.set()
         self._show_turn()
@@ -634,11 +664,26 @@ class Conversation:
         """The board as the transcript has it, and what was sent but is not in it."""
         items, more = self.transcript.page(None, LONGEST_SNAPSHOT, self.journal)
         known = set(self.transcript.prompts)
-        for message in self.journal.sent.values():
+        for message in self.journal.messages():
             if message.id not in known and not (more and message.at < items[0]["at"]):
                 at = next((i for i, one in enumerate(items) if _follows(one, message)), len(items))
                 items[at:at] = self._unsent(message)
         return Board(self.id, items, more=more)
+
+    async def _forget_old(self) -> None:
+        """Who looks further back has it from the transcript."""
+        board, ids = self.board, self._old()
+        known = self.transcript.newest_known
+        first = await asyncio.to_thread(known, ids, self.journal, self.open_turn) if ids else None
+        if first and first in board.items:
+            board.forget_before(first)
+
+    def _old(self) -> list[str]:
+        """The items before those of a snapshot, but nothing that may still change."""
+        held = self.board.items.all()
+        old = held[: len(held) - len(newest(held)) + 1]
+        settled = next((at for at, item in enumerate(old) if _may_change(item)), len(old) - 1)
+        return [item["id"] for item in old[: settled + 1]]
 
     def _settle(self) -> None:
         """What a former server left without an end was cut off."""
@@ -659,7 +704,7 @@ class Conversation:
         return [
             _user(message),
             *self.journal.cut_off.get(message.id, []),
-            *closing(message.id, message.at, ended, "lost"),
+            *closing(message.id, message.at, ended, self.journal.troubles.get(message.id)),
         ]
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> None:
@@ -680,6 +725,11 @@ async def _over(turn: _Turn, timeout_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             await turn.over.wait()
+
+
+def _may_change(item: Item) -> bool:
+    is_open = item.get("status") == "running" or item.get("state") == "open"
+    return is_open or item.get("done") is False or item.get("queued") is True
 
 
 def _user(message: Sent, *, queued: bool = False) -> Item:

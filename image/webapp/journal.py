@@ -6,6 +6,7 @@ count once, saves one that Claude never got, and tells a turn that was cut off f
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,18 @@ class Ended:
     notice: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What went wrong in a turn, where neither its end nor a transcript says it.
+
+    `text` where the sentence was made for this case; `limit` of the plan, which lasts `until`.
+    """
+
+    text: str = ""
+    limit: str | None = None
+    until: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,7 @@ class Past:
 
     sent: dict[str, Sent] = field(default_factory=dict)
     ended: dict[str, Ended] = field(default_factory=dict)
+    troubles: dict[str, Trouble] = field(default_factory=dict)
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     """call of a tool -> the card that asked for it, as it was left"""
     cut_off: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -84,11 +98,15 @@ class Past:
 
 
 class Journal(Past):
-    """The journal of one conversation, in memory and in its file."""
+    """The journal of one conversation, in memory and in its file.
+
+    One thread writes; `copy`, `messages` and `dropped` may be asked by others meanwhile.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+        self._lock = threading.Lock()
         self.begun: set[str] = set()
         self.choices = Choices()
         self.usage = Usage()
@@ -100,7 +118,18 @@ class Journal(Past):
     def send(self, message: Sent) -> None:
         """It is known from now on; Claude may get it later."""
         self._write({"sent": asdict(message)})
-        self.sent[message.id] = message
+        with self._lock:
+            self.sent[message.id] = message
+
+    def messages(self) -> list[Sent]:
+        """All that were sent, in order."""
+        with self._lock:
+            return list(self.sent.values())
+
+    @property
+    def dropped(self) -> set[str]:
+        with self._lock:
+            return super().dropped
 
     def begin(self, message_id: str) -> None:
         """Claude gets it now."""
@@ -110,21 +139,29 @@ class Journal(Past):
     def drop(self, *messages: str) -> None:
         """They were taken back. They stay known: a page may repeat them."""
         self._write(*({"dropped": message} for message in messages))
-        self.ended.update(dict.fromkeys(messages, Ended(DROPPED)))
+        with self._lock:
+            self.ended.update(dict.fromkeys(messages, Ended(DROPPED)))
 
-    def end(self, turn: str, ended: Ended) -> None:
-        self.ended[turn] = ended
+    def end(self, turn: str, ended: Ended, trouble: Trouble | None = None) -> None:
+        with self._lock:
+            self.ended[turn] = ended
+            if trouble:
+                self.troubles[turn] = trouble
         self.usage = self.usage.plus(ended)
-        self._write({"ended": turn, **asdict(ended)})
+        # A line of its own: an older server would not take an end that says more than it knows.
+        about = [{"trouble": turn, **asdict(trouble)}] if trouble else []
+        self._write({"ended": turn, **asdict(ended)}, *about)
 
     def card(self, tool_use_id: str, item: dict[str, Any]) -> None:
         """A card was shown, or answered."""
-        self.cards[tool_use_id] = item
+        with self._lock:
+            self.cards[tool_use_id] = item
         self._write({"card": tool_use_id, "item": item})
 
     def keep_words(self, turn: str, items: list[dict[str, Any]]) -> None:
         """A turn was cut off while Claude said this."""
-        self.cut_off[turn] = items
+        with self._lock:
+            self.cut_off[turn] = items
         self._write({"cut_off": turn, "items": items})
 
     def choose(self, choices: Choices) -> None:
@@ -133,7 +170,11 @@ class Journal(Past):
 
     def copy(self, path: Path, conversation: str, messages: Iterable[str]) -> None:
         """Another conversation's journal, begun with these messages of this one; their cost stays here."""
-        copied = Journal(path)
+        with self._lock:
+            lines = self._copied(conversation, messages)
+        Journal(path)._write(*lines)
+
+    def _copied(self, conversation: str, messages: Iterable[str]) -> list[dict[str, Any]]:
         known = [message for message in messages if message in self.sent or message in self.ended]
         lines: list[dict[str, Any]] = [{"forked_from": conversation}, {"choices": asdict(self.choices)}]
         for message in known:
@@ -144,13 +185,15 @@ class Journal(Past):
                     self.ended[message], cost_usd=None, tokens=None, input_tokens=0, output_tokens=0
                 )
                 lines.append({"ended": message, **asdict(free)})
+            if message in self.troubles:
+                lines.append({"trouble": message, **asdict(self.troubles[message])})
         lines += [{"cut_off": turn, "items": items} for turn, items in self.cut_off.items() if turn in known]
         lines += [{"card": call, "item": item} for call, item in self.cards.items()]
-        copied._write(*lines)
+        return lines
 
     def unfinished(self) -> list[Sent]:
         """What was sent and has no end, in order."""
-        return [message for message in self.sent.values() if message.id not in self.ended]
+        return [message for message in self.messages() if message.id not in self.ended]
 
     def _read(self, line: dict[str, Any]) -> None:
         match line:
@@ -164,6 +207,8 @@ class Journal(Past):
             case {"ended": turn, **figures}:
                 self.ended[turn] = Ended(**figures)
                 self.usage = self.usage.plus(self.ended[turn])
+            case {"trouble": turn, **about}:
+                self.troubles[turn] = Trouble(**about)
             case {"card": tool_use_id, "item": item}:
                 self.cards[tool_use_id] = item
             case {"cut_off": turn, "items": items}:

@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from webapp.boot import Boot
-from webapp.problem import Problem
+from webapp.problem import Problem, refusal
 from webapp.websocket import (
     CLOSED_PROTOCOL_ERROR,
     CLOSED_TOO_FAR_BEHIND,
@@ -26,6 +26,8 @@ log = logging.getLogger("webapp")
 Message = dict[str, Any]
 
 LONGEST_QUEUE = 2000
+HEAVIEST_QUEUE = 4 * 2**20
+"""Characters: many pages that stand still must not fill the memory."""
 FOR_THE_CHAT = frozenset({"send", "retry", "continue", "stop", "take_back", "answer", "follow", "unfollow"})
 
 
@@ -51,7 +53,7 @@ class Live:
     """All pages that are open now."""
 
     def __init__(self) -> None:
-        self._sockets: set[_Socket] = set()
+        self._sockets: set[Socket] = set()
 
     def anybody(self) -> bool:
         return bool(self._sockets)
@@ -67,7 +69,7 @@ class Live:
     ) -> list[WebSocketRoute]:
         async def serve(websocket: WebSocket) -> None:
             await websocket.accept()
-            socket = _Socket(websocket, chat, watching)
+            socket = Socket(websocket, chat, watching)
             socket.reply({"type": "hello", "boot": boot()})
             self._sockets.add(socket)
             arrived()
@@ -79,7 +81,7 @@ class Live:
         return [WebSocketRoute("/api/live", serve)]
 
 
-class _Socket:
+class Socket:
     """One page's socket; its queue is bounded: who falls too far behind is sent away, and comes back."""
 
     def __init__(self, websocket: WebSocket, chat: Conversations, watching: Watching) -> None:
@@ -88,15 +90,22 @@ class _Socket:
         self._watching = watching
         self._session = uuid.uuid4().hex
         self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._waiting = 0
         self._overflow = asyncio.Event()
+
+    @property
+    def is_too_far_behind(self) -> bool:
+        return self._overflow.is_set()
 
     def reply(self, message: Message) -> None:
         self.enqueue(_encode(message))
 
     def enqueue(self, text: str) -> None:
-        if self._queue.qsize() >= LONGEST_QUEUE:
+        is_too_heavy = self._waiting > 0 and self._waiting + len(text) > HEAVIEST_QUEUE
+        if self._queue.qsize() >= LONGEST_QUEUE or is_too_heavy:
             self._overflow.set()
-        if not self._overflow.is_set():
+        if not self.is_too_far_behind:
+            self._waiting += len(text)
             self._queue.put_nowait(text)
 
     async def run(self) -> None:
@@ -108,12 +117,14 @@ class _Socket:
         finally:
             self._chat.gone(self._session)
             await self._watching.gone(self._session)
-        if self._overflow.is_set():
+        if self.is_too_far_behind:
             await close(self._websocket, CLOSED_TOO_FAR_BEHIND)
 
     async def _send(self) -> None:
         while True:
-            await self._websocket.send_text(await self._queue.get())
+            text = await self._queue.get()
+            await self._websocket.send_text(text)
+            self._waiting -= len(text)
 
     async def _receive(self) -> None:
         while True:
@@ -149,8 +160,7 @@ class _Socket:
             self._refuse(message, problem.code, problem.message)
 
     def _refuse(self, message: Message, code: str, text: str) -> None:
-        of, conversation = message.get("type"), message.get("conversation")
-        self.reply({"type": "refused", "of": of, "conversation": conversation, "code": code, "message": text})
+        self.reply(refusal(message, code, text))
 
 
 def _encode(message: Message) -> str:

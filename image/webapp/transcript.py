@@ -7,15 +7,15 @@ pass only notes where the turns lie, and lines are parsed for the turns that som
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from webapp import wording
-from webapp.board import Item, Items, Op, now
-from webapp.journal import Ended, Past
+from webapp.board import HEAVIEST, Item, Items, Op, newest, now, weight
+from webapp.journal import Ended, Past, Trouble
 from webapp.translate import REPORT_OF, Translator, add, end_item, notice, user_item
 
 Json = dict[str, Any]
@@ -81,7 +81,7 @@ class Transcript:
     @property
     def prompts(self) -> list[str]:
         """The ids of what the person (or a helper's end) said."""
-        return [turn.prompt for turn in self._turns]
+        return [turn.prompt for turn in list(self._turns)]
 
     def refresh(self) -> None:
         """Notes what was added since; a transcript that became shorter is read anew."""
@@ -123,19 +123,36 @@ class Transcript:
 
         Errors: KeyError if there is no such item.
         """
-        return self._turns[self._number(item_id, past)].prompt
+        with self._lock:
+            return self._turns[self._number(item_id, past)].prompt
 
     def end_of(self, prompt: str) -> int:
         """Where in the file a turn ends."""
-        return next(turn.end for turn in self._turns if turn.prompt == prompt)
+        return next(turn.end for turn in list(self._turns) if turn.prompt == prompt)
 
     def turns(
         self, past: Past, *, since: str | None = None, open_turn: str | None = None
     ) -> Iterator[list[Item]]:
-        """The items of each turn (from this one on), oldest first."""
-        first = self.prompts.index(since) if since else 0
-        for number in range(first, len(self._turns)):
-            yield self._translate(number, past, open_turn)
+        """The items of each turn (from this one on), oldest first, up to where others take their place."""
+        prompts = self.prompts
+        for number in range(prompts.index(since) if since else 0, len(prompts)):
+            with self._lock:
+                if [turn.prompt for turn in self._turns[number : number + 1]] != [prompts[number]]:
+                    return
+                items = self._translate(number, past, open_turn)
+            yield items
+
+    def newest_known(self, items: Sequence[str], past: Past, open_turn: str | None) -> str | None:
+        """The last of these that the record has: what came before it can be had from there."""
+        places = {item: place for place, item in enumerate(items)}
+        with self._lock:
+            self._refresh()
+            for number in range(len(self._turns) - 1, -1, -1):
+                turn = self._translate(number, past, open_turn)
+                known = [places[one["id"]] for one in turn if one["id"] in places]
+                if known:
+                    return items[max(known)]
+        return None
 
     def _read_on(self) -> None:
         with self.path.open("rb") as file:
@@ -179,7 +196,7 @@ class Transcript:
     def page(
         self, before: str | None, limit: int, past: Past, *, open_turn: str | None = None
     ) -> tuple[list[Item], bool]:
-        """The last `limit` items (before this one), and whether there are more.
+        """The last items (before this one), as many as one answer holds, and whether there are more.
 
         `open_turn` is a turn that still goes on, and so has no end.
         Errors: KeyError if `before` is no item of the transcript.
@@ -191,11 +208,14 @@ class Transcript:
         self, before: str | None, limit: int, past: Past, open_turn: str | None
     ) -> tuple[list[Item], bool]:
         items: list[Item] = []
+        heavy = 0
         for index, number in enumerate(self._numbers(before, past)):
             fresh = self._translate(number, past, open_turn)
-            items = (_up_to(fresh, before) if before is not None and index == 0 else fresh) + items
-            if len(items) > limit:
-                return items[-limit:], True
+            fresh = _up_to(fresh, before) if before is not None and index == 0 else fresh
+            items, heavy = fresh + items, heavy + weight(fresh)
+            if len(items) > limit or heavy > HEAVIEST:
+                found = newest(items, limit)
+                return found, number > 0 or len(found) < len(items)
         return items, False
 
     def _numbers(self, before: str | None, past: Past) -> Iterator[int]:
@@ -254,6 +274,9 @@ class _Reader:
         self._outcome = "lost"
 
     def read(self, entries: Iterator[Json], *, is_open: bool) -> list[Item]:
+        trouble = self._past.troubles.get(self._prompt)
+        if trouble and trouble.limit is not None:
+            self._translator.limit(trouble.limit, trouble.until)
         for entry in entries:
             self._last_at = when(entry)
             self._first_at = self._first_at or self._last_at
@@ -336,7 +359,8 @@ class _Reader:
         for item in self._past.cut_off.get(self._prompt, []):
             if not self._holds(item):
                 self._items.apply(add(item))
-        for item in closing(self._prompt, self._last_at, ended, self._outcome, self._lasted_ms()):
+        ended = ended or Ended(self._outcome, self._lasted_ms())
+        for item in closing(self._prompt, self._last_at, ended, self._past.troubles.get(self._prompt)):
             self._items.apply(add(item))
 
     def _holds(self, item: Item) -> bool:
@@ -364,15 +388,13 @@ _NOTICES = {
 }
 
 
-def closing(
-    turn: str, at: str, ended: Ended | None, outcome: str, lasted_ms: int | None = None
-) -> list[Item]:
+def closing(turn: str, at: str, ended: Ended, trouble: Trouble | None = None) -> list[Item]:
     """A turn's last items: its end, and before it what a person must know about it."""
-    ended = ended or Ended(outcome, lasted_ms)
     about = ended.notice or ("lost" if ended.outcome == "lost" else "")
     items = [end_item(turn, at, ended)]
     if about:
         text, code, action = _NOTICES.get(about, _NOTICES["failed"])
+        text = trouble.text if trouble and trouble.text else text
         items.insert(0, notice(f"notice-{turn}", at, code, text, action=action))
     return items
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from webapp import wording
 from webapp.board import Item, Op
-from webapp.journal import Ended
+from webapp.journal import Ended, Trouble
 
 Json = dict[str, Any]
 
 LONGEST_OUTPUT = 64 * 1024
 REFUSALS = (401, 403)
+HELPERS = frozenset({"Agent", "Task"})
 ASKING_TOOLS = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
 """Tools that are a card for the person and nothing else."""
 
@@ -95,6 +96,8 @@ class Translator:
     _limit: tuple[str | None, str | None] | None = None
     troubled: bool = False
     """Whether this turn has told what went wrong."""
+    limited: Trouble | None = None
+    """Which limit that was, if it was one: a transcript does not say it."""
 
     # --- a message that streams in ---
 
@@ -271,6 +274,32 @@ class Translator:
         """Whether this call has been heard of and waits for its result."""
         return tool_use_id in self._tools or tool_use_id in self._questions
 
+    def works_beside(self, asked: Iterable[str]) -> bool:
+        """Whether something goes on while these calls wait for the person.
+
+        Calls begin in their order, helpers all at once: what came before one that waits does run.
+        """
+        waiting = self._with_those_above(asked)
+        held_up: list[_Tool] = []
+        for call, tool in self._tools.items():
+            if call in waiting:
+                held_up.append(tool)
+            elif not any(_waits_behind(tool, other) for other in held_up):
+                return True
+        return any(call not in waiting for call in self._background)
+
+    def _with_those_above(self, calls: Iterable[str]) -> set[str]:
+        """These calls, and the helpers that made them."""
+        found: set[str] = set()
+        for call in calls:
+            above: str | None = call
+            while above and above not in found:
+                found.add(above)
+                tool = self._tools.get(above) or self._background.get(above)
+                tool = tool or self._questions.get(above, (None, ""))[0]
+                above = tool.parent if tool else None
+        return found
+
     def asked(self, tool_use_id: str) -> Json | None:
         """Somebody shows a card for this call; the input that Claude gave it, if it is known."""
         self._asked.add(tool_use_id)
@@ -318,6 +347,8 @@ class Translator:
         """The answer is an error."""
         code, words, until = self._worded(kind, text, status)
         self.troubled = True
+        if code == "rate_limited" and self._limit:
+            self.limited = Trouble(limit=self._limit[0] or "", until=until)
         if self._retry:
             trouble, self._retry = self._retry, None
             return [change(trouble.item_id, code=code, text=words, until=until, action=cure(code, words))]
@@ -359,7 +390,7 @@ class Translator:
         ops += self._unanswered()
         self._tools = {key: tool for key, tool in self._tools.items() if key not in ended}
         self._open, self._broken, self._counted, self._message = {}, [], {}, ""
-        self._asked, self._limit, self._retry, self.troubled = set(), None, None, False
+        self._asked, self._limit, self._retry, self.troubled, self.limited = set(), None, None, False, None
         return ops
 
     def _unanswered(self) -> list[Op]:
@@ -370,6 +401,10 @@ class Translator:
         ]
         self._questions = {}
         return ops
+
+
+def _waits_behind(tool: _Tool, other: _Tool) -> bool:
+    return tool.parent == other.parent and not (tool.name in HELPERS and other.name in HELPERS)
 
 
 # --- items ---------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What Claude does and what goes wrong, in words for people who do not program."""
 
+import errno
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -127,6 +128,30 @@ def go_on_after(said: str) -> str:
 def limit_reached(kind: str | None) -> str:
     beginning = _LIMITS.get(kind or "", "You have used up what your Claude plan allows for now.")
     return f"{beginning} Claude goes on when the limit is renewed."
+
+
+def files_not_ready(error: OSError) -> str:
+    """Why Claude could not be given what is attached to a message."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        cure = "There is no room left in this workspace. Remove files that are not needed, and send it again."
+    elif isinstance(error, FileExistsError | NotADirectoryError):
+        cure = (
+            "Something else in the workspace is called “uploads”. Give that another name, and send it again."
+        )
+    else:
+        cure = "Please attach them again."
+    return f"Claude could not be given the files of this message. {cure}"
+
+
+def crowded(working: int, waiting: int) -> str:
+    """Why a message is not begun: other conversations take all the room."""
+    why = "Claude is at work in other conversations, and there is no room for one more."
+    if not waiting:
+        return f"{why} It begins here as soon as one of them is done."
+    which = "one of them waits" if waiting == 1 else f"{waiting} of them wait"
+    if not working:
+        why = "Claude has begun in other conversations, and there is no room for one more."
+    return f"{why} It begins here as soon as one of them is done: {which} for your answer."
 
 
 def trying_again(code: str, attempt: int, most: int) -> str:

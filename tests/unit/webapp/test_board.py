@@ -1,11 +1,12 @@
 """The numbered events of a conversation: none lost, none doubled, and not too many."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from webapp.board import KEPT_EVENTS, LONGEST_SNAPSHOT, Board, Items
+from webapp.board import HEAVIEST, KEPT_EVENTS, LONGEST_SNAPSHOT, Board, Items, weight
 from webapp.translate import add, append, change, user_item
 
 from tests.support.chat_page import soon
@@ -111,3 +112,82 @@ def test_a_dropped_item_is_gone() -> None:
     items = Items([item("a"), item("b")])
     items.apply(change("a", dropped=True))
     assert [one["id"] for one in items.all()] == ["b"]
+
+
+# --- how much of it ---
+
+
+def heavy(item_id: str, characters: int) -> dict[str, Any]:
+    return {**item(item_id), "text": "x" * characters}
+
+
+def asking(item_id: str) -> dict[str, Any]:
+    return {"kind": "ask", "id": item_id, "at": "", "state": "open"}
+
+
+def test_a_snapshot_is_no_heavier_than_a_slow_phone_can_take_and_the_rest_comes_page_by_page() -> None:
+    async def story(board: Board) -> None:
+        board.emit(*(add(heavy(str(number), 60_000)) for number in range(40)))
+        snapshot = board.snapshot()
+        seen = [one["id"] for one in snapshot["items"]]
+        assert len(json.dumps(snapshot)) <= HEAVIEST
+        assert snapshot["more"]
+        more = True
+        while more:
+            items, more = board.items.before(seen[0], 200)
+            assert len(json.dumps(items)) <= HEAVIEST
+            seen = [one["id"] for one in items] + seen
+        assert seen == [str(number) for number in range(40)]
+
+    run(story)
+
+
+def test_what_is_too_heavy_alone_comes_alone() -> None:
+    async def story(board: Board) -> None:
+        board.emit(add(item("a")), add(heavy("b", 2 * HEAVIEST)))
+        assert [one["id"] for one in board.snapshot()["items"]] == ["b"]
+        board.emit(add(item("c")))
+        assert [one["id"] for one in board.snapshot()["items"]] == ["c"]
+        assert [one["id"] for one in board.items.before("c", 200)[0]] == ["b"]
+
+    run(story)
+
+
+def test_a_card_that_waits_is_in_every_snapshot_however_much_came_after_it() -> None:
+    async def story(board: Board) -> None:
+        board.emit(add(asking("ask")), add({**asking("settled"), "state": "allowed"}))
+        board.emit(*(add(item(str(number))) for number in range(LONGEST_SNAPSHOT)))
+        ids = [one["id"] for one in board.snapshot()["items"]]
+        assert ids == [*map(str, range(LONGEST_SNAPSHOT)), "ask"]
+
+    run(story)
+
+
+def test_what_is_kept_for_pages_that_come_back_is_bounded_by_weight_too() -> None:
+    async def story(board: Board) -> None:
+        board.emit(add(item("a")))
+        for _ in range(40):
+            board.emit(change("a", text="x" * 60_000))
+        behind, near = Reader(), Reader()
+        board.follow("behind", behind, board.epoch, 1)
+        board.follow("near", near, board.epoch, board.seq - 3)
+        assert [message["type"] for message in behind.messages] == ["snapshot"]
+        assert near.numbers == [board.seq - 2, board.seq - 1, board.seq]
+        assert weight([message for message, _ in board._events]) <= HEAVIEST
+
+    run(story)
+
+
+def test_what_was_forgotten_is_no_gap_and_its_late_changes_do_no_harm() -> None:
+    async def story(board: Board) -> None:
+        board.emit(*(add(item(name)) for name in "abc"))
+        reader = Reader()
+        board.follow("page", reader, None, None)
+        board.forget_before("c")
+        board.emit(change("a", text="late"), append("b", "text", "late"))
+        board.flush()
+        assert [one["id"] for one in board.items.all()] == ["c"]
+        assert board.snapshot()["more"]
+        assert reader.numbers == [4, 5]
+
+    run(story)

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
+import os
 import shutil
+import sys
+import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 from webapp import draft as draft_module
 from webapp import wording
-from webapp.board import Item
+from webapp.board import MUCH, Item, weight
 from webapp.conversation import Conversation, RefusedError
 from webapp.draft import Draft, draft_of
-from webapp.journal import Journal, Sent
-from webapp.process import Heard, Process, Result
+from webapp.journal import Ended, Journal, Sent, Trouble
+from webapp.process import Heard, Process, Request, Result
 from webapp.settings import Settings
 from webapp.transcript import Transcript
 from webapp.translate import Translator
 
 from tests.support.chat_page import soon
 from tests.support.webapp import run_async
+
+Hear = Callable[[Translator], Heard]
+"""What a message of the SDK's comes to."""
 
 AT = "2026-11-01T10:00:00.000Z"
 DONE = Result("completed", "", None, None)
@@ -39,7 +46,7 @@ class Claude:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
-        self.says: asyncio.Queue[dict[str, Any] | Result | None] = asyncio.Queue()
+        self.says: asyncio.Queue[dict[str, Any] | Result | Hear | None] = asyncio.Queue()
 
     async def start(self) -> None:
         """It is there already."""
@@ -51,6 +58,8 @@ class Claude:
         while (said := await self.says.get()) is not None:
             if isinstance(said, Result):
                 yield Heard(result=said)
+            elif callable(said):
+                yield said(translator)
             else:
                 yield Heard(translator.stream(said, AT))
 
@@ -80,12 +89,21 @@ class Claude:
             delta = {"type": "text_delta", "text": word}
             self.says.put_nowait({"type": "content_block_delta", "index": 0, "delta": delta})
 
+    def call(self, name: str, call: str, parent: str | None = None) -> None:
+        block = {"type": "tool_use", "id": call, "name": name, "input": {}}
+        message = {"id": f"msg_{call}", "content": [block]}
+        self.says.put_nowait(lambda translator: Heard(translator.assistant(message, AT, parent=parent)))
+
+    def bring(self, call: str, output: str = "") -> None:
+        self.says.put_nowait(lambda translator: Heard(translator.tool_result(call, output, is_error=False)))
+
 
 class House:
     """A chat with one conversation in it."""
 
     def __init__(self, claude: Claude) -> None:
         self.claude = claude
+        self.trouble: OSError | None = None
 
     def settings(self) -> Settings:
         return Settings()
@@ -94,6 +112,8 @@ class House:
         return self.claude
 
     async def content(self, message: Sent) -> str:
+        if self.trouble:
+            raise self.trouble
         return message.text
 
     def started(self, process: Process) -> None: ...
@@ -133,14 +153,17 @@ class Place:
 
     def write(self, turn: str, *said: str, message: str = "msg_1") -> None:
         """As Claude Code does once it has said it."""
+        self.transcript.unlink(missing_ok=True)
+        self.add(turn, *said, message=message)
+
+    def add(self, turn: str, *said: str, message: str = "msg_1") -> None:
         user = {"type": "user", "uuid": turn, "timestamp": AT, "message": {"content": "tell me"}}
         content = [{"type": "text", "text": text} for text in said]
         whole = {"id": message, "content": content, "stop_reason": "end_turn"}
         answer = {"type": "assistant", "uuid": str(uuid.uuid4()), "timestamp": AT, "message": whole}
         entries = [user, answer | {"apiBlockIndex": 0}] if said else [user]
-        self.transcript.write_text(
-            "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries)
-        )
+        with self.transcript.open("a") as file:
+            file.writelines(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries)
 
 
 @pytest.fixture
@@ -394,3 +417,231 @@ def test_words_that_come_together_are_written_down_together(place: Place) -> Non
 
     run_async(story)
     assert len(asked) == 2
+
+
+# --- what went wrong, told once more by the next server ---
+
+
+async def over(conversation: Conversation, claude: Claude, result: Result = DONE) -> None:
+    claude.says.put_nowait(result)
+    await soon(lambda: conversation.turn == "idle", "the end")
+    await conversation.close(1)
+
+
+def notices(items: list[Item]) -> list[tuple[Any, ...]]:
+    return [
+        tuple(item[name] for name in ("code", "text", "until", "action"))
+        for item in items
+        if item["kind"] == "notice"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["five_hour", None])
+def test_a_limit_of_the_plan_is_told_in_the_same_words_and_until_the_same_hour_after_a_restart(
+    place: Place, kind: str | None
+) -> None:
+    refused = {"type": "assistant", "uuid": str(uuid.uuid4()), "timestamp": AT, "isApiErrorMessage": True}
+    refused |= {"error": "rate_limit", "apiErrorStatus": 429}
+    refused |= {"message": {"id": "m", "model": "<synthetic>", "content": [{"type": "text", "text": "429"}]}}
+
+    def limited(translator: Translator) -> Heard:
+        translator.limit(kind, "2026-11-01T15:00:00+00:00")
+        return Heard(translator.error("notice-1", AT, "rate_limit", "429"))
+
+    async def story() -> list[tuple[Any, ...]]:
+        conversation, claude = place.server()
+        turn = str(uuid.uuid4())
+        conversation.send(turn, "tell me")
+        claude.says.put_nowait(limited)
+        await over(conversation, claude, Result("failed", "429", None, None))
+        place.write(turn)
+        with place.transcript.open("a") as file:
+            file.write(json.dumps(refused, separators=(",", ":")) + "\n")
+        return notices(conversation.board.items.all())
+
+    (told,) = run_async(story)
+    assert told == ("rate_limited", wording.limit_reached(kind), "2026-11-01T15:00:00+00:00", "wait")
+    assert notices(place.items()) == [told]
+    Journal(place.journal).copy(place.folder / "copy.jsonl", "c", list(Journal(place.journal).sent))
+    copied = Transcript(place.transcript)
+    copied.refresh()
+    assert notices(copied.page(None, 9, Journal(place.folder / "copy.jsonl"))[0]) == [told]
+
+
+def test_why_claude_could_not_finish_is_told_after_a_restart_too(place: Place) -> None:
+    async def story() -> list[tuple[Any, ...]]:
+        conversation, claude = place.server()
+        conversation.send(str(uuid.uuid4()), "tell me")
+        await over(conversation, claude, Result("failed", "the tower has no stairs", None, None))
+        return notices(conversation.board.items.all())
+
+    told = run_async(story)
+    assert [text for _, text, _, _ in told] == ["Claude could not finish: the tower has no stairs"]
+    assert notices(place.items()) == told
+
+
+def test_an_end_is_written_down_so_that_an_older_server_can_read_it(place: Place) -> None:
+    Journal(place.journal).end("t", Ended("failed", notice="failed"), Trouble("why"))
+    first = json.loads(place.journal.read_text().split("\n")[1])
+    assert first.keys() <= {"ended", *Ended.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "no room"), (errno.EEXIST, "“uploads”"), (errno.ENOENT, "attach")]
+)
+def test_files_that_claude_cannot_be_given_have_a_sentence_of_their_own(
+    place: Place, number: int, words: str
+) -> None:
+    async def story() -> list[tuple[Any, ...]]:
+        conversation, claude = place.server()
+        house: Any = conversation._house
+        house.trouble = OSError(number, "No")
+        conversation.send(str(uuid.uuid4()), "look at this")
+        await soon(lambda: conversation.turn == "idle", "the end")
+        told = notices(conversation.board.items.all())
+        house.trouble = None
+        conversation.send(str(uuid.uuid4()), "never mind")
+        await soon(lambda: claude.told == ["never mind"], "the next message")
+        await over(conversation, claude)
+        return told
+
+    ((code, text, _, action),) = run_async(story)
+    assert (code, action) == ("failed", "retry")
+    assert words in text
+    assert (code, text, None, action) in notices(place.items())
+
+
+def test_what_a_turn_costs_that_a_helper_began_is_counted(place: Place) -> None:
+    async def story() -> float:
+        conversation, claude = place.server()
+        conversation.send(str(uuid.uuid4()), "have a helper do it")
+        claude.says.put_nowait(Result("completed", "", 0.25, 10, 6, 4))
+        await soon(lambda: conversation.turn == "idle", "the end")
+        claude.says.put_nowait(lambda _: Heard(begins=True))
+        await soon(lambda: conversation.turn == "running", "the turn of the helper's end")
+        await over(conversation, claude, Result("completed", "", 0.75, 20, 12, 8))
+        return conversation.journal.usage.cost_usd
+
+    assert run_async(story) == 0.75
+    usage = Journal(place.journal).usage
+    assert (usage.cost_usd, usage.input_tokens, usage.output_tokens) == (0.75, 18, 12)
+
+
+# --- at work, or waiting for the person ---
+
+
+async def asked(conversation: Conversation, call: str, tool: str = "Bash") -> None:
+    conversation._chore(_unheard(conversation.ask(Request(tool, {}, call))))
+    await soon(lambda: f"ask-{call}" in conversation.board.items, "the card")
+
+
+async def _unheard(answer: Coroutine[Any, Any, Any]) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await answer
+
+
+def test_who_waits_for_the_person_works_all_the_same_while_another_helper_does(place: Place) -> None:
+    async def story() -> None:
+        conversation, claude = place.server()
+        conversation.send(str(uuid.uuid4()), "two helpers")
+        claude.call("Agent", "one")
+        claude.call("Agent", "two")
+        claude.call("Bash", "one-runs", parent="one")
+        await soon(lambda: "one-runs" in conversation.board.items, "the calls")
+        await asked(conversation, "one-runs")
+        assert (conversation.turn, conversation.busy, conversation.waits) == ("waiting", True, False)
+        claude.bring("two", "done")
+        await soon(lambda: not conversation.busy, "rest")
+        assert conversation.waits
+        conversation.answer("ask-one-runs", "allow", "", {})
+        assert conversation.busy
+        claude.bring("one-runs")
+        claude.bring("one")
+        await over(conversation, claude)
+
+    run_async(story)
+
+
+# --- memory ---
+
+
+def test_what_the_transcript_holds_is_not_held_for_ever(place: Place) -> None:
+    large = "x" * 60_000
+    turns = 2 * MUCH // len(large)
+
+    async def story() -> None:
+        conversation, claude = place.server()
+        conversation.board.follow("page", lambda _message: None, None, None)
+        for number in range(turns):
+            turn = str(uuid.uuid4())
+            conversation.send(turn, f"number {number}")
+            claude.begin(f"msg_{number}")
+            claude.say(large)
+            await soon(lambda: conversation.board.items.all()[-1].get("text") == large, "the words")
+            claude.says.put_nowait(DONE)
+            await soon(lambda: conversation.turn == "idle", "the end")
+            place.add(turn, large, message=f"msg_{number}")
+        held = conversation.board.items
+        await soon(lambda: weight(held.all()) < 1.2 * MUCH, "old items to be forgotten")
+        items, more = [*conversation.board.snapshot()["items"]], True
+        while more:
+            older, more = await conversation.page(items[0]["id"], 200)
+            items = older + items
+        asked = [item["text"] for item in items if item["kind"] == "user"]
+        assert asked == [f"number {number}" for number in range(turns)]
+        assert len(said(items)) == turns
+        await conversation.close(1)
+
+    run_async(story)
+
+
+def test_what_may_still_change_is_held(place: Place) -> None:
+    async def story() -> None:
+        conversation, claude = place.server()
+        turn = str(uuid.uuid4())
+        conversation.send(turn, "tell me")
+        claude.call("Agent", "long")
+        await soon(lambda: "long" in conversation.board.items, "the helper")
+        for number in range(2 * MUCH // 60_000):
+            claude.call("Read", f"read-{number}", parent="long")
+            claude.bring(f"read-{number}", "x" * 60_000)
+        claude.call("Read", "last", parent="long")
+        await soon(lambda: "last" in conversation.board.items, "the last call")
+        assert "long" in conversation.board.items
+        claude.bring("last")
+        claude.bring("long", "read all")
+        await soon(lambda: conversation.board.items["long"]["status"] == "done", "the helper's end")
+        await over(conversation, claude)
+
+    run_async(story)
+
+
+def test_a_copy_can_be_made_while_a_turn_goes_on(place: Place) -> None:
+    journal = Journal(place.journal)
+    turns = [str(number) for number in range(300)]
+    for turn in turns:
+        journal.sent[turn] = Sent(turn, AT, "tell me")
+        journal.cards[turn] = journal.cut_off[turn] = {}  # type: ignore[assignment]
+    failed: list[Exception] = []
+    journal.path = Path(os.devnull)
+
+    def copy() -> None:
+        for number in range(30):
+            try:
+                journal.copy(place.folder / f"copy-{number}.jsonl", "c", turns)
+            except RuntimeError as error:
+                failed.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread = threading.Thread(target=copy)
+        thread.start()
+        number = 0
+        while thread.is_alive():
+            number += 1
+            journal.card(f"card-{number}", {})
+            journal.keep_words(f"turn-{number}", [])
+    finally:
+        sys.setswitchinterval(before)
+    assert failed == []

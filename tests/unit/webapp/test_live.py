@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from webapp.live import HEAVIEST_QUEUE, Socket
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.support.wait import wait_until
 from tests.support.webapp import NoChat, Served
@@ -149,6 +151,48 @@ def test_a_page_that_falls_too_far_behind_is_sent_away(shared: Served) -> None:
             receive(live, "refused")
         live.send('{"type": "send", "replies": 2100}')
         assert close_code(live) == 4408
+
+
+def test_pages_that_stand_still_cannot_fill_the_memory() -> None:
+    nobody: Any = None  # nothing is sent, and nothing comes
+    socket = Socket(nobody, NoChat(), nobody)
+    heavy = "x" * (HEAVIEST_QUEUE // 4)
+    socket.enqueue(4 * heavy + heavy)
+    assert not socket.is_too_far_behind, "what is alone goes out, however heavy"
+    socket.enqueue(heavy)
+    assert socket.is_too_far_behind
+
+
+def test_who_takes_what_it_is_sent_is_never_too_far_behind(shared: Served) -> None:
+    name = "n" * 60_000
+    with shared.connect("/api/live") as live:
+        for _ in range(2 * HEAVIEST_QUEUE // len(name)):
+            live.send(json.dumps({"type": "dance", "conversation": name}))
+            receive(live, "refused")
+        live.send('{"type": "ping"}')
+        receive(live, "pong")
+
+
+def test_what_a_page_is_told_comes_compressed_and_what_a_terminal_prints_does_not(shared: Served) -> None:
+    def extensions(path: str) -> list[str]:
+        with connect(
+            shared.socket_url + path, origin=Origin(shared.url), compression="deflate", proxy=None
+        ) as socket:
+            return [extension.name for extension in socket.protocol.extensions]
+
+    with shared.client() as client:
+        terminal = client.post("/api/terminals", json={"cols": 80, "rows": 24}).json()["id"]
+        assert extensions("/api/live") == ["permessage-deflate"]
+        assert extensions(f"/api/terminals/{terminal}/socket") == []
+        client.delete(f"/api/terminals/{terminal}")
+
+
+def test_a_refusal_names_the_message_that_it_is_about(shared: Served) -> None:
+    with shared.connect("/api/live") as live:
+        live.send('{"type": "send", "conversation": "c", "message_id": "m", "text": "break"}')
+        assert receive(live, "refused")["message_id"] == "m"
+        live.send('{"type": "dance", "message_id": 7}')
+        assert "message_id" not in receive(live, "refused")
 
 
 def test_the_chat_is_made_ready_once_a_page_is_there(served: Served, chat: NoChat) -> None:

@@ -290,3 +290,48 @@ def test_a_tools_title_is_a_line_for_people(tool: str, given: dict[str, Any], ti
 def test_a_permission_shows_the_very_command_and_not_claudes_words_for_it() -> None:
     given = {"command": "rm -rf notes", "description": "Tidy up"}
     assert wording.request("Bash", given, "/data/workspace") == "Claude wants to run `rm -rf notes`"
+
+
+# --- what goes on while a card waits ---
+
+
+Calls = list[tuple[str, str, str | None]]
+"""(tool, its id, the helper that called it), in their order"""
+
+
+@pytest.mark.parametrize(
+    ("calls", "asked", "works"),
+    [
+        ([("Bash", "a", None)], ["a"], False),
+        # Commands run one by one: the second waits for the first, which ran before the second could ask.
+        ([("Bash", "a", None), ("Bash", "b", None)], ["a"], False),
+        ([("Read", "a", None), ("WebFetch", "b", None)], ["b"], True),
+        ([("Agent", "a", None), ("Bash", "a1", "a")], ["a1"], False),
+        ([("Agent", "a", None), ("Agent", "b", None), ("Bash", "a1", "a")], ["a1"], True),
+        ([("Agent", "a", None), ("Agent", "b", None), ("Bash", "b1", "b")], ["b1"], True),
+        (
+            [("Agent", "a", None), ("Agent", "b", None), ("Bash", "a1", "a"), ("Bash", "b1", "b")],
+            ["a1", "b1"],
+            False,
+        ),
+        ([("Agent", "a", None), ("Bash", "a1", "a"), ("Bash", "later", None)], ["a1"], False),
+        ([("Bash", "a", None), ("Agent", "b", None)], ["a"], False),
+    ],
+)
+def test_claude_works_beside_a_card_where_a_call_runs_that_need_not_wait_for_it(
+    calls: Calls, asked: list[str], works: bool
+) -> None:
+    translator = Heard().translator
+    for name, call_id, parent in calls:
+        translator.assistant(whole(call(name, call_id), message_id=f"msg_{call_id}"), AT, parent=parent)
+    assert translator.works_beside(asked) == works
+
+
+def test_a_helper_in_the_background_works_beside_a_card() -> None:
+    translator = Heard().translator
+    translator.assistant(whole(call("Agent", "a")), AT)
+    translator.tool_result("a", "launched", is_error=False, detail={"isAsync": True})
+    translator.assistant(whole(call("Bash", "b"), message_id="msg_2"), AT)
+    assert translator.works_beside(["b"])
+    translator.assistant(whole(call("Bash", "a1"), message_id="msg_3"), AT, parent="a")
+    assert not translator.works_beside(["b", "a1"])
