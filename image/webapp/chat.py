@@ -407,6 +407,7 @@ class Chat:
         one = "/api/conversations/{id}"
         return [
             Route("/api/conversations", self._get_list, methods=["GET"]),
+            Route("/api/conversations/deleted", self._get_deleted, methods=["GET"]),
             Route(one, self._patch, methods=["PATCH"]),
             Route(one, self._delete, methods=["DELETE"]),
             Route(f"{one}/restore", self._post_restore, methods=["POST"]),
@@ -422,6 +423,10 @@ class Chat:
         query = request.query_params.get("q", "")[:200]
         found, total = await asyncio.to_thread(self._index.listed, limit, offset, query)
         return JSONResponse({"conversations": [self._json(one) for one in found], "total": total})
+
+    async def _get_deleted(self, _request: Request) -> Response:
+        found = await asyncio.to_thread(self._index.deleted)
+        return JSONResponse({"conversations": [one.json() for one in found]})
 
     async def _patch(self, request: Request) -> Response:
         conversation_id, body = _path_id(request), await json_object(request)

@@ -19,13 +19,13 @@ PROC = Path("/proc")
 def end_orphans(claude: Path, mark: str) -> int:
     """Ends every process of this program that carries this mark; how many there were."""
     found = list(_marked(claude, f"{MARK}={mark}".encode()))
-    for pid in found:
-        _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + GO_WITHIN_S
-    while any(map(_lives, found)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    for pid in filter(_lives, found):
-        _signal(pid, signal.SIGKILL)
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        for pid in filter(_lives, found):
+            _signal(pid, how)
+        # Also after the second: one that is being killed on a busy machine may still write.
+        deadline = time.monotonic() + GO_WITHIN_S
+        while any(map(_lives, found)) and time.monotonic() < deadline:
+            time.sleep(0.02)
     if found:
         log.warning("Ended %d Claude processes of a server that was killed", len(found))
     return len(found)

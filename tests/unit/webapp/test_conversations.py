@@ -180,6 +180,72 @@ def test_search_finds_what_claude_was_cut_off_saying(shelf: Shelf, settled: bool
     assert shelf.titles("acropolis") == (["tell me"] if settled else [])
 
 
+def test_search_finds_words_wherever_they_stand_and_quoted_ones_together(shelf: Shelf) -> None:
+    shelf.write(("Plan the harvest", "first the olives"), ("and then?", "then the grapes of Carmel"))
+    shelf.write(("Plan the wedding", "grapes and olives on every table"))
+    assert shelf.titles("olives grapes") == ["Plan the wedding", "Plan the harvest"]
+    assert shelf.titles("GRAPES harvest") == ["Plan the harvest"]
+    assert shelf.titles('"grapes and olives"') == shelf.titles('"grapes AND olives') == ["Plan the wedding"]
+    assert shelf.titles('plan "the grapes"') == ["Plan the harvest"]
+    assert shelf.titles('"olives grapes"') == []
+    assert shelf.titles('""') == shelf.titles('  " ') == shelf.titles("")
+
+
+def test_what_is_found_comes_in_pages_too(shelf: Shelf) -> None:
+    for number in range(5):
+        shelf.write((f"number {number}", "x" if number == 3 else "said in many"))
+    assert shelf.titles("many number", limit=2, offset=1) == ["number 2", "number 1"]
+    assert shelf.titles("many number", limit=2, offset=3) == ["number 0"]
+    assert shelf.index.listed(2, 3, "many number")[1] == 4
+
+
+def snippets(shelf: Shelf, query: str) -> list[str | None]:
+    return [summary.snippet for summary in shelf.index.listed(9, 0, query)[0]]
+
+
+def test_what_is_found_shows_the_words_around_it(shelf: Shelf) -> None:
+    before, after = "einmal " * 30, "danach " * 30
+    shelf.write(("Erzähl", f"{before}\nDie Straße zum TURM\nwar lang {after}"))
+    (snippet,) = snippets(shelf, "turm war")
+    assert snippet is not None
+    assert "einmal Die Straße zum TURM war lang danach" in snippet
+    assert snippet.startswith("…einmal ")
+    assert snippet.endswith("…")
+    assert len(snippet) <= 121
+    assert [one and one.startswith("Erzähl einmal") for one in snippets(shelf, "erzähl")] == [True]
+    assert snippets(shelf, "") == [None]
+    assert "snippet" not in shelf.index.listed(9, 0, "")[0][0].json()
+
+
+def test_a_snippet_is_found_in_titles_and_in_what_claude_was_cut_off_saying(shelf: Shelf) -> None:
+    conversation = shelf.write(("tell me", "gladly"))
+    shelf.index.rename(conversation, "Holidays in Haifa")
+    journal = Journal(shelf.index.journal_path(conversation))
+    journal.keep_words("m_1", [{"id": "i", "kind": "assistant", "text": "An ACROPOLIS"}])
+    assert snippets(shelf, "haifa") == ["Holidays in Haifa"]
+    assert snippets(shelf, "acropolis") == ["An ACROPOLIS"]
+
+
+def test_half_a_character_hides_nothing(shelf: Shelf) -> None:
+    conversation = shelf.write(("first", "a"))
+    with shelf.path(conversation).open("a") as file:
+        content = [{"type": "text", "text": "half \ud83d of it"}]
+        message = {"id": "m", "role": "assistant", "content": content}
+        entry = {"type": "assistant", "uuid": str(uuid.uuid4()), "timestamp": "2026", "message": message}
+        file.write(json.dumps(entry, separators=(",", ":")) + "\n")
+    assert snippets(shelf, "half") == ["first a half ? of it"]
+
+
+def test_what_is_said_is_searched_for_from_the_next_moment_on_and_what_is_gone_no_more(shelf: Shelf) -> None:
+    conversation = shelf.write(("first", "olives"))
+    assert shelf.titles("olives") == ["first"]
+    shelf.write(("more", "grapes"), conversation=conversation)
+    assert shelf.titles("olives grapes") == ["first"]
+    shelf.path(conversation).unlink()
+    shelf.write(("anew", "figs"), conversation=conversation)
+    assert (shelf.titles("olives"), shelf.titles("figs")) == ([], ["anew"])
+
+
 def test_search_does_not_look_into_what_tools_said(shelf: Shelf) -> None:
     conversation = shelf.write(("read it", "done"))
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "secret sauce"}
@@ -295,6 +361,23 @@ def test_what_was_deleted_long_ago_is_gone(shelf: Shelf) -> None:
     shelf.index.purge(now_s)
     assert shelf.index.restore(old) is None
     assert shelf.index.restore(new)
+
+
+def test_what_was_deleted_is_listed_the_newest_deletion_first_until_it_is_restored(shelf: Shelf) -> None:
+    unsent = str(uuid.uuid4())
+    Journal(shelf.index.journal_path(unsent)).send(Sent(str(uuid.uuid4()), "2026-11-23T10:00:00Z", "hello"))
+    named = shelf.write(("plan my week", "sure"))
+    shelf.index.rename(named, "My week")
+    for number, conversation in enumerate((named, unsent)):
+        shelf.index.delete(conversation)
+        place, at_s = shelf.config.app / "deleted" / conversation, 1_780_000_000 + number
+        os.utime(place, (at_s, at_s))
+    deleted = shelf.index.deleted()
+    assert [one.summary.title for one in deleted] == ["hello", "My week"]
+    assert deleted[0].json()["deleted_at"] == "2026-05-28T20:26:41Z"
+    assert deleted[0].json()["until"] == "2026-06-27T20:26:41Z"
+    shelf.index.restore(named)
+    assert [one.summary.title for one in shelf.index.deleted()] == ["hello"]
 
 
 class Killed(BaseException):
@@ -535,13 +618,14 @@ def exchange(shelf: Shelf, *asked: tuple[str, str, Any]) -> list[httpx.Response]
 def test_the_list_the_history_and_the_changes_are_there_over_http(shelf: Shelf) -> None:
     conversation = shelf.write(("one", "a"), ("two", "b"))
     at = f"/api/conversations/{conversation}"
-    listed, renamed, items, gone, empty, back = exchange(
+    listed, renamed, items, gone, empty, deleted, back = exchange(
         shelf,
         ("GET", "/api/conversations?limit=10&q=TWO", None),
         ("PATCH", at, {"title": "Better"}),
         ("GET", f"{at}/items?limit=2", None),
         ("DELETE", at, None),
         ("GET", "/api/conversations", None),
+        ("GET", "/api/conversations/deleted", None),
         ("POST", f"{at}/restore", None),
     )
     assert listed.json()["total"] == 1
@@ -556,7 +640,14 @@ def test_the_list_the_history_and_the_changes_are_there_over_http(shelf: Shelf) 
         "permission_mode": None,
         "forked_from": None,
         "usage": {"cost_usd": 0.0, "input_tokens": 0, "output_tokens": 0, "turns": 0},
+        "snippet": "one a two b",
     }
+    (buried,) = deleted.json()["conversations"]
+    assert (buried["id"], buried["title"], buried["deleted_at"] < buried["until"]) == (
+        conversation,
+        "Better",
+        True,
+    )
     assert renamed.json()["title"] == "Better"
     assert (kinds(items.json()["items"]), items.json()["more"]) == (["assistant", "end"], True)
     assert (gone.status_code, empty.json()) == (204, {"conversations": [], "total": 0})
@@ -590,6 +681,51 @@ def test_what_makes_no_sense_has_a_fitting_code(
     assert answer.status_code == status
     if "message" in answer.text:
         assert answer.json()["error"]["message"]
+
+
+def test_what_was_read_is_not_read_again_and_a_search_reads_nothing(shelf: Shelf) -> None:
+    conversation = shelf.write(*[(f"question {number}", f"answer {number}") for number in range(100)])
+    path = shelf.path(conversation)
+    opened = Transcript(path)
+    assert shelf.titles() == ["question 0"]
+    opened.refresh()
+    before = path.stat()
+    path.write_bytes(b"\n" * before.st_size)  # who reads it once more finds nothing
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert shelf.titles('"question 7" "answer 99"') == ["question 0"]
+    shelf.write(("the last", "grapes"), conversation=conversation)
+    assert shelf.titles('"question 7" grapes') == ["question 0"]
+    opened.refresh()
+    assert len(opened.prompts) == 101
+
+
+def test_of_a_long_conversation_little_is_parsed_to_open_it(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = str(uuid.uuid4())
+    for number in range(300):
+        shelf.prompt(conversation, f"question {number}")
+        call = f"toolu_{number}"
+        use = {"type": "tool_use", "id": call, "name": "Bash", "input": {"command": "ls"}}
+        shelf.add(conversation, {"type": "assistant", "message": {"id": f"m{number}", "content": [use]}})
+        result = {"type": "tool_result", "tool_use_id": call, "content": "x" * 20_000}
+        shelf.add(conversation, {"type": "user", "message": {"role": "user", "content": [result]}})
+    parsed: list[int] = []
+    loads = json.loads
+
+    def counted(text: str | bytes) -> Any:
+        parsed.append(len(text))
+        return loads(text)
+
+    transcript = Transcript(shelf.path(conversation))
+    with monkeypatch.context() as patch:
+        patch.setattr(json, "loads", counted)
+        transcript.refresh()
+        items, more = transcript.page(None, 200, Past())
+    assert [item["output"] for item in items if item["kind"] == "tool"][-1] == "x" * 20_000
+    assert more
+    assert sum(parsed) < transcript.size / 10
+    assert len(json.dumps(items)) < 300_000
 
 
 def test_a_long_conversation_opens_with_its_last_items_and_gives_the_rest(shelf: Shelf) -> None:
