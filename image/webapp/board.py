@@ -49,6 +49,13 @@ def newest(items: Sequence[Item], limit: int = LONGEST_SNAPSHOT, heaviest: int =
     return list(items[begin:])
 
 
+def refusal(message: Message, code: str, text: str) -> Message:
+    """The answer to a request that made no sense; it names the message or the card that it was about."""
+    about = {name: message[name] for name in ("message_id", "ask") if name in message}
+    named = {"of": message.get("type"), "conversation": message.get("conversation"), **about}
+    return {"type": "refused", **named, "code": code, "message": text}
+
+
 class Items:
     """Items in order; `apply` is what a page does too."""
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from webapp import wording
 from webapp.abilities import Abilities
 from webapp.attachments import Attachments, safe_name
-from webapp.board import Message, Reply, now
+from webapp.board import Message, Reply, now, refusal
 from webapp.config import Config
 from webapp.conversation import Conversation, RefusedError
 from webapp.conversations import UUID, Index, Summary, about, title_of
@@ -30,7 +30,7 @@ from webapp.export import markdown
 from webapp.journal import Journal, Sent
 from webapp.memory import free_mb
 from webapp.orphans import MARK, end_orphans
-from webapp.problem import Problem, json_object, not_found, refusal
+from webapp.problem import Problem, json_object, not_found
 from webapp.process import Ask, Process, Verdict, Way
 from webapp.process import Request as Asked
 from webapp.settings import Settings, fault

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from webapp.board import refusal
 from webapp.boot import Boot
-from webapp.problem import Problem, refusal
+from webapp.problem import Problem
 from webapp.websocket import (
     CLOSED_PROTOCOL_ERROR,
     CLOSED_TOO_FAR_BEHIND,
@@ -144,23 +145,20 @@ class Socket:
         elif kind == "watch":
             await self._watch(message)
         else:
-            self._refuse(message, "unknown", "The server does not know this request.")
+            self.reply(refusal(message, "unknown", "The server does not know this request."))
 
     async def _ask_chat(self, message: Message) -> None:
         try:
             await self._chat.handle(message, self.reply, self._session)
         except Exception:
             log.exception("The chat failed on a request of the type %s", message["type"])
-            self._refuse(message, "broken", "Something went wrong in the workspace.")
+            self.reply(refusal(message, "broken", "Something went wrong in the workspace."))
 
     async def _watch(self, message: Message) -> None:
         try:
             await self._watching.watch(self._session, message.get("paths"), self.reply)
         except Problem as problem:
-            self._refuse(message, problem.code, problem.message)
-
-    def _refuse(self, message: Message, code: str, text: str) -> None:
-        self.reply(refusal(message, code, text))
+            self.reply(refusal(message, problem.code, problem.message))
 
 
 def _encode(message: Message) -> str:

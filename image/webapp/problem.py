@@ -1,7 +1,6 @@
 """What goes wrong in a request, told to the page as JSON."""
 
 import json
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -51,20 +50,6 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     response = problem.response()
     response.headers.update(error.headers or {})
     return response
-
-
-def refusal(message: dict[str, Any], code: str, text: str) -> dict[str, Any]:
-    """The answer on a page's socket to what made no sense; a page tells by the id what it was."""
-    of, conversation, message_id = (message.get(name) for name in ("type", "conversation", "message_id"))
-    which = {"message_id": message_id} if isinstance(message_id, str) else {}
-    return {
-        "type": "refused",
-        "of": of,
-        "conversation": conversation,
-        **which,
-        "code": code,
-        "message": text,
-    }
 
 
 async def answer_crash(_request: Request, _error: Exception) -> Response:

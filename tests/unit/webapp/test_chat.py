@@ -848,3 +848,7 @@ def test_what_makes_no_sense_is_refused(world: World, message: dict[str, Any], c
     world.run(story)
     assert [reply["code"] for reply in replies] == [code]
     assert replies[0]["type"] == "refused"
+    # A page has several messages and cards under way: it is told which one.
+    assert [replies[0].get(name) for name in ("message_id", "ask")] == [
+        message.get(name) for name in ("message_id", "ask")
+    ]
