@@ -134,7 +134,8 @@ class Access:
         response = Response(status_code=204)
         if _current(request) in devices:
             self._set_cookie(response.headers, request.headers, "", 0)
-            response.headers["clear-site-data"] = '"storage"'  # drafts, and what was shown last
+            # Drafts and what was shown last; attached files and pictures.
+            response.headers["clear-site-data"] = '"storage", "cache"'
         return response
 
     def _needed(self, request: Request) -> Device:

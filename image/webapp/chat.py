@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from webapp import wording
 from webapp.abilities import Abilities
-from webapp.attachments import Attachments, safe_name
+from webapp.attachments import UNKNOWN, Attachments, already_there, kept_as, safe_name, type_of
 from webapp.board import Message, Reply, now, refusal
 from webapp.config import Config
 from webapp.conversation import Conversation, RefusedError
@@ -49,6 +49,7 @@ MOST_ATTACHMENTS = 20
 NEW_CONVERSATION = (["/clear"], ["/reset"], ["/new"])
 """Commands that would make Claude Code go on under another id, in a transcript that nobody looks at."""
 CLOSING_S = 2.0
+WRITTEN_WITHIN_S = 2.0
 TIDY_AFTER_S, TIDY_EVERY_S = 60.0, 24 * 3600.0
 
 
@@ -416,6 +417,7 @@ class Chat:
             *self.attachments.routes(),
             *self.abilities.routes(),
             Route(f"{one}/items", self._get_items, methods=["GET"]),
+            Route(f"{one}/pictures/{{picture}}", self._get_picture, methods=["GET"]),
         ]
 
     async def _get_list(self, request: Request) -> Response:
@@ -509,6 +511,26 @@ class Chat:
         except KeyError:
             raise not_found("such item") from None
         return JSONResponse({"items": items, "more": more})
+
+    async def _get_picture(self, request: Request) -> Response:
+        picture, conversation = request.path_params["picture"], await self._existing(request)
+        if answer := already_there(request, picture):
+            return answer
+        content = await self._written(conversation, picture)
+        type_ = type_of(content[:16], "") if content else UNKNOWN
+        if not content or type_ == UNKNOWN:
+            raise not_found("such picture")
+        return Response(content, media_type=type_, headers=kept_as(picture))
+
+    async def _written(self, conversation: Conversation, picture: str) -> bytes | None:
+        """Claude Code tells of a picture a moment before it writes it down."""
+        deadline = time.monotonic() + (WRITTEN_WITHIN_S if conversation.busy else 0)
+        while True:
+            find = conversation.transcript.picture
+            found = await asyncio.to_thread(find, picture, conversation.journal)
+            if found or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(0.1)
 
     def _told(self, summary: Summary) -> Response:
         self._publish({"type": "conversation", "conversation": self._json(summary)})

@@ -62,6 +62,7 @@ def _tool(item: Item) -> str:
         parts.append(_fenced("\n".join(hunk["lines"]), "diff"))
     if item["output"]:
         parts.append(_fenced(item["output"]))
+    parts += ["*A picture*"] * len(item.get("pictures", []))
     return "\n\n".join(parts)
 
 

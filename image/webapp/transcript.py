@@ -4,6 +4,8 @@ One line is one entry. Most of the bytes (what was sent to the model) are of no 
 pass only notes where the turns lie, and lines are parsed for the turns that somebody looks at.
 """
 
+import base64
+import contextlib
 import json
 import re
 import threading
@@ -16,7 +18,7 @@ from typing import Any
 from webapp import wording
 from webapp.board import HEAVIEST, Item, Items, Op, newest, now, weight
 from webapp.journal import Ended, Past, Trouble
-from webapp.translate import REPORT_OF, Translator, add, end_item, notice, user_item
+from webapp.translate import REPORT_OF, Translator, add, end_item, notice, pictures_in, user_item
 
 Json = dict[str, Any]
 
@@ -204,6 +206,18 @@ class Transcript:
         with self._lock:
             return self._page(before, limit, past, open_turn)
 
+    def picture(self, picture: str, past: Past) -> bytes | None:
+        """A picture that a tool brought, by the id that its item names it with."""
+        call, _, place = picture.rpartition(".")
+        with self._lock:
+            self._refresh()
+            try:
+                turn = self._turns[self._number(call, past)]
+            except KeyError:
+                return None
+            entries = self._entries(turn, b'"tool_use_id":' + json.dumps(call).encode())
+            return next((found for entry in entries if (found := _picture(entry, call, place))), None)
+
     def _page(
         self, before: str | None, limit: int, past: Past, open_turn: str | None
     ) -> tuple[list[Item], bool]:
@@ -243,14 +257,26 @@ class Transcript:
             self._items[item["id"]] = number
         return items
 
-    def _entries(self, turn: _Turn) -> Iterator[Json]:
+    def _entries(self, turn: _Turn, mark: bytes = b"") -> Iterator[Json]:
+        """Those in which this stands."""
         with self.path.open("rb") as file:
-            for line in turn.lines:
-                file.seek(line.offset)
-                try:
-                    yield json.loads(file.read(line.length))
-                except ValueError:
-                    continue
+            for place in turn.lines:
+                file.seek(place.offset)
+                line = file.read(place.length)
+                with contextlib.suppress(ValueError):
+                    if mark in line:
+                        yield json.loads(line)
+
+
+def _picture(entry: Json, call: str, place: str) -> bytes | None:
+    content = entry["message"]["content"]
+    blocks = content if isinstance(content, list) else []
+    for block in blocks:
+        if block["type"] == "tool_result" and block["tool_use_id"] == call:
+            found = {str(at): source for at, source in pictures_in(block.get("content"))}
+            with contextlib.suppress(ValueError):
+                return base64.b64decode(found[place]["data"]) if place in found else None
+    return None
 
 
 def _up_to(items: list[Item], before: str) -> list[Item]:

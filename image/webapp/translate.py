@@ -20,6 +20,10 @@ HELPERS = frozenset({"Agent", "Task"})
 ASKING_TOOLS = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
 """Tools that are a card for the person and nothing else."""
 
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+LARGEST_PICTURE = 14 * 2**20
+"""Of its base64: no tool of Claude Code's own brings more than half of it."""
+
 _OFFLINE = re.compile(
     r"ECONN|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|certificate|connection|network|timed out|"
     r"fetch failed",
@@ -240,7 +244,11 @@ class Translator:
             self._background[tool_use_id] = tool
             return []
         status = "denied" if tool.denied else "failed" if is_error else "done"
-        ops = [self._finished(tool, status, _output(content, detail))]
+        # What helpers bring lies elsewhere, where nobody looks for pictures.
+        pictures = [] if tool.parent else [_picture(tool_use_id, at, one) for at, one in pictures_in(content)]
+        ops = [self._finished(tool, status, _output(content, detail, named=not pictures))]
+        if pictures:
+            ops.append(change(tool.item_id, pictures=pictures))
         if patch := _patch(detail):
             ops.append(change(tool.item_id, patch=patch))
         return ops
@@ -487,7 +495,7 @@ def _said(kind: str, item_id: str, at: str, text: str, *, done: bool) -> Item:
 
 def _tool_item(item_id: str, at: str, tool: _Tool, title: str) -> Item:
     shown = {"name": tool.name, "input": _bounded(tool.input), "title": title}
-    state = {"status": "running", "output": "", "parent": tool.parent, "patch": None}
+    state: Json = {"status": "running", "output": "", "parent": tool.parent, "patch": None, "pictures": []}
     return {"kind": "tool", "id": item_id, "at": at, **shown, **state}
 
 
@@ -504,21 +512,41 @@ def _patch(detail: Any) -> list[Json]:
     return shown
 
 
-def _output(content: Any, detail: Any) -> str:
-    """What the tool said; a helper's report without the frame that is meant for Claude."""
+def pictures_in(content: Any) -> list[tuple[int, Json]]:
+    """The sources of the pictures that a page can show, each with its place in what a tool brought."""
+    blocks = content if isinstance(content, list) else []
+    pictures = [(at, block) for at, block in enumerate(blocks) if block.get("type") == "image"]
+    sources = [(at, block.get("source") or {}) for at, block in pictures]
+    return [(at, source) for at, source in sources if _can_be_shown(source)]
+
+
+def _can_be_shown(source: Json) -> bool:
+    is_known = source.get("type") == "base64" and source.get("media_type") in PICTURES
+    return is_known and len(source.get("data") or "") <= LARGEST_PICTURE
+
+
+def _picture(tool_use_id: str, at: int, source: Json) -> Json:
+    return {"id": f"{tool_use_id}.{at}", "type": source["media_type"]}
+
+
+def _output(content: Any, detail: Any, *, named: bool) -> str:
+    """What the tool said; a helper's report without the frame that is meant for Claude.
+
+    Pictures are `named` where nobody can see them.
+    """
     if isinstance(detail, dict) and "agentId" in detail and detail.get("content"):
         content = detail["content"]
-    return _cut(_NOT_FOR_PEOPLE.sub("", _text(content)).strip("\n"))
+    return _cut(_NOT_FOR_PEOPLE.sub("", _text(content, named=named)).strip("\n"))
 
 
-def _text(content: Any) -> str:
+def _text(content: Any, *, named: bool = True) -> str:
     if isinstance(content, str):
         return content
     parts = []
     for block in content or []:
         if block.get("type") == "text":
             parts.append(str(block.get("text") or ""))
-        elif block.get("type") == "image":
+        elif block.get("type") == "image" and named:
             parts.append("[a picture]")
     return "\n".join(parts)
 

@@ -147,6 +147,8 @@ export type ToolItem = Base & {
   output: string;
   parent: string | null;
   patch: Hunk[] | null;
+  /** That it brought; absent in what an older server has sent. */
+  pictures?: { id: string; type: string }[];
 };
 export interface Hunk {
   oldStart: number;

@@ -331,6 +331,7 @@ def test_signing_out_ends_this_device_and_its_sockets_alone(locked: Served) -> N
         ):
             answer = mine.post("/api/access/sign-out")
             assert (answer.status_code, "jarvis" in mine.cookies) == (204, False)
+            assert answer.headers["clear-site-data"] == '"storage", "cache"'
             assert (close_code(live), close_code(shell)) == (4403, 4403)
             others.send('{"type":"ping"}')
             assert "hello" in str(others.recv(timeout=60))

@@ -97,6 +97,22 @@ def test_a_file_that_is_too_large_leaves_nothing(
     assert len(left(attachments)) == 2
 
 
+def test_a_browser_may_keep_a_file_but_asks_each_time_whether_it_may_show_it(
+    attachments: Attachments,
+) -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        given = (await http.post("/api/attachments?name=a.png", content=b"\x89PNG\r\n\x1a\n")).json()
+        first = await http.get(f"/api/attachments/{given['id']}")
+        assert first.headers["cache-control"] == "private, no-cache"
+        again = {"if-none-match": first.headers["etag"]}
+        kept = await http.get(f"/api/attachments/{given['id']}", headers=again)
+        assert (kept.status_code, kept.content) == (304, b"")
+        other = await http.get(f"/api/attachments/{given['id']}", headers={"if-none-match": '"other"'})
+        assert (other.status_code, other.content) == (200, first.content)
+
+    browse(attachments, story)
+
+
 def test_an_empty_file_is_refused(attachments: Attachments) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         assert (await http.post("/api/attachments?name=a", content=b"")).status_code == 400

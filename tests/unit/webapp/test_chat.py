@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from webapp.settings import Settings
 
 from tests.support.anthropic.standin import Anthropic
 from tests.support.chat_page import Page, soon
-from tests.support.chat_world import CLAUDE, World
+from tests.support.chat_world import CLAUDE, World, browser
 
 TOUCH = '[tool Bash {"command": "touch made"}]'
 LEAVE = '[tool Bash {"command": "touch left"}]'
@@ -135,6 +136,26 @@ def test_nothing_of_the_servers_own_environment_reaches_claude(
         await asking
         assert "HOME=" in page.of("tool")[0]["output"]
         assert "do-not-tell" not in page.of("tool")[0]["output"]
+
+    warm.run(story)
+
+
+def test_a_picture_that_claude_reads_can_be_seen(warm: Warm) -> None:
+    picture = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    (warm.world.config.workspace / "dot.png").write_bytes(picture)
+
+    async def story(page: Page) -> None:
+        await page.ask('[tool Read {"file_path": "dot.png"}] [say seen]')
+        (tool,) = page.of("tool")
+        (shown,) = tool["pictures"]
+        assert (tool["output"], shown["type"]) == ("", "image/png")
+        async with browser(page.chat) as http:
+            answer = await http.get(f"/api/conversations/{page.conversation}/pictures/{shown['id']}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.content.startswith(picture[:8])
 
     warm.run(story)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import shutil
@@ -681,6 +682,31 @@ def test_what_makes_no_sense_has_a_fitting_code(
     assert answer.status_code == status
     if "message" in answer.text:
         assert answer.json()["error"]["message"]
+
+
+def test_a_picture_that_a_tool_brought_is_served_from_the_record(shelf: Shelf) -> None:
+    shown = b"\x89PNG\r\n\x1a\n and so on"
+    conversation = str(uuid.uuid4())
+    shelf.prompt(conversation, "look")
+    use = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "x.png"}}
+    shelf.add(conversation, {"type": "assistant", "message": {"id": "m", "content": [use]}})
+    blocks = [
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": base64.b64encode(one).decode()},
+        }
+        for one in (shown, b"<script>alert(1)</script>")
+    ]
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": blocks}
+    shelf.add(conversation, {"type": "user", "message": {"role": "user", "content": [result]}})
+    (tool,) = [item for item in shelf.items(conversation)[0] if item["kind"] == "tool"]
+    at = f"/api/conversations/{conversation}/pictures"
+    wanted = [*(one["id"] for one in tool["pictures"]), "toolu_1.2", "toolu_2.0", "toolu_1", ".", "-1"]
+    answers = exchange(shelf, *(("GET", f"{at}/{one}", None) for one in wanted))
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 404, 404, 404, 404]
+    assert (answers[0].content, answers[0].headers["content-type"]) == (shown, "image/png")
+    assert "sandbox" in answers[0].headers["content-security-policy"]
+    assert answers[0].headers["cache-control"] == "private, no-cache"
 
 
 def test_what_was_read_is_not_read_again_and_a_search_reads_nothing(shelf: Shelf) -> None:

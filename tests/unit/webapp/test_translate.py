@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from webapp import wording
 from webapp.board import Item, Items, Op
-from webapp.translate import LONGEST_OUTPUT, Translator
+from webapp.translate import LARGEST_PICTURE, LONGEST_OUTPUT, Translator
 
 AT = "2026-11-23T10:00:00.000Z"
 
@@ -113,6 +113,41 @@ def test_a_result_may_be_blocks_and_pictures() -> None:
     heard.take(heard.translator.assistant(whole(call("Read", file_path="x.png")), AT))
     heard.take(heard.translator.tool_result("toolu_1", [text("one"), {"type": "image"}], is_error=False))
     assert heard.all()[0]["output"] == "one\n[a picture]"
+
+
+def picture(type_: str = "image/png", data: str = "aGk=") -> dict[str, Any]:
+    return {"type": "image", "source": {"type": "base64", "media_type": type_, "data": data}}
+
+
+def test_a_picture_that_a_page_can_show_is_named_by_where_it_is_and_not_held() -> None:
+    heard = Heard()
+    heard.take(heard.translator.assistant(whole(call("Read", file_path="x.png")), AT))
+    content = [text("one"), picture(), picture("image/jpeg")]
+    heard.take(heard.translator.tool_result("toolu_1", content, is_error=False))
+    (tool,) = heard.all()
+    assert tool["output"] == "one"
+    assert tool["pictures"] == [
+        {"id": "toolu_1.1", "type": "image/png"},
+        {"id": "toolu_1.2", "type": "image/jpeg"},
+    ]
+    assert "aGk=" not in str(heard.ops)
+
+
+@pytest.mark.parametrize(
+    ("block", "parent"),
+    [
+        (picture("image/svg+xml"), None),
+        (picture(data="x" * (LARGEST_PICTURE + 1)), None),
+        ({"type": "image", "source": {"type": "url", "url": "https://example.com/x.png"}}, None),
+        (picture(), "toolu_of_a_helper"),
+    ],
+)
+def test_a_picture_that_no_page_can_show_is_said_to_be_one(block: dict[str, Any], parent: str | None) -> None:
+    heard = Heard()
+    heard.take(heard.translator.assistant(whole(call("Read")), AT, parent=parent))
+    heard.take(heard.translator.tool_result("toolu_1", [block], is_error=False))
+    (tool,) = heard.all()
+    assert (tool["pictures"], tool["output"]) == ([], "[a picture]")
 
 
 def test_what_a_page_cannot_show_is_cut() -> None:

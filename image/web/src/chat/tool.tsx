@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { CopyButton } from "../parts/copy";
-import { linkTo } from "../place";
+import { current, linkTo } from "../place";
 import type { ToolItem } from "../protocol";
 import { boot } from "../workspace";
 import { diff, fromPatch, type Line } from "./diff";
@@ -20,6 +20,7 @@ export function ToolBody({ item, children }: { item: ToolItem; children?: Compon
       )}
       {children}
       <Output item={item} />
+      <Pictures item={item} />
     </div>
   );
 }
@@ -172,4 +173,21 @@ function Output({ item }: { item: ToolItem }) {
   if (!item.output || (MUTE.has(item.name) && item.status === "done")) return null;
   if (item.name === "Task" || item.name === "Agent") return <Markdown text={item.output} />;
   return <Plain text={item.output.replace(COLOURS, "")} kind="output" />;
+}
+
+/** What it brought to look at: small, and whole in a tab of its own. */
+function Pictures({ item }: { item: ToolItem }) {
+  if (!item.pictures?.length || !current.value) return null;
+  const folder = `/api/conversations/${current.value}/pictures/`;
+  return (
+    <ul class="attachments pictures" aria-label="Pictures">
+      {item.pictures.map(({ id }, index) => (
+        <li key={id}>
+          <a href={folder + encodeURIComponent(id)} target="_blank" rel="noopener">
+            <img src={folder + encodeURIComponent(id)} alt={`Picture ${index + 1}`} loading="lazy" />
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
 }
