@@ -51,8 +51,8 @@ def newest(items: Sequence[Item], limit: int = LONGEST_SNAPSHOT, heaviest: int =
 
 def refusal(message: Message, code: str, text: str) -> Message:
     """The answer to a request that made no sense; it names the message or the card that it was about."""
-    about = {name: message[name] for name in ("message_id", "ask") if name in message}
-    named: Message = {"of": message.get("type"), "conversation": message.get("conversation"), **about}
+    about: Message = {name: message[name] for name in ("message_id", "ask") if name in message}
+    named = {"of": message.get("type"), "conversation": message.get("conversation"), **about}
     return {"type": "refused", **named, "code": code, "message": text}
 
 
