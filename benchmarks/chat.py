@@ -1,10 +1,13 @@
-"""How soon the first word of an answer is there, and what a workspace needs of memory.
+"""How soon the first word of an answer is there, how much memory it takes, and how much a long past weighs.
 
-    python benchmarks/chat.py [--turns 40] [--image my-jarvis:latest] [--json]
+    python benchmarks/chat.py [--turns 40] [--past 1000] [--heavy 100] [--image my-jarvis:latest] [--json]
 
 A container of the image with the real Claude Code in it, spoken to as the page does, against a stand-in of
 Anthropic's servers that answers at once. Beside it stand two floors of the same run: the stand-in asked
 directly, and the same binary driven over its own stream of JSON, in the same container, by a mere loop.
+
+The long past: a thousand conversations and one of 100 MB, as Claude Code writes them down, in a container of
+their own. The first look at the list reads all of it; beside it stands how long the disk takes to give it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import statistics
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,48 @@ for _ in range(int(sys.argv[1])):
     time.sleep(0.2)
 claude.kill()
 """
+# Runs inside the container: so many conversations, and one whose tools brought so many MB.
+PAST = """
+import json, pathlib, random, sys, uuid
+number, megabytes = int(sys.argv[1]), int(sys.argv[2])
+folder = pathlib.Path("/data/claude/projects/-data-workspace")
+folder.mkdir(parents=True, exist_ok=True)
+chance = random.Random(7)
+words = "the tower was built of stone before winter came and nobody knew why מגדל אבן חורף".split()
+some = lambda many: " ".join(chance.choices(words, k=many))
+new = lambda: str(uuid.UUID(int=chance.getrandbits(128)))
+
+def turn(conversation, parent, count, output):
+    at = f"2026-01-{1 + count // 1440 % 28:02}T{count // 60 % 24:02}:{count % 60:02}:00.000Z"
+    call = {"type": "tool_use", "id": f"toolu_{count}", "name": "Bash", "input": {"command": "ls"}}
+    brought = {"type": "tool_result", "tool_use_id": f"toolu_{count}", "content": some(output // 5)}
+    answer = {"type": "text", "text": some(200)}
+    said = [
+        ("user", f"question {count}: {some(20)}", {}),
+        ("assistant", [call], {"id": f"msg_{count}a", "stop_reason": "tool_use"}),
+        ("user", [brought], {}),
+        ("assistant", [answer], {"id": f"msg_{count}b", "stop_reason": "end_turn"}),
+    ]
+    for kind, content, more in said:
+        message = {"role": kind, "content": content, **more}
+        entry = {"parentUuid": parent, "isSidechain": False, "type": kind, "message": message}
+        parent = new()
+        yield parent, entry | {"uuid": parent, "timestamp": at, "sessionId": conversation, "apiBlockIndex": 0}
+
+def write(conversation, turns, output):
+    parent = None
+    with (folder / f"{conversation}.jsonl").open("w") as file:
+        for count in range(turns):
+            for parent, entry in turn(conversation, parent, count, output):
+                file.write(json.dumps(entry, separators=(",", ":"), ensure_ascii=False) + "\\n")
+    return (folder / f"{conversation}.jsonl").stat().st_size
+
+for _ in range(number):
+    write(new(), 5, 600)
+heavy = new()
+print(heavy, write(heavy, megabytes * 50, 18_000))
+"""
+READ = "cat /data/claude/projects/*/*.jsonl > /dev/null"
 MEMORY = r"""
 for p in /proc/[0-9]*; do
   awk -v exe="$(readlink $p/exe)" '/^Rss:/ {rss=$2} /^Pss:/ {pss=$2} END {if (rss) print exe, rss, pss}' \
@@ -201,6 +246,64 @@ def measure(image: str, turns: int) -> dict[str, Any]:
         client.close()
 
 
+def past(image: str, number: int, megabytes: int) -> dict[str, Any]:
+    """A workspace with a long past, from the first look at the list on."""
+    client: Any = docker.from_env(timeout=600)
+    try:
+        with workspace(client, image) as (container, url, _):
+            python = ["/opt/jarvis/venv/bin/python", "-c", PAST, str(number), str(megabytes)]
+            done = container.exec_run(python, user="jarvis")
+            if done.exit_code:
+                raise RuntimeError(done.output.decode(errors="replace"))
+            heavy, size = done.output.decode().split()
+            took = {"the disk gives it all": _took(lambda: container.exec_run(["bash", "-c", READ]))}
+            with httpx.Client(base_url=url, trust_env=False, timeout=120) as http:
+                took["first list"] = _took(lambda: _listed(http, "", number + 1))
+                took["list"] = _best(lambda: _listed(http, "", number + 1))
+                took["search: in nearly all"] = _best(lambda: _listed(http, "winter stone"))
+                took["search: in one"] = _best(lambda: _listed(http, "question 4321:", 1))
+                took["search: in none"] = _best(lambda: _listed(http, "not-a-word-of-it", 0))
+                took["open the heavy one"] = _took(lambda: _opened(url, heavy))
+                took["open it again"] = _best(lambda: _opened(url, heavy))
+            return {"conversations": number + 1, "heavy one, MB": int(size) / 1e6, "ms": took} | {
+                "memory, MB": memory_mb(container)
+            }
+    finally:
+        client.close()
+
+
+def _took(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+def _best(work: Callable[[], object]) -> float:
+    return min(_took(work) for _ in range(5))
+
+
+def _listed(http: httpx.Client, query: str, total: int | None = None) -> None:
+    answer = http.get("/api/conversations", params={"q": query}).raise_for_status().json()
+    assert total in (None, answer["total"]), answer["total"]
+
+
+def _opened(url: str, conversation: str) -> None:
+    """As a page does: until what it draws is there."""
+    address = f"{url.replace('http', 'ws', 1)}/api/live"
+    with connect(address, origin=Origin(url), proxy=None, max_size=None) as socket:
+        asked = {"type": "follow", "conversation": conversation, "epoch": None, "after": None}
+        socket.send(json.dumps(asked))
+        while json.loads(socket.recv(timeout=60))["type"] != "snapshot":
+            """Others greet the page first."""
+
+
+def past_table(result: dict[str, Any]) -> str:
+    about = f"{result['conversations']:,} conversations, one of {result['heavy one, MB']:.0f} MB"
+    rows = [f"{what:<32}{ms:>10.1f}" for what, ms in result["ms"].items()]
+    memory = ", ".join(f"{name} {mb:.1f}" for name, mb in result["memory, MB"].items() if "server" in name)
+    return "\n".join([f"\n{about:<32}{'ms':>10}", *rows, f"memory, MB: {memory}"])
+
+
 def table(result: dict[str, Any]) -> str:
     words = result["first word, ms"]
     lines = [f"{'first word of a warm chat':<32}{'p50 ms':>10}{'p90':>10}{'max':>10}"]
@@ -222,10 +325,16 @@ def main() -> None:
     )
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--image", default="my-jarvis:latest")
+    parser.add_argument("--past", type=int, default=1000, help="conversations of the long past; 0: none")
+    parser.add_argument("--heavy", type=int, default=100, help="MB of its heaviest conversation")
     parser.add_argument("--json", action="store_true", help="one object instead of a table")
     given = parser.parse_args()
-    result = measure(given.image, given.turns)
-    print(json.dumps(result, indent=2) if given.json else table(result))
+    result = measure(given.image, given.turns) if given.turns else {}
+    history = past(given.image, given.past, given.heavy) if given.past else {}
+    if given.json:
+        print(json.dumps(result | ({"past": history} if history else {}), indent=2))
+        return
+    print(table(result) if result else "", past_table(history) if history else "", sep="\n")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,19 @@ def test_a_command_shows_what_it_did(home: Workspace, page_of: Callable[..., Pag
     picture(page, "chat-command")
 
 
+def test_a_picture_that_claude_looks_at_can_be_seen(home: Workspace, page_of: Callable[..., Page]) -> None:
+    home.put("/data/workspace/tower.png", PICTURE)
+    page = page_of(home)
+    say(page, 'Look [tool Read {"file_path": "/data/workspace/tower.png"}][say A tower.]')
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("A tower.")
+    shown = page.get_by_role("list", name="Pictures").get_by_role("img")
+    for _ in range(2):
+        page.locator(".steps summary").last.click()
+        expect(shown).to_be_visible()
+        wait_until(lambda: shown.evaluate("one => one.naturalWidth") > 0, "the picture is shown")
+        page.reload()
+
+
 def test_claudes_to_do_list_is_a_list(home: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(home)
     todos = [

@@ -497,6 +497,16 @@ def test_a_transcript_reads_as_turns_with_one_end_each(shelf: Shelf) -> None:
     assert not more
 
 
+def test_turns_that_give_way_while_they_are_read_are_left_out(shelf: Shelf) -> None:
+    conversation = shelf.write(("one", "a"), ("two", "b"), ("three", "c"))
+    transcript = Transcript(shelf.path(conversation))
+    transcript.refresh()
+    reading = transcript.turns(Past())
+    assert next(reading)[0]["text"] == "one"
+    transcript.cut(set(transcript.prompts[1:]))
+    assert list(reading) == []
+
+
 def test_older_items_come_page_by_page_without_gap_or_double(shelf: Shelf) -> None:
     conversation = shelf.write(*[(f"question {number}", f"answer {number}") for number in range(20)])
     everything, _ = shelf.items(conversation, limit=1000)
