@@ -47,6 +47,10 @@ class Access:
             self._saving = asyncio.create_task(self._note())
         return device
 
+    def is_in(self, device_id: str) -> bool:
+        """Whether this device may still come in; "" is any, where nobody has to sign in."""
+        return self._devices.get(device_id) is not None if device_id else self.is_open
+
     def came_in(self, scope: Scope, headers: Headers) -> None:
         """Somebody who may is here: counted by place, and not remembered."""
         self.places.note(_address(scope, headers))
@@ -185,6 +189,12 @@ class Access:
         if wait_s := math.ceil(self._throttle.take(address)):
             message = f"Too many attempts. The next one is possible in {wait_s} s."
             raise Problem(429, "slow_down", message, headers={"retry-after": str(wait_s)})
+
+
+def device_id(request: Request) -> str:
+    """The device that asks; "" where nobody has to sign in."""
+    device = _current(request)
+    return device.id if device else ""
 
 
 def _given(values: Mapping[str, object], name: str) -> str:

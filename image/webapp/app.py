@@ -22,6 +22,7 @@ from webapp.files.routes import Files
 from webapp.front import answering, guarded
 from webapp.health import health_routes
 from webapp.live import Live
+from webapp.push import Push
 from webapp.settings import Settings, SettingsFile
 from webapp.terminals import Terminals
 from webapp.told import keep_told
@@ -48,7 +49,9 @@ class Server:
         self.settings = SettingsFile(config.app / "settings.json", self._settings_changed)
         self.login = Login(config, environment, self._auth_changed)
         self.terminals = Terminals(config.workspace, environment, self.live.publish)
-        self.chat = Chat(config, environment, self.live.publish, lambda: self.settings.current)
+        subject = config.url if config.url.startswith("https://") else f"mailto:{config.user_email}"
+        self.push = Push(config.app / "push.json", subject, self.access.is_in, self.live.is_looked_at)
+        self.chat = Chat(config, environment, self._tell_of_chat, lambda: self.settings.current)
         self.awake = Awake(config.url, self.chat.busy)
         self.chat.stirred = self.awake.stir
         self.files = Files(config, environment, self.live.publish)
@@ -78,6 +81,7 @@ class Server:
             *self.settings.routes(),
             *self.terminals.routes(),
             *self.chat.routes(),
+            *self.push.routes(),
             *self.awake.routes(),
             *self.files.routes(),
             *self.data.routes(),
@@ -100,6 +104,7 @@ class Server:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             closing = (
+                ("notifications", self.push.close()),  # first: that a turn is cut off by the end is no news
                 ("chat", self.chat.close()),
                 ("terminals", self.terminals.close()),
                 ("files", self.files.watching.close()),
@@ -124,6 +129,10 @@ class Server:
             async with asyncio.timeout(WARM_AFTER_S):
                 await self.login.tried.wait()
         await self.chat.warm()
+
+    def _tell_of_chat(self, message: dict[str, Any]) -> None:
+        self.live.publish(message)
+        self.push.hear(message)
 
     def _settings_changed(self, settings: Settings) -> None:
         self.live.publish({"type": "settings", "settings": settings.json()})

@@ -59,6 +59,10 @@ class Live:
     def anybody(self) -> bool:
         return bool(self._sockets)
 
+    def is_looked_at(self) -> bool:
+        """Whether a page is in front of somebody."""
+        return any(socket.is_looked_at for socket in self._sockets)
+
     def publish(self, message: Message) -> None:
         """To every page."""
         text = _encode(message)
@@ -92,6 +96,7 @@ class Socket:
         self._session = uuid.uuid4().hex
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._waiting = 0
+        self.is_looked_at = False
         self._overflow = asyncio.Event()
 
     @property
@@ -140,6 +145,8 @@ class Socket:
         kind = message.get("type")
         if kind == "ping":
             self.reply({"type": "pong"})
+        elif kind == "looking":
+            self.is_looked_at = message.get("is") is True
         elif isinstance(kind, str) and kind in FOR_THE_CHAT:
             await self._ask_chat(message)
         elif kind == "watch":

@@ -51,6 +51,19 @@ function away() {
   });
 }
 
+/** From the workspace, past all pages. What a page has shown of the same news says more, and stays. */
+self.addEventListener("push", (event) => {
+  const { title, conversation } = event.data.json();
+  event.waitUntil(tell(title, conversation));
+});
+
+async function tell(title, conversation) {
+  const [shown] = await self.registration.getNotifications({ tag: conversation });
+  const body = shown?.title === title ? shown.body : "";
+  const data = { path: `/c/${conversation}` };
+  await self.registration.showNotification(title, { body, tag: conversation, icon: "/icon-192.png", data });
+}
+
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(show(event.notification.data.path));

@@ -4,6 +4,7 @@ import { effect, signal } from "@preact/signals";
 import { live } from "./live";
 import { go, pathOf, placeOf } from "./place";
 import type { Conversation } from "./protocol";
+import { receivePushes, refusePushes } from "./push";
 import { device } from "./storage";
 
 const SUPPORTED = "Notification" in globalThis && "serviceWorker" in navigator;
@@ -18,9 +19,11 @@ effect(() => device.set("notify", wanted.value));
 
 export async function choose(isWanted: boolean): Promise<void> {
   wanted.value = isWanted;
-  if (!isWanted || permission.value === "missing") return;
+  if (!isWanted) return refusePushes();
+  if (permission.value === "missing") return;
   permission.value = await Notification.requestPermission();
   if (permission.value !== "granted") wanted.value = false;
+  else await receivePushes();
 }
 
 /** What is new for her about a conversation; "" where nothing is. */
@@ -50,6 +53,8 @@ async function show(news: string, title: string, id: string): Promise<void> {
 export function watchNotifications(): void {
   if (!("serviceWorker" in navigator)) return;
   navigator.serviceWorker.register("/sw.js").catch(() => undefined);
+  // Anew with each page: a subscription may have come to its end, or the workspace has forgotten it.
+  if (wanted.peek() && permission.peek() === "granted") void receivePushes();
   navigator.serviceWorker.addEventListener("message", (event: MessageEvent<{ open?: string }>) => {
     if (event.data.open) go(placeOf(event.data.open));
   });

@@ -244,4 +244,5 @@ export type ToServer =
   | { type: "take_back"; conversation: string; message_id: string }
   | ({ type: "answer"; conversation: string; ask: string } & Answer)
   | { type: "watch"; paths: string[] }
+  | { type: "looking"; is: boolean }
   | { type: "ping" };

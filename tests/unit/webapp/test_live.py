@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
-from webapp.live import HEAVIEST_QUEUE, Socket
+from webapp.live import HEAVIEST_QUEUE, Live, Socket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.support.wait import wait_until
-from tests.support.webapp import NoChat, Served
+from tests.support.webapp import NoChat, Served, run_async
 
 
 @pytest.fixture
@@ -186,6 +187,17 @@ def test_what_a_page_is_told_comes_compressed_and_what_a_terminal_prints_does_no
         assert extensions("/api/live") == ["permessage-deflate"]
         assert extensions(f"/api/terminals/{terminal}/socket") == []
         client.delete(f"/api/terminals/{terminal}")
+
+
+def test_the_workspace_knows_whether_a_page_is_looked_at() -> None:
+    nobody: Any = None
+    live, socket = Live(), Socket(nobody, NoChat(), nobody)
+    live._sockets.add(socket)
+    seen = []
+    for told in ({"is": True}, {"is": False}, {"is": True}, {"is": "yes"}, {}):
+        run_async(partial(socket._handle, json.dumps({"type": "looking", **told})))
+        seen.append(live.is_looked_at())
+    assert seen == [True, False, True, False, False]
 
 
 def test_the_chat_is_made_ready_once_a_page_is_there(served: Served, chat: NoChat) -> None:
