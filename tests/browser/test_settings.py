@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -138,6 +139,26 @@ def test_while_she_looks_elsewhere_she_is_told_of_cards_and_of_ends(
     expect(page).to_have_title(re.compile("^\\(Waiting for you\\)"))
     page.get_by_role("button", name="Allow once").click()
     wait_until(lambda: told(page) == ["Claude has finished: Tell me"], "word of the end, in the card's place")
+
+
+def test_news_that_come_past_all_pages_are_shown_and_take_nothing_from_what_a_page_has_shown(
+    home: Workspace, page_in_whole_browser: Callable[..., Page]
+) -> None:
+    page = page_in_whole_browser(home, path="/settings/general")
+    page.context.grant_permissions(["notifications"], origin=home.url)
+    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    session, registrations = page.context.new_cdp_session(page), list[str]()
+    session.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda event: registrations.extend(one["registrationId"] for one in event["registrations"]),
+    )
+    session.send("ServiceWorker.enable")
+    wait_until(lambda: page.evaluate("1") and registrations, "the worker")
+    for title in ("Claude waits for your answer", "Claude has finished"):
+        data = json.dumps({"title": title, "conversation": "5f0c7d0e-0000-4000-8000-000000000001"})
+        push = {"origin": home.url, "registrationId": registrations[0], "data": data}
+        session.send("ServiceWorker.deliverPushMessage", push)
+        wait_until(lambda: told(page) == [f"{title}: "], "the news")  # noqa: B023
 
 
 def told(page: Page) -> list[str]:
