@@ -55,10 +55,9 @@ class House(Protocol):
 
 @dataclass
 class _Turn:
-    """A turn that runs; `own` if a message of the person began it."""
+    """A turn that runs; its id is that of the message that began it, if one did."""
 
     id: str
-    own: bool = True
     began: float = field(default_factory=time.monotonic)
     stopped: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -486,7 +485,7 @@ class Conversation:
     def _hear(self, heard: Heard) -> None:
         if heard.begins and not self._turn:
             # A helper has come to its end, and Claude goes on without being asked.
-            self._turn = _Turn(f"after-{now()}", own=False)
+            self._turn = _Turn(f"after-{now()}")
             self._show_turn()
         self.board.emit(*heard.ops)
         if any(op["op"] in ("add", "append") for op in heard.ops):
