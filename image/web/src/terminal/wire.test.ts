@@ -149,6 +149,33 @@ test("a connection that is being made is not made anew", () => {
   expect(FakeSocket.all).toHaveLength(1);
 });
 
+test("a connection that never comes about is given up and made anew", () => {
+  const stuck = FakeSocket.last;
+  vi.advanceTimersByTime(30_000);
+  expect(stuck.readyState).toBe(FakeSocket.CLOSED);
+  vi.advanceTimersByTime(250);
+  expect(FakeSocket.all).toHaveLength(2);
+  expect(kindOf(open().sent[0])).toBe("h");
+});
+
+test("so is one that opens and says nothing", () => {
+  open();
+  vi.advanceTimersByTime(30_250);
+  expect(FakeSocket.all).toHaveLength(2);
+});
+
+test("one that speaks is left alone, however long nothing happens in the shell", () => {
+  goLive();
+  vi.advanceTimersByTime(3600_000);
+  expect(FakeSocket.all).toHaveLength(1);
+});
+
+test("once the page is connected anew, one that was begun before that is not waited for", () => {
+  vi.advanceTimersByTime(5000);
+  wire.renew();
+  expect(FakeSocket.all).toHaveLength(2);
+});
+
 test("a reset clears the screen after what came before it, and counts from there", () => {
   const socket = open();
   socket.give(output(0, "old"));

@@ -10,6 +10,10 @@ const PIECE = 16 * 1024;
 const FULL = 128 * 1024;
 const WAIT_MS = 15;
 const MOST_EARLY = 64 * 1024;
+/** A machine that has to be started first takes its time; a network that was left never answers. */
+const CONNECT_MS = 30_000;
+/** Younger than this, a connection that is being made is not made anew. */
+const FRESH_MS = 1000;
 const NO_SUCH_TERMINAL = 4404;
 const INTERRUPT = "\x03";
 const ANSWER = /^\u001b[[\]P]/;
@@ -42,7 +46,9 @@ export class Wire {
   private size: [cols: number, rows: number] | null = null;
   private waiting: Uint8Array[] = [];
   private attempts = 0;
+  private triedAt = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private patience: ReturnType<typeof setTimeout> | undefined;
   private pumping: ReturnType<typeof setTimeout> | undefined;
   private readonly encoder = new TextEncoder();
 
@@ -57,6 +63,7 @@ export class Wire {
   close(): void {
     this.isOver = true;
     clearTimeout(this.retry);
+    clearTimeout(this.patience);
     clearTimeout(this.pumping);
     this.socket?.close();
     this.socket = null;
@@ -83,16 +90,27 @@ export class Wire {
 
   /** Connects anew at once: the connection may be dead without knowing it, and coming back costs nothing. */
   renew(): void {
-    if (this.isOver || this.socket?.readyState === WebSocket.CONNECTING) return;
-    const old = this.socket;
-    this.socket = null;
-    old?.close();
+    const isBegun = this.socket?.readyState === WebSocket.CONNECTING && Date.now() - this.triedAt < FRESH_MS;
+    if (this.isOver || isBegun) return;
+    this.drop();
     this.setLive(false);
     this.connect();
   }
 
+  private drop(): void {
+    const old = this.socket;
+    this.socket = null;
+    old?.close();
+  }
+
   private connect(): void {
     clearTimeout(this.retry);
+    clearTimeout(this.patience);
+    this.triedAt = Date.now();
+    this.patience = setTimeout(() => {
+      this.drop();
+      this.lost();
+    }, CONNECT_MS);
     const socket = new WebSocket(this.address);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
@@ -102,7 +120,8 @@ export class Wire {
     socket.onclose = (event) => this.socket === socket && this.lost(event.code);
   }
 
-  private lost(code: number): void {
+  private lost(code?: number): void {
+    clearTimeout(this.patience);
     this.socket = null;
     this.setLive(false);
     if (this.isOver) return;
@@ -123,6 +142,7 @@ export class Wire {
     // What a frame says of its connection no longer holds if another one has been made before it was its turn.
     const inTurn = (work: () => void) => this.screen.settled(() => this.socket === socket && work());
     this.attempts = 0;
+    clearTimeout(this.patience);
     switch (frame?.type) {
       case "output":
         this.output(frame.offset, frame.bytes);
