@@ -160,3 +160,49 @@ test("sending without a connection says so", () => {
   live.wake();
   expect(live.send({ type: "ping" })).toBe(false);
 });
+
+test("what must arrive has the connection prove at once that it lives", () => {
+  const socket = connect();
+  live.assure();
+  live.assure();
+  expect(socket.sent).toEqual(['{"type":"ping"}']);
+  vi.advanceTimersByTime(4000);
+  expect(live.state.value).toBe("connecting");
+});
+
+test("a proof waits behind what is large and on its way, and no longer than that moves", () => {
+  const socket = connect();
+  socket.bufferedAmount = 1_000_000;
+  live.assure();
+  for (const left of [500_000, 0]) {
+    socket.bufferedAmount = left;
+    vi.advanceTimersByTime(4000);
+    expect(live.state.value).toBe("open");
+  }
+  vi.advanceTimersByTime(4000);
+  expect(live.state.value).toBe("connecting");
+});
+
+test("over another network a connection that was being made is made anew at once", () => {
+  live.wake();
+  const stale = FakeSocket.last;
+  live.renew();
+  expect([FakeSocket.all.length, stale.readyState]).toEqual([2, FakeSocket.CLOSED]);
+  FakeSocket.last.open();
+  stale.open();
+  expect(live.state.value).toBe("open");
+});
+
+test("over another network one that stands must prove that it lives", () => {
+  const socket = connect();
+  live.renew();
+  expect(socket.sent).toEqual(['{"type":"ping"}']);
+  expect(FakeSocket.all).toHaveLength(1);
+});
+
+test("while it rests another network is no reason to wake the machine", () => {
+  connect();
+  live.rest();
+  live.renew();
+  expect(FakeSocket.all).toHaveLength(1);
+});

@@ -28,6 +28,7 @@ export class Live {
   private attempts = 0;
   private heardAt = 0;
   private triedAt = 0;
+  private isProving = false;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private watch: ReturnType<typeof setTimeout> | undefined;
 
@@ -52,6 +53,20 @@ export class Live {
   wake(): void {
     if (!this.socket && Date.now() - this.triedAt >= AGAIN_AFTER_MS) this.connect();
     else if (this.socket?.readyState === WebSocket.OPEN && Date.now() - this.heardAt > SUSPECT_MS) this.prove();
+  }
+
+  /** For what must arrive: connects, or has the connection prove at once that it lives. */
+  assure(): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.prove();
+    else this.wake();
+  }
+
+  /** Over another network: a connection that was begun over the old one may wait for ever. */
+  renew(): void {
+    if (this.state.value === "resting") return;
+    if (this.socket?.readyState === WebSocket.OPEN) return this.prove();
+    this.drop();
+    this.connect();
   }
 
   /** Lets go until `wake`. */
@@ -91,6 +106,7 @@ export class Live {
 
   private heard(data: string): void {
     this.heardAt = Date.now();
+    this.isProving = false;
     this.watchFor(PING_EVERY_MS, () => this.prove());
     this.inbox.push(JSON.parse(data) as FromServer);
     if (this.inbox.length === 1) this.schedule(() => this.deliver());
@@ -112,8 +128,17 @@ export class Live {
   }
 
   private prove(): void {
+    if (this.isProving) return;
+    this.isProving = true;
     this.send({ type: "ping" });
-    this.watchFor(PROOF_MS, () => this.lost());
+    this.awaitProof();
+  }
+
+  /** While something large is on its way out the proof waits behind it. */
+  private awaitProof(): void {
+    const left = () => this.socket?.bufferedAmount ?? 0;
+    const before = left();
+    this.watchFor(PROOF_MS, () => (left() < before ? this.awaitProof() : this.lost()));
   }
 
   private lost(): void {
@@ -127,6 +152,7 @@ export class Live {
     clearTimeout(this.watch);
     const socket = this.socket;
     this.socket = null;
+    this.isProving = false;
     socket?.close();
     if (this.inbox.length) this.deliver();
   }

@@ -15,7 +15,7 @@ export const permission = signal<Permission>(SUPPORTED ? Notification.permission
 /** What she chose on this device. */
 export const wanted = signal(device.get("notify", false));
 
-effect(() => device.set("notify", wanted.value));
+effect(() => void device.set("notify", wanted.value));
 
 export async function choose(isWanted: boolean): Promise<void> {
   wanted.value = isWanted;

@@ -1,9 +1,10 @@
-// What she wrote and the server has not confirmed yet. It is kept, and sent again after each reconnect: the server
-// takes a message only once.
+// What she wrote and did and the server has not confirmed yet. It is kept, and sent again after each reconnect: a
+// connection that is dead without knowing it swallows what is sent, and the server takes everything only once.
 
-import { effect, signal } from "@preact/signals";
+import { computed } from "@preact/signals";
 import { live } from "./live";
-import type { Attachment, Said, ToServer } from "./protocol";
+import type { Attachment, Refused, Said, ToServer, UserItem } from "./protocol";
+import { Shelf } from "./shelf";
 import { tab } from "./storage";
 
 export interface Unsent extends Omit<Said, "attachments"> {
@@ -12,41 +13,98 @@ export interface Unsent extends Omit<Said, "attachments"> {
   attachments?: readonly Attachment[];
 }
 
-export const unsent = signal<readonly Unsent[]>(tab.get<readonly Unsent[]>("unsent", []));
+type Deed = Extract<ToServer, { type: "retry" | "continue" | "stop" | "take_back" | "answer" }>;
 
-/** What is left once these items are in the conversation. */
-export function withoutArrived(list: readonly Unsent[], conversation: string, arrived: ReadonlySet<string>) {
-  return list.filter((one) => one.conversation !== conversation || !arrived.has(one.message_id));
-}
+export type Kept =
+  | { type: "send"; message: Unsent }
+  | { type: "deed"; deed: Exclude<Deed, { type: "stop" | "take_back" }> }
+  /** `lastEnd`: of the turn before the one that she stopped. */
+  | { type: "deed"; deed: Extract<Deed, { type: "stop" }>; lastEnd: string | null }
+  /** With what comes back to her. */
+  | { type: "deed"; deed: Extract<Deed, { type: "take_back" }>; item: UserItem };
 
-function frame({ attachments, ...message }: Unsent): ToServer {
-  const ids = attachments?.map((one) => one.id) ?? [];
+const kept = new Shelf<Kept>("outbox");
+/** Those that were sent over the connection that stands. */
+const sent = new Set<string>();
+
+export const unsent = computed(() => kept.all.value.flatMap((one) => (one.type === "send" ? [one.message] : [])));
+export const deeds = computed(() => kept.all.value.flatMap((one) => (one.type === "deed" ? [one.deed] : [])));
+export const isAllSent = computed(() => kept.all.value.length === 0);
+
+const keyOf = (one: Kept): string => {
+  if (one.type === "send") return one.message.message_id;
+  const { deed } = one;
+  if (deed.type === "stop") return `stop ${deed.conversation}`;
+  return deed.type === "answer" ? `${deed.type} ${deed.ask}` : `${deed.type} ${deed.message_id}`;
+};
+
+const conversationOf = (one: Kept) => (one.type === "send" ? one.message : one.deed).conversation;
+
+function frame(one: Kept): ToServer {
+  if (one.type === "deed") return one.deed;
+  const { attachments, ...message } = one.message;
+  const ids = attachments?.map(({ id }) => id) ?? [];
   return { type: "send", ...message, ...(ids.length ? { attachments: ids } : {}) };
 }
 
 /** Sends it now, or as soon as there is a connection. */
-export function post(message: Unsent): void {
-  unsent.value = [...unsent.value, message];
-  if (!live.send(frame(message))) live.wake();
+export function post(one: Kept): void {
+  const key = keyOf(one);
+  sent.delete(key);
+  kept.put(key, one);
+  if (live.send(frame(one))) sent.add(key);
+  live.assure();
 }
 
-export function confirm(conversation: string, arrived: ReadonlySet<string>): void {
-  const left = withoutArrived(unsent.value, conversation, arrived);
-  if (left.length !== unsent.value.length) unsent.value = left;
+/** What the server has, as it turns out, is not sent again. Gives what is settled so. */
+export function settle(conversation: string, isSettled: (one: Kept) => boolean): Kept[] {
+  const settled = kept.all.peek().filter((one) => conversationOf(one) === conversation && isSettled(one));
+  return settled.flatMap((one) => kept.take(keyOf(one)) ?? []);
 }
 
-/** Takes back what the server refuses, and gives its words and what went along with them. */
-export function takeBack(conversation: string): { text: string; attachments: Attachment[] } {
-  const refused = unsent.value.filter((one) => one.conversation === conversation);
-  unsent.value = unsent.value.filter((one) => one.conversation !== conversation);
-  return {
-    text: refused.map((one) => one.text).join("\n\n"),
-    attachments: refused.flatMap((one) => one.attachments ?? []),
-  };
+/** Takes back what the server refuses; nothing where it refuses something else. */
+export function takeBack(refusal: Refused): Kept | undefined {
+  const { of, conversation, message_id: message, ask } = refusal;
+  if (of === "stop") return kept.take(`stop ${conversation}`);
+  const id = message ?? ask ?? "";
+  return kept.take(of === "send" ? id : `${of} ${id}`);
 }
 
-export function postAgain(): void {
-  for (const message of unsent.value) live.send(frame(message));
+live.onOpen(() => sent.clear());
+
+let isHearing = false;
+let ruleOf: (one: Kept) => Rule;
+
+/** Of what may have arrived already: repeated, kept until more is known, or forgotten. */
+export type Rule = "now" | "later" | "never";
+
+/**
+ * Over a new connection, and when she looks elsewhere. A message is safe to repeat at once; what she did may have come to
+ * its end meanwhile, so the server is heard first.
+ */
+export function postAgain(rule: (one: Kept) => Rule): void {
+  if (live.state.peek() !== "open") return;
+  ruleOf = rule;
+  if (kept.all.peek().some((one) => one.type === "deed" && !sent.has(keyOf(one))))
+    isHearing = live.send({ type: "ping" });
+  else sendAll();
 }
 
-effect(() => tab.set("unsent", unsent.value));
+live.on("pong", () => {
+  if (isHearing) sendAll();
+  isHearing = false;
+});
+
+function sendAll(): void {
+  for (const one of kept.all.peek()) {
+    const key = keyOf(one);
+    if (sent.has(key)) continue;
+    const rule = ruleOf(one);
+    if (rule === "never") kept.take(key);
+    else if (rule === "now" && live.send(frame(one))) sent.add(key);
+  }
+}
+
+// An earlier page kept messages for its tab alone.
+for (const message of tab.get<readonly Unsent[]>("unsent", [])) kept.put(message.message_id, { type: "send", message });
+tab.set("unsent", undefined);

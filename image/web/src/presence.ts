@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { isBusy } from "./conversations";
 import { live } from "./live";
-import { unsent } from "./outbox";
+import { isAllSent } from "./outbox";
 import { isTerminalShown } from "./terminal/open";
 
 const AWAY_MS = 10 * 60_000;
@@ -20,7 +20,7 @@ function touched(): void {
 }
 
 export function mayRest(now: number): boolean {
-  return now - touchedAt > AWAY_MS && !isBusy.value && !isTerminalShown.value && unsent.value.length === 0;
+  return now - touchedAt > AWAY_MS && !isBusy.value && !isTerminalShown.value && isAllSent.value;
 }
 
 export function watchPresence(): void {
@@ -29,7 +29,7 @@ export function watchPresence(): void {
   addEventListener("pageshow", touched);
   addEventListener("online", () => {
     online.value = true;
-    live.wake();
+    live.renew();
   });
   addEventListener("offline", () => {
     online.value = false;

@@ -208,6 +208,17 @@ export type Snapshot = {
 };
 export type Numbered = { type: "event"; conversation: string; seq: number } & Op;
 
+export interface Refused {
+  type: "refused";
+  of: string;
+  conversation: string;
+  code: string;
+  message: string;
+  /** As in the request, where it named one. */
+  message_id?: string;
+  ask?: string;
+}
+
 export type FromServer =
   | { type: "hello"; boot: Boot }
   | { type: "auth"; auth: Auth }
@@ -216,7 +227,7 @@ export type FromServer =
   | { type: "conversation_gone"; id: string }
   | Snapshot
   | Numbered
-  | { type: "refused"; of: string; conversation: string; code: string; message: string }
+  | Refused
   | { type: "import"; import: Import }
   | { type: "files_changed"; paths: string[]; at: number }
   | { type: "trash_changed" }

@@ -9,12 +9,22 @@ function read<T>(store: () => Storage, key: string, otherwise: T): T {
   }
 }
 
-function write(store: () => Storage, key: string, value: unknown): void {
+/** False where it stays in memory alone. */
+function write(store: () => Storage, key: string, value: unknown): boolean {
   try {
     if (value === undefined) store().removeItem(key);
     else store().setItem(key, JSON.stringify(value));
+    return true;
   } catch {
-    // It stays in memory.
+    return false;
+  }
+}
+
+function keys(store: () => Storage): string[] {
+  try {
+    return Array.from({ length: store().length }, (_, index) => store().key(index) ?? "");
+  } catch {
+    return [];
   }
 }
 
@@ -22,6 +32,7 @@ function remembering(store: () => Storage) {
   return {
     get: <T>(key: string, otherwise: T) => read(store, key, otherwise),
     set: (key: string, value: unknown) => write(store, key, value),
+    keys: () => keys(store),
   };
 }
 

@@ -2,10 +2,11 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { live } from "../live";
 import { Icon, type IconName } from "../parts/icon";
 import type { Answer, AskItem, Question } from "../protocol";
 import { answerTo, noAnswer, type Picked, picked, withOther } from "./answers";
-import { reply } from "./chat";
+import { answered, reply } from "./chat";
 import { composerIsEmpty, focusComposer } from "./composer";
 import { Markdown, Rich } from "./markdown";
 import { Settled } from "./settled";
@@ -33,18 +34,21 @@ function Card({ item, icon, children }: { item: AskItem; icon: IconName; childre
       </header>
       {item.reason && <p dir="auto">{item.reason}</p>}
       {children}
+      {answered.value.has(item.id) && live.state.value !== "open" && (
+        <small class="message-note" role="status">
+          Your answer is kept, and sent once you are connected again
+        </small>
+      )}
     </section>
   );
 }
 
 /** Answers once; the card stays as it is until the server says what holds. */
 function useReply(item: AskItem): [isSent: boolean, send: (answer: Answer) => void] {
-  const [isSent, setSent] = useState(false);
   return [
-    isSent,
+    answered.value.has(item.id),
     (answer) => {
-      if (!reply(item.id, answer)) return;
-      setSent(true);
+      reply(item.id, answer);
       focusComposer();
     },
   ];

@@ -4,14 +4,15 @@ import { computed, effect, type Signal, signal } from "@preact/signals";
 import { ask, attempt } from "../http";
 import { uuid } from "../identity";
 import { live } from "../live";
-import { confirm, post, postAgain, takeBack, unsent } from "../outbox";
+import { deeds, type Kept, post, postAgain, type Rule, settle, takeBack, unsent } from "../outbox";
 import { announce } from "../parts/announcer";
 import { toast } from "../parts/toast";
 import { current, toChat } from "../place";
-import type { Answer, Attachment, Item, Numbered, ToServer, UserItem } from "../protocol";
+import type { Answer, Attachment, Item, Numbered, UserItem } from "../protocol";
 import { putBack } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
 import { takeFresh } from "./options";
+import { isSettled, lastEnd, ruleOf } from "./settling";
 import { after, fromSnapshot, nothing, type Timeline, withOlder } from "./timeline";
 
 const MOST_KEPT = 8;
@@ -55,9 +56,12 @@ function lookAt(id: string | null): void {
 live.onOpen(() => {
   followed = null;
   lookAt(current.peek());
-  postAgain();
+  postAgain(again);
 });
-effect(() => lookAt(current.value));
+effect(() => {
+  lookAt(current.value);
+  postAgain(again);
+});
 
 live.on("snapshot", (snapshot) => {
   if (snapshot.conversation === followed) isCatchingUp = false;
@@ -65,7 +69,6 @@ live.on("snapshot", (snapshot) => {
 });
 
 live.on("event", (event) => {
-  if (event.op === "set" && event.patch.dropped) toBox(event.conversation, event.id);
   const next = after(timelineOf(event.conversation).peek(), event);
   if (next) {
     keep(event.conversation, next);
@@ -74,18 +77,30 @@ live.on("event", (event) => {
 });
 
 live.on("refused", (refusal) => {
-  toast.value = { text: refusal.message };
-  if (refusal.of !== "send") return;
-  const back = takeBack(refusal.conversation);
-  addToDraft(refusal.conversation, back.text);
-  if (refusal.code !== "bad_attachment") putBack(refusal.conversation, back.attachments);
+  const one = takeBack(refusal);
+  if (refusal.code !== "already_answered") toast.value = { text: refusal.message };
+  if (one?.type !== "send") return;
+  const { text, attachments } = one.message;
+  addToDraft(refusal.conversation, text);
+  if (attachments && refusal.code !== "bad_attachment") putBack(refusal.conversation, attachments);
+});
+
+// Of a conversation that she does not look at only this much is told.
+live.on("conversation", ({ conversation: { id, turn } }) => {
+  if (id !== followed && turn === "idle") settle(id, (one) => one.type === "deed" && one.deed.type === "stop");
 });
 
 live.on("conversation_gone", (message) => timelines.delete(message.id));
 
 function keep(id: string, next: Timeline): void {
   timelineOf(id).value = next;
-  if (unsent.peek().length) confirm(id, new Set(next.items.map((item) => item.id)));
+  for (const one of settle(id, (one) => isSettled(one, next)))
+    if ("item" in one && !next.items.some((item) => item.id === one.item.id)) toBox(id, one.item);
+}
+
+function again(one: Kept): Rule {
+  const { conversation } = one.type === "send" ? one.message : one.deed;
+  return ruleOf(one, conversation === followed ? timelineOf(conversation).peek() : null, deeds.peek());
 }
 
 /** A screen reader hears what is finished, and what waits for her. */
@@ -105,26 +120,21 @@ export function say(text: string, attachments: readonly Attachment[] = [], repla
   const options = takeFresh();
   if (replaces) bringBack();
   toChat(conversation);
-  post({
+  const message = {
     ...{ conversation, message_id: uuid(), text },
     ...(attachments.length ? { attachments } : {}),
     ...(replaces ? { replaces } : {}),
     ...(options ? { options } : {}),
-  });
-}
-
-/** False where nothing is connected: she is told. */
-function tellServer(message: (conversation: string) => ToServer): boolean {
-  const isSent = current.value !== null && live.send(message(current.value));
-  if (!isSent) {
-    toast.value = { text: "Not connected at the moment. Please try again." };
-    live.wake();
-  }
-  return isSent;
+  };
+  post({ type: "send", message });
 }
 
 /** Where she has asked for a stop that has not come yet. */
-export const stopping = signal<string | null>(null);
+export const stopping = computed(() =>
+  deeds.value.some((one) => one.type === "stop" && one.conversation === current.value),
+);
+/** The cards that she has answered, and the server has not heard of it yet. */
+export const answered = computed(() => new Set(deeds.value.flatMap((one) => (one.type === "answer" ? [one.ask] : []))));
 
 /** What Claude has not begun is hers again, in its order, before a stop would drop it: no word of it is lost. */
 function bringBack(): void {
@@ -135,27 +145,26 @@ function bringBack(): void {
     .forEach(withdraw);
 }
 
-export function stop(): void {
-  bringBack();
-  if (tellServer((conversation) => ({ type: "stop", conversation }))) stopping.value = current.value;
+/** Where nothing is connected she is told that it comes later. */
+function act(kept: Kept): void {
+  post(kept);
+  if (live.state.value !== "open") toast.value = { text: "That is kept, and done once you are connected again." };
 }
-effect(() => {
-  if (timeline.value.turn === "idle") stopping.value = null;
-});
 
-/** Messages that she has asked for, and that come back into the box when they are hers again. */
-const asked = new Map<string, UserItem>();
+export function stop(): void {
+  const conversation = current.value;
+  if (!conversation) return;
+  bringBack();
+  act({ type: "deed", deed: { type: "stop", conversation }, lastEnd: lastEnd(timeline.value.items) });
+}
 
 /** A message that still waits is hers again: to be said in another way, or not at all. */
 export function withdraw(item: UserItem): void {
-  if (tellServer((conversation) => ({ type: "take_back", conversation, message_id: item.id })))
-    asked.set(item.id, item);
+  const conversation = current.value;
+  if (conversation) act({ type: "deed", deed: { type: "take_back", conversation, message_id: item.id }, item });
 }
 
-function toBox(conversation: string, id: string): void {
-  const item = asked.get(id);
-  if (!item) return;
-  asked.delete(id);
+function toBox(conversation: string, item: UserItem): void {
   addToDraft(conversation, item.text);
   putBack(conversation, item.attachments);
 }
@@ -166,15 +175,23 @@ function addToDraft(conversation: string, text: string): void {
 
 /** Her last message once more, or this one. */
 export function retry(of?: string): void {
+  const conversation = current.value;
   const last = of ?? timeline.peek().items.findLast((item) => item.kind === "user")?.id;
   bringBack();
-  if (last) tellServer((conversation) => ({ type: "retry", conversation, message_id: uuid(), of: last }));
+  if (!conversation || !last || deeds.peek().some((one) => one.type === "retry" && one.of === last)) return;
+  act({ type: "deed", deed: { type: "retry", conversation, message_id: uuid(), of: last } });
 }
 
-export const goOn = () => tellServer((conversation) => ({ type: "continue", conversation, message_id: uuid() }));
+export function goOn(): void {
+  const conversation = current.value;
+  const isAsked = deeds.peek().some((one) => one.type === "continue" && one.conversation === conversation);
+  if (conversation && !isAsked) act({ type: "deed", deed: { type: "continue", conversation, message_id: uuid() } });
+}
 
-export const reply = (card: string, answer: Answer): boolean =>
-  tellServer((conversation) => ({ type: "answer", conversation, ask: card, ...answer }));
+export function reply(card: string, answer: Answer): void {
+  const conversation = current.value;
+  if (conversation) post({ type: "deed", deed: { type: "answer", conversation, ask: card, ...answer } });
+}
 
 export async function loadOlder(): Promise<void> {
   const id = current.value;

@@ -106,7 +106,7 @@ export function Composer() {
 }
 
 function Stop() {
-  const isStopping = stopping.value === current.value;
+  const isStopping = stopping.value;
   const label = isStopping ? "Stopping …" : "Stop";
   return (
     <button type="button" class="round" aria-label={label} title={label} disabled={isStopping} onClick={stop}>

@@ -1,19 +1,20 @@
 // What she has begun to write, for each conversation.
 
-import { signal } from "@preact/signals";
+import { Shelf } from "../shelf";
 import { device } from "../storage";
 
 const MOST = 50;
 
-type Drafts = Readonly<Record<string, string>>;
-const drafts = signal<Drafts>(device.get<Drafts>("drafts", {}));
+const drafts = new Shelf<string>("draft", MOST);
 const keyOf = (conversation: string | null) => conversation ?? "new";
 
-export const draftOf = (conversation: string | null) => drafts.value[keyOf(conversation)] ?? "";
+export const draftOf = (conversation: string | null) => drafts.get(keyOf(conversation)) ?? "";
 
 export function keepDraft(conversation: string | null, text: string): void {
-  const { [keyOf(conversation)]: _, ...others } = drafts.value;
-  const kept = Object.entries(others).slice(-MOST);
-  drafts.value = Object.fromEntries(text ? [...kept, [keyOf(conversation), text]] : kept);
-  device.set("drafts", drafts.value);
+  if (text) drafts.put(keyOf(conversation), text);
+  else drafts.take(keyOf(conversation));
 }
+
+// An earlier page kept them all as one.
+for (const [key, text] of Object.entries(device.get<Record<string, string>>("drafts", {}))) drafts.put(key, text);
+device.set("drafts", undefined);
