@@ -3,6 +3,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { ask, attempt } from "./http";
 import { live } from "./live";
+import { saveFrom } from "./parts/save";
 import { toast } from "./parts/toast";
 import { current, place, toChat } from "./place";
 import type { Conversation, Options } from "./protocol";
@@ -108,12 +109,7 @@ export async function fork(id: string, at: string | null = null): Promise<void> 
   toast.value = { text: "This is a copy to go on from. The other one stays as it was." };
 }
 
-export function exportMarkdown(id: string): void {
-  const link = document.createElement("a");
-  link.href = `/api/conversations/${id}/export.md`;
-  link.download = "";
-  link.click();
-}
+export const exportMarkdown = (id: string) => saveFrom(`/api/conversations/${id}/export.md`);
 
 export async function remove({ id, title }: Conversation): Promise<void> {
   const wasShown = current.value === id;

@@ -78,6 +78,10 @@ export class Code {
     return this.view.state.doc.toString();
   }
 
+  get isChanged(): boolean {
+    return !this.view.state.doc.eq(this.base);
+  }
+
   /** From here on, what differs from this text is a change. */
   rebase(text: string): void {
     this.base = Text.of(text.split("\n"));

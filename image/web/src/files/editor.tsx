@@ -1,4 +1,5 @@
-// Text that can be changed. Saving never loses what another wrote meanwhile: she is shown that it changed, and chooses.
+// Text that can be changed. What she types is kept from then on, wherever she goes. Saving never loses what another wrote
+// meanwhile: she is shown that it changed, and chooses.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { persistently } from "../backoff";
@@ -6,11 +7,14 @@ import { CodeBlock } from "../chat/code";
 import { ask, Refusal } from "../http";
 import { Icon } from "../parts/icon";
 import { toast } from "../parts/toast";
+import { place, toFiles } from "../place";
 import type { Code } from "./code";
 import { address, beside, type Entry, languageOf, nameOf, type Text } from "./entry";
+import { dropEdit, type Edit, editOf, keepEdit, unsaved } from "./edits";
 import { refresh } from "./folder";
-import { unsaved } from "./unsaved";
 import { Unshown, Wait, words } from "./unshown";
+
+const KEEP_AFTER_MS = 300;
 
 type Conflict = { current: Text | null };
 
@@ -26,7 +30,7 @@ export function Editor({ entry }: { entry: Entry }) {
       (error: unknown) => setFault(words(error)),
     );
   useEffect(() => {
-    if (!unsaved.value) void load();
+    if (unsaved.value !== entry.path) void load();
   }, [entry.path, entry.version]);
   if (fault) return <Unshown entry={entry} why={fault} />;
   if (!file) return <Wait />;
@@ -42,48 +46,62 @@ export function Editor({ entry }: { entry: Entry }) {
 }
 
 function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
-  const [base, setBase] = useState(file);
-  const [conflict, setConflict] = useState<Conflict | null>(null);
+  const [kept] = useState(() => editOf(file.path));
+  // What she began from counts: if the file is another one by now, saving has to find that out.
+  const [base, setBase] = useState(kept ? { ...file, etag: kept.etag, encoding: kept.encoding } : file);
+  const [conflict, setConflict] = useState<Conflict | null>(
+    kept && kept.etag !== file.etag && kept.text !== file.text ? { current: file } : null,
+  );
   const [isSaving, setSaving] = useState(false);
-  const [isChanged, setChanged] = useState(false);
+  const [isChanged, setChanged] = useState(kept !== undefined && kept.text !== file.text);
   const [fault, setFault] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const code = useRef<Code | null>(null);
   const saveNow = useRef<() => void>(() => undefined);
+  const keeper = useKeeper(code, base, kept);
 
   useEffect(() => {
     let isWanted = true;
     const options = {
-      text: file.text ?? "",
+      text: kept?.text ?? file.text ?? "",
       label: `Text of ${nameOf(file.path)}`,
       language: languageOf(file.path),
       isWritable: file.writable,
-      changed: setChanged,
+      changed: (now: boolean) => {
+        setChanged(now);
+        keeper.soon();
+      },
       save: () => saveNow.current(),
     };
     persistently(() => import("./code")).then(
       ({ Code }) => {
-        if (isWanted && box.current) code.current = new Code(box.current, options);
+        if (!isWanted || !box.current) return;
+        code.current = new Code(box.current, options);
+        code.current.rebase(file.text ?? "");
       },
       () => setFault(true),
     );
     return () => {
       isWanted = false;
+      keeper.flush();
+      tellThatItIsKept(file.path);
       code.current?.dispose();
     };
   }, []);
   const take = (now: Text) => {
+    keeper.drop();
     setBase(now);
     code.current?.rebase(now.text ?? "");
     code.current?.replace(now.text ?? "");
     setChanged(false);
+    setConflict(null);
   };
   useEffect(() => {
     // What was written by another shows at once, as long as nothing of hers would be lost.
     if (!isChanged && file.etag !== base.etag) take(file);
   }, [file]);
   useEffect(() => {
-    unsaved.value = isChanged ? nameOf(file.path) : "";
+    unsaved.value = isChanged ? file.path : "";
   }, [isChanged]);
   useEffect(
     () => () => {
@@ -93,15 +111,18 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
   );
 
   const saved = (now: Text, text: string) => {
-    setBase({ ...now, text });
+    keeper.drop();
+    setBase({ ...now, text, path: file.path });
     code.current?.rebase(text);
     setChanged(code.current?.text !== text);
+    keeper.soon();
     setConflict(null);
     void refresh();
   };
   const save = async (etag: string | null, path = file.path, encoding = base.encoding) => {
     const text = code.current?.text;
     if (text === undefined) return;
+    keeper.flush();
     setSaving(true);
     try {
       const body = { path, text, etag, encoding, eol: base.eol === "crlf" ? "crlf" : "lf" };
@@ -134,10 +155,8 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
           conflict={conflict}
           mine={() => void save(conflict.current?.etag ?? null)}
           theirs={async () => {
-            const now = conflict.current;
-            setConflict(null);
-            if (!now) return;
-            take(now);
+            if (!conflict.current) return;
+            take(conflict.current);
             await reload();
           }}
           both={() => void save(null, beside(file.path))}
@@ -158,7 +177,7 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
           {isChanged ? "Not saved yet" : file.writable ? "" : "This file can only be read"}
         </span>
         {isChanged && (
-          <button type="button" class="plain" onClick={() => take(base)}>
+          <button type="button" class="plain" onClick={() => take(conflict?.current ?? base)}>
             Discard changes
           </button>
         )}
@@ -168,6 +187,49 @@ function Area({ file, reload }: { file: Text; reload: () => Promise<void> }) {
       </footer>
     </div>
   );
+}
+
+/** Keeps what she types, soon after she has paused and at the latest when the page goes away. */
+function useKeeper(code: { current: Code | null }, base: Text, kept: Edit | undefined) {
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const latest = useRef(base);
+  latest.current = base;
+  /** What this editor has put there: another tab may have something else in its place. */
+  const mine = useRef(kept?.text);
+  const drop = () => dropEdit(base.path, mine.current);
+  const flush = () => {
+    if (timer.current === undefined || !code.current) return;
+    clearTimeout(timer.current);
+    timer.current = undefined;
+    if (!code.current.isChanged) return drop();
+    const { path, etag, encoding, eol } = latest.current;
+    mine.current = code.current.text;
+    keepEdit(path, { text: mine.current, etag, encoding, eol });
+  };
+  const soon = () => {
+    clearTimeout(timer.current);
+    timer.current = setTimeout(flush, KEEP_AFTER_MS);
+  };
+  useEffect(() => {
+    const moments = [
+      [document, "visibilitychange"],
+      [window, "pagehide"],
+    ] as const;
+    for (const [where, moment] of moments) where.addEventListener(moment, flush);
+    return () => {
+      for (const [where, moment] of moments) where.removeEventListener(moment, flush);
+    };
+  }, []);
+  return { soon, flush, drop };
+}
+
+function tellThatItIsKept(path: string): void {
+  const isElsewhere = place.value.page !== "files" || place.value.path !== path;
+  if (!editOf(path) || !isElsewhere) return;
+  toast.value = {
+    text: `“${nameOf(path)}” is not saved yet. What you changed is kept.`,
+    action: { label: "Back to it", run: () => toFiles(path) },
+  };
 }
 
 interface ChangedProps {

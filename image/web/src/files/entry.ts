@@ -98,12 +98,17 @@ export function trail(path: string): [name: string, path: string][] {
   return names.map((name, index) => [name, names.slice(0, index + 1).join("/")]);
 }
 
+/** `.md` of `notes.md`; a name that only begins with a dot has none. */
+export function endingOf(name: string): string {
+  const dot = name.lastIndexOf(".");
+  return dot > 0 ? name.slice(dot) : "";
+}
+
 /** Where a copy of hers goes: `notes.md` → `notes (mine).md` */
 export function beside(path: string): string {
   const name = nameOf(path);
-  const dot = name.lastIndexOf(".");
-  const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ""];
-  return joined(parentOf(path), `${stem} (mine)${ending}`);
+  const ending = endingOf(name);
+  return joined(parentOf(path), `${name.slice(0, name.length - ending.length)} (mine)${ending}`);
 }
 
 /** Why a new name can not be; "" where it can. */

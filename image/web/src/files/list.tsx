@@ -4,8 +4,9 @@ import { useEffect, useRef } from "preact/hooks";
 import { ago } from "../parts/ago";
 import { bytes } from "../parts/bytes";
 import { Icon, type IconName } from "../parts/icon";
-import { linkTo } from "../place";
-import { move, open, remove, rename } from "./actions";
+import { linkTo, toFiles } from "../place";
+import { move, remove, rename } from "./actions";
+import { edited } from "./edits";
 import { type Entry, joined, lookOf } from "./entry";
 import { entries, isCut, opened } from "./folder";
 import { EntryMenu } from "./menu";
@@ -78,7 +79,7 @@ function Row({ entry }: { entry: Entry }) {
         onClick={(event) => {
           if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
           event.preventDefault();
-          void open(entry.path);
+          toFiles(entry.path);
         }}
       >
         <Icon name={iconOf(entry)} />
@@ -88,6 +89,7 @@ function Row({ entry }: { entry: Entry }) {
           </span>
           {entry.kind === "folder" && <span class="unseen">, folder</span>}
           {entry.link && <small> link</small>}
+          {edited.value.has(entry.path) && <small class="unsaved">not saved</small>}
         </span>
       </a>
       <small class="entry-size">{entry.size === null ? "" : bytes(entry.size)}</small>

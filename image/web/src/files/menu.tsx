@@ -1,5 +1,5 @@
 import { Menu } from "../parts/menu";
-import { copy, downloadOf, mention, move, remove, rename } from "./actions";
+import { copy, download, mention, move, remove, rename } from "./actions";
 import { joined, type Entry } from "./entry";
 import { pickFolder } from "./picker";
 
@@ -10,13 +10,13 @@ export function EntryMenu({ entry }: { entry: Entry }) {
     <Menu
       label={`What to do with ${entry.name}`}
       choices={[
-        { label: "Use in chat", icon: "send", run: () => void mention(entry) },
+        { label: "Use in chat", icon: "send", run: () => mention(entry) },
         { label: "Rename", icon: "pencil", run: () => void rename(entry) },
         { label: "Move …", icon: "folder", run: () => void moved(entry) },
         ...(canBeRead
           ? [
               { label: "Make a copy", icon: "copy" as const, run: () => void copy(entry) },
-              { label: "Download", icon: "download" as const, run: () => location.assign(downloadOf(entry)) },
+              { label: "Download", icon: "download" as const, run: () => void download(entry) },
             ]
           : []),
         { label: "Delete", icon: "bin", isDangerous: true, run: () => void remove(entry) },

@@ -6,9 +6,11 @@ import { ask } from "../http";
 import { ago } from "../parts/ago";
 import { bytes } from "../parts/bytes";
 import { Icon } from "../parts/icon";
+import { toFiles } from "../place";
 import { EntryMenu } from "./menu";
-import { downloadOf, mention, open } from "./actions";
+import { downloadOf, mention } from "./actions";
 import { Editor } from "./editor";
+import { editOf } from "./edits";
 import { address, type Entry, hasSource, lookOf, parentOf, type Text } from "./entry";
 import { Sheet } from "./sheet";
 import { Unshown, Wait, words } from "./unshown";
@@ -19,7 +21,7 @@ export function Preview({ entry }: { entry: Entry }) {
   return (
     <article class="preview" aria-label={entry.name}>
       <header>
-        <button type="button" class="mini" aria-label="Close the file" onClick={() => void open(parentOf(entry.path))}>
+        <button type="button" class="mini" aria-label="Close the file" onClick={() => toFiles(parentOf(entry.path))}>
           <Icon name="back" />
         </button>
         <div class="preview-title">
@@ -35,7 +37,7 @@ export function Preview({ entry }: { entry: Entry }) {
             {isSource ? "Show it" : "Edit the text"}
           </button>
         )}
-        <button type="button" class="plain only-broad" onClick={() => void mention(entry)}>
+        <button type="button" class="plain only-broad" onClick={() => mention(entry)}>
           Use in chat
         </button>
         <a class="button mini" href={downloadOf(entry)} download aria-label="Download" title="Download">
@@ -43,6 +45,14 @@ export function Preview({ entry }: { entry: Entry }) {
         </a>
         <EntryMenu entry={entry} />
       </header>
+      {hasSource(entry.name) && !isSource && editOf(entry.path) && (
+        <p class="unsaved-note" role="status">
+          <span>What you changed is not saved yet.</span>
+          <button type="button" class="plain" onClick={() => setSource(true)}>
+            Go on with it
+          </button>
+        </p>
+      )}
       <Body key={`${entry.path} ${isSource}`} entry={entry} isSource={isSource} />
     </article>
   );
@@ -100,7 +110,7 @@ function Document({ entry }: { entry: Entry }) {
   if (text.text === null) return <Unshown entry={entry} why="This is no text." />;
   return (
     <div class="document">
-      <Markdown text={text.text} />
+      <Markdown text={editOf(entry.path)?.text ?? text.text} />
       {text.state === "too_large" && <p class="settings-text">Only its beginning is shown: it is very large.</p>}
     </div>
   );

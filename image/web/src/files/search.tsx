@@ -4,8 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ask, Refusal } from "../http";
 import { Icon } from "../parts/icon";
-import { pathOf } from "../place";
-import { open } from "./actions";
+import { pathOf, toFiles } from "../place";
 import { type Match, parentOf } from "./entry";
 import { iconOf } from "./list";
 
@@ -85,7 +84,7 @@ export function Found() {
               onClick={(event) => {
                 event.preventDefault();
                 query.value = "";
-                void open(match.path);
+                toFiles(match.path);
               }}
             >
               <Icon name={iconOf(match)} />

@@ -3,8 +3,9 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../parts/icon";
-import { pathOf, place } from "../place";
-import { create, open } from "./actions";
+import { pathOf, place, toFiles } from "../place";
+import { create, putBack } from "./actions";
+import { editOf } from "./edits";
 import { parentOf, trail } from "./entry";
 import "./files.css";
 import { entries, fault, folder, follow, opened, show } from "./folder";
@@ -71,12 +72,19 @@ function Folder({ openTrash }: { openTrash: () => void }) {
 }
 
 function Content() {
+  const lost = editOf(folder.value ?? "");
   if (fault.value)
     return (
       <div class="nothing" role="alert">
         <Icon name="warning" />
         <p>{fault.value}</p>
-        <button type="button" onClick={() => void open("")}>
+        {lost && <p>What you had changed in it, and not saved, is still here.</p>}
+        {lost && (
+          <button type="button" class="primary" onClick={() => void putBack(folder.value ?? "", lost)}>
+            Make it a file again
+          </button>
+        )}
+        <button type="button" onClick={() => toFiles()}>
           Show all files
         </button>
       </div>
@@ -173,7 +181,7 @@ function Trail() {
   return (
     <nav class="trail" aria-label="Folders">
       {here && (
-        <button type="button" class="mini only-narrow" aria-label="Up" onClick={() => void open(parentOf(here))}>
+        <button type="button" class="mini only-narrow" aria-label="Up" onClick={() => toFiles(parentOf(here))}>
           <Icon name="back" />
         </button>
       )}
@@ -196,7 +204,7 @@ function Step({ name, path, isLast }: { name: string; path: string; isLast: bool
         aria-current={isLast ? "page" : undefined}
         onClick={(event) => {
           event.preventDefault();
-          void open(path);
+          toFiles(path);
         }}
       >
         <bdi>{name}</bdi>

@@ -2,16 +2,18 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { isComposing } from "../chat/keys";
 
 interface Question {
   title: string;
   text: string;
   action: string;
   isDangerous?: boolean;
-  /** Asks for words instead of yes or no. */
+  /** Asks for words instead of yes or no: for many lines, or for a name where `value` says what stands there already. */
   field?: string;
-  /** What stands there already. */
   value?: string;
+  /** What she types first takes the place of all but this end of what stands there. */
+  ending?: string;
 }
 
 const open = signal<(Question & { settle: (words: string | null) => void }) | null>(null);
@@ -35,11 +37,16 @@ function OneDialog({
   isDangerous,
   field,
   value,
+  ending = "",
   settle,
 }: Question & { settle: (words: string | null) => void }) {
   const box = useRef<HTMLDialogElement>(null);
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => box.current?.showModal(), []);
+  const line = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    box.current?.showModal();
+    line.current?.setSelectionRange(0, (value?.length ?? 0) - ending.length);
+  }, []);
   const close = (words: string | null) => {
     open.value = null;
     settle(words);
@@ -50,13 +57,22 @@ function OneDialog({
         method="dialog"
         onSubmit={(event) => {
           event.preventDefault();
-          close(area.current?.value ?? "");
+          close((line.current ?? area.current)?.value ?? "");
         }}
       >
         <h2 id="dialog-title">{title}</h2>
         {text && <p>{text}</p>}
-        {field && (
-          <textarea ref={area} aria-label={field} rows={value === undefined ? 4 : 1} defaultValue={value} dir="auto" />
+        {field && value === undefined && <textarea ref={area} aria-label={field} rows={4} dir="auto" />}
+        {field && value !== undefined && (
+          <input
+            ref={line}
+            aria-label={field}
+            defaultValue={value}
+            autocomplete="off"
+            dir="auto"
+            // Enter sends the form by itself, in some browsers also the one that ends a word of an input method.
+            onKeyDown={(event) => event.key === "Enter" && isComposing(event) && event.preventDefault()}
+          />
         )}
         <div class="actions end">
           <button type="button" class="plain" onClick={() => close(null)}>
