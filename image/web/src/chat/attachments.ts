@@ -1,10 +1,12 @@
 // Files that go along with what she writes: sent at once, so that they are there when she is ready.
 
 import { signal } from "@preact/signals";
+import { delayMs } from "../backoff";
 import { refused, Refusal } from "../http";
 import { uuid } from "../identity";
 import { toast } from "../parts/toast";
 import type { Attachment } from "../protocol";
+import { untilReachable } from "../reach";
 import { tab } from "../storage";
 
 export interface Enclosed {
@@ -32,7 +34,7 @@ const all = signal<Readonly<Record<string, readonly Enclosed[]>>>(
   Object.fromEntries(Object.entries(tab.get<Kept>("enclosed", {})).map(([key, list]) => [key, list.map(arrived)])),
 );
 /** What is on its way, to be sent once more or given up. */
-const senders = new Map<string, { file: File; request: XMLHttpRequest }>();
+const senders = new Map<string, { file: File; request: XMLHttpRequest; losses: number }>();
 
 const keyOf = (conversation: string | null) => conversation ?? "new";
 export const enclosedIn = (conversation: string | null) => all.value[keyOf(conversation)] ?? [];
@@ -86,12 +88,18 @@ function begin(conversation: string | null, file: File): void {
   transfer(conversation, key, file);
 }
 
-function transfer(conversation: string | null, key: string, file: File): void {
+/** Where the connection breaks it begins anew by itself once there is one again. */
+function transfer(conversation: string | null, key: string, file: File, losses = 0): void {
   const request = new XMLHttpRequest();
-  senders.set(key, { file, request });
+  senders.set(key, { file, request, losses });
   const failed = (fault: string) => change(conversation, key, { fault });
   request.upload.onprogress = ({ loaded, total }) => change(conversation, key, { share: total ? loaded / total : 0 });
-  request.onerror = () => failed("The connection was lost.");
+  request.onerror = () => {
+    failed("The connection was lost. It is sent again by itself.");
+    void untilReachable(delayMs(losses)).then(
+      () => senders.get(key)?.request === request && tryAgain(conversation, key),
+    );
+  };
   request.onload = () => {
     if (request.status !== 201) {
       refused(request.status, request.responseText).catch((error: Refusal) => failed(error.message));
@@ -109,7 +117,7 @@ export function tryAgain(conversation: string | null, key: string): void {
   const sender = senders.get(key);
   if (!sender) return;
   change(conversation, key, { fault: "", share: 0 });
-  transfer(conversation, key, sender.file);
+  transfer(conversation, key, sender.file, sender.losses + 1);
 }
 
 export function takeOut(conversation: string | null, key: string): void {

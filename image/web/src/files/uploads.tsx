@@ -14,6 +14,7 @@ interface Sending {
   name: string;
   size: number;
   share: number;
+  isWaiting: boolean;
   stop: AbortController;
 }
 
@@ -30,7 +31,8 @@ const waiting: { chosen: Chosen; sending: Sending }[] = [];
 export function uploadTo(folder: string, files: readonly Chosen[]): void {
   for (const chosen of files) {
     const { name, file } = chosen;
-    const sending = { path: joined(folder, name), name, size: file.size, share: 0, stop: new AbortController() };
+    const stop = new AbortController();
+    const sending = { path: joined(folder, name), name, size: file.size, share: 0, isWaiting: false, stop };
     sendings.value = [...sendings.value, sending];
     waiting.push({ chosen, sending });
   }
@@ -52,7 +54,8 @@ async function sent(file: File, sending: Sending): Promise<boolean> {
   if (sending.stop.signal.aborted) return false;
   try {
     await upload(file, sending.path, {
-      progress: (share) => progress(sending.path, share),
+      progress: (share) => note(sending, { share }),
+      waits: (isWaiting) => note(sending, { isWaiting }),
       signal: sending.stop.signal,
     });
     return true;
@@ -65,8 +68,8 @@ async function sent(file: File, sending: Sending): Promise<boolean> {
   }
 }
 
-function progress(path: string, share: number): void {
-  sendings.value = sendings.value.map((one) => (one.path === path ? { ...one, share } : one));
+function note({ stop }: Sending, part: Partial<Sending>): void {
+  sendings.value = sendings.value.map((one) => (one.stop === stop ? { ...one, ...part } : one));
 }
 
 export function Uploads() {
@@ -74,13 +77,13 @@ export function Uploads() {
   return (
     <section class="sendings" aria-label="Uploads">
       <ul>
-        {sendings.value.map(({ name, size, share, stop, path }) => (
+        {sendings.value.map(({ name, size, share, isWaiting, stop, path }) => (
           <li key={path}>
             <span class="sending-name" dir="auto">
               {name}
             </span>
             <progress aria-label={`Upload of ${name}`} max={1} value={share} />
-            <small>{bytes(size)}</small>
+            <small role="status">{isWaiting ? "Waits for the connection …" : bytes(size)}</small>
             <button
               type="button"
               class="mini"

@@ -91,6 +91,7 @@ function Export() {
 const state = signal<Import>({ state: "none" });
 /** How much of the archive has arrived; null where none is on its way. */
 const arrived = signal<number | null>(null);
+const isWaiting = signal(false);
 live.on("import", (message) => {
   state.value = message.import;
 });
@@ -105,7 +106,10 @@ async function refresh(): Promise<void> {
 async function readIn(file: File): Promise<void> {
   arrived.value = 0;
   try {
-    const done = await upload(file, null, { progress: (share) => (arrived.value = share) });
+    const done = await upload(file, null, {
+      progress: (share) => (arrived.value = share),
+      waits: (now) => (isWaiting.value = now),
+    });
     state.value = { state: "checking" };
     state.value = await ask<Import>("POST", "/api/data/import", { upload: done.id } satisfies { upload: Upload["id"] });
   } catch (error) {
@@ -150,7 +154,8 @@ function ImportArchive() {
 
 function ImportState() {
   const file = useRef<HTMLInputElement>(null);
-  if (arrived.value !== null) return <Progress words="Uploading" share={arrived.value} />;
+  if (arrived.value !== null)
+    return <Progress words={isWaiting.value ? "Waiting for the connection at" : "Uploading"} share={arrived.value} />;
   switch (state.value.state) {
     case "checking":
       return <Progress words="Checking the archive" />;
