@@ -103,3 +103,19 @@ test("only the message that was refused comes back into the box", async () => {
   expect(drafts.draftOf(ID)).toBe("refused");
   expect(chat.sending.value).toMatchObject([{ text: "taken" }]);
 });
+
+const step = (index: number) => ({ kind: "thinking", id: `s${index}`, at: "", text: "", done: true }) as Item;
+const steps = (count: number) => Array.from({ length: count }, (_, index) => step(index));
+const added = (count: number) => ({ type: "event", conversation: ID, seq: 2, op: "add", item: step(count) });
+
+test("a conversation that goes on for hours does not fill the page's memory", async () => {
+  await connect(snapshot("running", ...steps(800)), added(800));
+  expect([chat.timeline.value.items.length, chat.timeline.value.more]).toEqual([400, true]);
+  expect(chat.timeline.value.items.at(-1)?.id).toBe("s800");
+});
+
+test("what she reads is not taken away under her eyes", async () => {
+  chat.isReadingBack.value = true;
+  await connect(snapshot("running", ...steps(800)), added(800));
+  expect(chat.timeline.value.items).toHaveLength(801);
+});

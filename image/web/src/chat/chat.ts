@@ -13,9 +13,13 @@ import { putBack } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
 import { takeFresh } from "./options";
 import { isSettled, lastEnd, ruleOf } from "./settling";
-import { after, fromSnapshot, nothing, type Timeline, withOlder } from "./timeline";
+import { after, fromSnapshot, nothing, shortened, type Timeline, withOlder } from "./timeline";
 
 const MOST_KEPT = 8;
+/** Of the one that she looks at; of the others a snapshot's length is kept. */
+const LONGEST = 800;
+const SHORT = 400;
+const AS_A_SNAPSHOT = 200;
 const timelines = new Map<string, Signal<Timeline>>();
 
 function timelineOf(id: string): Signal<Timeline> {
@@ -46,9 +50,16 @@ function follow(id: string, anew = false): void {
   live.send({ type: "follow", conversation: id, epoch, after: seq });
 }
 
+/** Whether she reads what was said earlier: then nothing is taken away from there. */
+export const isReadingBack = signal(false);
+
 function lookAt(id: string | null): void {
   if (id === followed) return;
-  if (followed) live.send({ type: "unfollow", conversation: followed });
+  if (followed) {
+    live.send({ type: "unfollow", conversation: followed });
+    const left = timelineOf(followed);
+    left.value = shortened(left.peek(), AS_A_SNAPSHOT);
+  }
   followed = null;
   if (id) follow(id);
 }
@@ -93,7 +104,8 @@ live.on("conversation", ({ conversation: { id, turn } }) => {
 live.on("conversation_gone", (message) => timelines.delete(message.id));
 
 function keep(id: string, next: Timeline): void {
-  timelineOf(id).value = next;
+  const isLong = next.items.length > LONGEST && !isReadingBack.peek();
+  timelineOf(id).value = isLong ? shortened(next, SHORT) : next;
   for (const one of settle(id, (one) => isSettled(one, next)))
     if ("item" in one && !next.items.some((item) => item.id === one.item.id)) toBox(id, one.item);
 }

@@ -1,6 +1,7 @@
 // Stays at the end of the conversation while it grows, until she scrolls up.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { isReadingBack } from "./chat";
 
 const NEAR_PX = 48;
 
@@ -32,6 +33,15 @@ export function useEnd(sent: number) {
     if (content.current) grown.observe(content.current);
     return () => grown.disconnect();
   }, []);
+  useEffect(() => {
+    isReadingBack.value = isAway;
+  }, [isAway]);
+  useEffect(
+    () => () => {
+      isReadingBack.value = false;
+    },
+    [],
+  );
   useEffect(() => {
     if (sent) jump();
   }, [sent]);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Numbered, Op } from "../protocol";
-import { after, fromSnapshot, nothing, type Timeline, withOlder } from "./timeline";
+import { after, fromSnapshot, nothing, shortened, type Timeline, withOlder } from "./timeline";
 
 const said = { kind: "assistant", id: "a", at: "", text: "Hel", done: false } as const;
 const start = fromSnapshot({
@@ -64,4 +64,35 @@ test("older messages come before, and none is there twice", () => {
   const older = { ...said, id: "o" };
   const now = withOlder(start, [older, said], false);
   expect([now.items.map((item) => item.id), now.more]).toEqual([["o", "a"], false]);
+});
+
+const many = (count: number, kindOf: (index: number) => string = () => "tool"): Timeline => ({
+  ...start,
+  items: Array.from({ length: count }, (_, index) => ({ ...said, kind: kindOf(index), id: `${index}` }) as never),
+});
+const ids = ({ items }: Timeline) => [items[0]?.id, items.length];
+
+test("a long conversation is cut to its end, and what is left out is there to be asked for", () => {
+  const now = shortened(many(1000), 400);
+  expect([...ids(now), now.more]).toEqual(["600", 400, true]);
+  expect(shortened(now, 400)).toBe(now);
+});
+
+test("it is cut where a turn begins, if one is near", () => {
+  expect(
+    ids(
+      shortened(
+        many(1000, (index) => (index === 650 ? "user" : "tool")),
+        400,
+      ),
+    ),
+  ).toEqual(["650", 350]);
+  expect(
+    ids(
+      shortened(
+        many(1000, (index) => (index === 990 ? "user" : "tool")),
+        400,
+      ),
+    ),
+  ).toEqual(["600", 400]);
 });

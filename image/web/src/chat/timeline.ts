@@ -54,3 +54,12 @@ export function withOlder(timeline: Timeline, items: readonly Item[], more: bool
   const known = new Set(timeline.items.map((item) => item.id));
   return { ...timeline, items: [...items.filter((item) => !known.has(item.id)), ...timeline.items], more };
 }
+
+/** Its end alone, from the beginning of a turn where one is near: what is left out can be asked for again. */
+export function shortened(timeline: Timeline, length: number): Timeline {
+  const { items } = timeline;
+  if (items.length <= length) return timeline;
+  const from = items.length - length;
+  const turn = items.findIndex((item, index) => index >= from && item.kind === "user");
+  return { ...timeline, items: items.slice(turn >= 0 && turn < from + length / 2 ? turn : from), more: true };
+}
