@@ -13,9 +13,7 @@ export function Sidebar({ hide }: { hide: () => void }) {
     drawerOpen.value = false;
   };
   const box = useRef<HTMLElement>(null);
-  useEffect(() => {
-    if (drawerOpen.value) box.current?.querySelector("button")?.focus();
-  }, [drawerOpen.value]);
+  useDrawerFocus(box);
   return (
     <>
       {drawerOpen.value && (
@@ -41,6 +39,22 @@ export function Sidebar({ hide }: { hide: () => void }) {
       </aside>
     </>
   );
+}
+
+/** It has the focus while it is open; then what opened it has it again, if nothing else has taken it. */
+function useDrawerFocus(box: { current: HTMLElement | null }): void {
+  const opener = useRef<Element | null>(null);
+  useEffect(() => {
+    if (drawerOpen.value) {
+      opener.current = document.activeElement;
+      box.current?.querySelector("button")?.focus();
+      return;
+    }
+    const focused = document.activeElement;
+    const isLost = !focused || focused === document.body || box.current?.contains(focused);
+    if (isLost && opener.current instanceof HTMLElement) opener.current.focus();
+    opener.current = null;
+  }, [drawerOpen.value]);
 }
 
 function Brand({ hide, close }: { hide: () => void; close: () => void }) {
