@@ -1,6 +1,6 @@
 // The list of conversations.
 
-import { computed, effect, signal } from "@preact/signals";
+import { batch, computed, effect, signal } from "@preact/signals";
 import { ask, attempt } from "./http";
 import { live } from "./live";
 import { saveFrom } from "./parts/save";
@@ -19,8 +19,9 @@ const PAGE = 50;
 export const conversations = signal<readonly Conversation[]>([]);
 export const total = signal(0);
 export const query = signal("");
-/** What the search brought; null where she searches nothing. */
+/** What the search brought so far; null where she searches nothing. */
 export const found = signal<readonly Conversation[] | null>(null);
+const foundTotal = signal(0);
 /** Those whose answer came while she looked elsewhere. */
 export const unread = signal<ReadonlySet<string>>(new Set());
 
@@ -43,7 +44,14 @@ async function reload(): Promise<void> {
   total.value = page.total;
 }
 
-export async function loadMore(): Promise<void> {
+/** Whether there are more than those that are shown. */
+export const hasMore = computed(() =>
+  found.value ? found.value.length < foundTotal.value : conversations.value.length < total.value,
+);
+
+export const loadMore = () => (found.value ? findMore() : listMore());
+
+async function listMore(): Promise<void> {
   const [page, since] = await told.while(attempt(get(conversations.value.length, PAGE)));
   if (!page) return;
   const known = new Set([...conversations.value.map((one) => one.id), ...since.keys()]);
@@ -58,7 +66,25 @@ export async function search(words: string): Promise<void> {
     return;
   }
   const page = await attempt(get(0, PAGE, words.trim()));
-  if (page && query.value === words) found.value = page.conversations;
+  if (!page || query.value !== words) return;
+  batch(() => {
+    found.value = page.conversations;
+    foundTotal.value = page.total;
+  });
+}
+
+async function findMore(): Promise<void> {
+  const before = found.value ?? [];
+  const words = query.value;
+  const page = await attempt(get(before.length, PAGE, words.trim()));
+  if (!page || query.value !== words || found.value?.length !== before.length) return;
+  const known = new Set(before.map((one) => one.id));
+  const fresh = page.conversations.filter((one) => !known.has(one.id));
+  batch(() => {
+    found.value = [...before, ...fresh];
+    // Where the list has moved meanwhile, what it brings may be known: then there is nothing more to ask for.
+    foundTotal.value = fresh.length ? page.total : before.length;
+  });
 }
 
 export function withConversation(list: readonly Conversation[], changed: Conversation): readonly Conversation[] {
@@ -72,7 +98,7 @@ function note(changed: Conversation): void {
   told.note(changed.id, changed);
   const before = conversations.value.find((one) => one.id === changed.id);
   conversations.value = withConversation(conversations.value, changed);
-  if (found.value) found.value = found.value.map((one) => (one.id === changed.id ? changed : one));
+  if (found.value) found.value = found.value.map((one) => (one.id === changed.id ? { ...one, ...changed } : one));
   if (!before) total.value += 1;
   const isShown = place.value.page === "chat" && current.value === changed.id && !document.hidden;
   if (before && before.turn !== "idle" && changed.turn === "idle" && !isShown)
@@ -84,6 +110,7 @@ function forget(id: string): void {
   const gone = (one: Conversation) => one.id !== id;
   if (!conversations.value.every(gone)) total.value -= 1;
   conversations.value = conversations.value.filter(gone);
+  if (found.value && !found.value.every(gone)) foundTotal.value -= 1;
   if (found.value) found.value = found.value.filter(gone);
   if (current.value !== id) return;
   if (place.value.page === "chat") toChat();
@@ -121,7 +148,8 @@ export async function remove({ id, title }: Conversation): Promise<void> {
   };
 }
 
-async function restore(id: string, show: boolean): Promise<void> {
+/** Puts back what was deleted. */
+export async function restore(id: string, show = false): Promise<void> {
   const restored = await attempt(ask<Conversation>("POST", `/api/conversations/${id}/restore`));
   if (!restored) return;
   note(restored);

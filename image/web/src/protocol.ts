@@ -85,6 +85,8 @@ export interface Conversation extends Options {
   archived: boolean;
   forked_from: string | null;
   usage: Spent;
+  /** Where a search found its words, if not in the title alone. */
+  snippet?: string;
 }
 
 export interface TerminalInfo {

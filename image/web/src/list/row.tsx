@@ -1,9 +1,10 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isComposing } from "../chat/keys";
-import { revise, unread } from "../conversations";
+import { found, query, revise, unread } from "../conversations";
 import { current, inChat, linkTo } from "../place";
 import type { Conversation } from "../protocol";
 import { ConversationMenu } from "./actions";
+import { marked } from "./marked";
 
 const SAYS = { idle: "", running: "Claude is working", waiting: "Claude waits for you" } as const;
 
@@ -19,11 +20,26 @@ export function Row({ conversation }: { conversation: Conversation }) {
         dir="auto"
       >
         <Sign conversation={conversation} />
-        <span>{conversation.title || "New conversation"}</span>
+        <span class="row-words">
+          <span class="row-title">
+            <Marked text={conversation.title || "New conversation"} />
+          </span>
+          {found.value && conversation.snippet && (
+            <small dir="auto">
+              <Marked text={conversation.snippet} />
+            </small>
+          )}
+        </span>
       </a>
       <ConversationMenu conversation={conversation} rename={() => setRenaming(true)} />
     </li>
   );
+}
+
+/** With the words that she searches for marked. */
+function Marked({ text }: { text: string }) {
+  if (!found.value) return <>{text}</>;
+  return <>{marked(text, query.value).map((part, index) => (index % 2 ? <mark key={index}>{part}</mark> : part))}</>;
 }
 
 function Sign({ conversation: { id, turn } }: { conversation: Conversation }) {

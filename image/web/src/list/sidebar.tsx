@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import { conversations, found, loadMore, query, search, total } from "../conversations";
+import { conversations, found, hasMore, loadMore, query, search } from "../conversations";
 import { Icon } from "../parts/icon";
 import { Mark } from "../parts/mark";
 import { drawerOpen, inSettings, linkTo, place, toChat, toSettings } from "../place";
@@ -131,7 +131,6 @@ function Conversations() {
           : "Your conversations appear here and stay until you delete them."}
       </p>
     );
-  const hasMore = !found.value && conversations.value.length < total.value;
   return (
     <>
       {byAge(shown, new Date()).map(({ age, members }) => (
@@ -144,10 +143,17 @@ function Conversations() {
           </ul>
         </section>
       ))}
-      {hasMore && <More key={shown.length} />}
+      {hasMore.value ? <More key={shown.length} /> : !found.value && <Deleted />}
     </>
   );
 }
+
+/** At the end of the list: where to look for what is not in it any more. */
+const Deleted = () => (
+  <p class="none">
+    <a {...linkTo({ page: "settings", section: "data" })}>Recently deleted</a>
+  </p>
+);
 
 /** More come by themselves when she has scrolled down to here. */
 function More() {

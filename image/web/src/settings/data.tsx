@@ -10,11 +10,13 @@ import { toast } from "../parts/toast";
 import type { Import, Upload, Usage } from "../protocol";
 import { upload } from "../upload";
 import { Choice, Group } from "./controls";
+import { Deleted } from "./deleted";
 
 export function Data() {
   return (
     <>
       <Storage />
+      <Deleted />
       <Export />
       <ImportArchive />
     </>
