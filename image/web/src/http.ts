@@ -41,8 +41,15 @@ async function answered<T>(path: string, init: RequestInit): Promise<T> {
   return (text ? JSON.parse(text) : null) as T;
 }
 
+/** How far the workspace's clock is ahead of this device's, as far as whole seconds tell. */
+let aheadMs = 0;
+/** The time by the workspace's clock, by which all its times are told. */
+export const workspaceNow = () => Date.now() + aheadMs;
+
 async function fetched(path: string, init: RequestInit): Promise<{ response: Response; text: string }> {
   const response = await fetch(path, init);
+  const told = Date.parse(response.headers.get("date") ?? "");
+  if (told) aheadMs = told - Date.now();
   return { response, text: await response.text() };
 }
 

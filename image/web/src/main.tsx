@@ -4,6 +4,7 @@ import { loadConversation } from "./chat/page";
 import { live } from "./live";
 import { watchLook } from "./look";
 import { watchNotifications } from "./notify";
+import { watchHand } from "./parts/hand";
 import { watchPresence } from "./presence";
 import { watchShortcuts } from "./shortcuts";
 import { watchStyles } from "./restyle";
@@ -20,6 +21,7 @@ watchStyles();
 live.wake();
 watchLook();
 watchPresence();
+watchHand();
 watchShortcuts();
 // A file that is dropped beside its place would take the page's.
 for (const moment of ["dragover", "drop"] as const)

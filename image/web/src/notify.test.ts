@@ -1,6 +1,8 @@
 // @vitest-environment jsdom
-import { expect, test } from "vitest";
-import { newsOf } from "./notify";
+import { afterEach, expect, test, vi } from "vitest";
+import { isLooking, newsOf } from "./notify";
+
+afterEach(() => vi.restoreAllMocks());
 
 test.each([
   ["running", "waiting", "Claude waits for your answer"],
@@ -13,4 +15,14 @@ test.each([
   ["waiting", "running", ""],
 ] as const)("from %s to %s: %s", (before, now, news) => {
   expect(newsOf(before, now)).toBe(news);
+});
+
+test.each([
+  [false, true, true],
+  [false, false, false],
+  [true, true, false],
+])("hidden %s, focused %s: she looks at it: %s", (hidden, focused, looks) => {
+  vi.spyOn(document, "hidden", "get").mockReturnValue(hidden);
+  vi.spyOn(document, "hasFocus").mockReturnValue(focused);
+  expect(isLooking()).toBe(looks);
 });

@@ -33,6 +33,9 @@ export function newsOf(before: Conversation["turn"] | undefined, now: Conversati
   return "";
 }
 
+/** A window that is seen and not used may stand beside the one that she works in. */
+export const isLooking = () => !document.hidden && document.hasFocus();
+
 const turns = new Map<string, Conversation["turn"]>();
 
 live.on("conversation", ({ conversation: { id, title, turn } }) => {
@@ -40,7 +43,7 @@ live.on("conversation", ({ conversation: { id, title, turn } }) => {
   turns.set(id, turn);
   // What a page hears first of a conversation is no news.
   const news = before === undefined ? "" : newsOf(before, turn);
-  if (news && document.hidden && wanted.value && permission.value === "granted") void show(news, title, id);
+  if (news && !isLooking() && wanted.value && permission.value === "granted") void show(news, title, id);
 });
 
 async function show(news: string, title: string, id: string): Promise<void> {

@@ -1,6 +1,7 @@
 // One conversation on the screen. A chunk of its own.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { workspaceNow } from "../http";
 import { live } from "../live";
 import { Icon } from "../parts/icon";
 import type { Item } from "../protocol";
@@ -9,7 +10,7 @@ import { isLoading, loadOlder, sending, timeline } from "./chat";
 import { useEnd } from "./end";
 import { AssistantMessage, SendingMessage, UserMessage } from "./message";
 import { End, Notice } from "./notice";
-import { type Passage, passages } from "./passages";
+import { beganAt, lasting, type Passage, passages } from "./passages";
 import { Steps } from "./steps";
 
 export default function Conversation() {
@@ -29,7 +30,7 @@ export default function Conversation() {
           {sending.value.map((one) => (
             <SendingMessage key={one.message_id} message={one} isConnected={live.state.value === "open"} />
           ))}
-          {turn === "running" && <Working />}
+          {turn === "running" && <Working since={beganAt(items)} />}
         </div>
       </div>
       {end.isAway && (
@@ -104,15 +105,17 @@ function useLastPlace(box: { current: HTMLElement | null }, first: string | unde
 }
 
 const QUIET_MS = 250;
-const COUNTS_FROM_S = 5;
+const COUNTS_FROM_MS = 5000;
 
-function Working() {
-  const [seconds, setSeconds] = useState(0);
+function Working({ since }: { since: number | null }) {
+  const [lastsMs, setLasts] = useState(0);
   useEffect(() => {
-    const began = Date.now();
-    const timer = setInterval(() => setSeconds(Math.floor((Date.now() - began) / 1000)), 1000);
+    if (since === null) return;
+    const count = () => setLasts(workspaceNow() - since);
+    count();
+    const timer = setInterval(count, 1000);
     return () => clearInterval(timer);
-  }, []);
+  }, [since]);
   return (
     <p class="working">
       <span class="dots" aria-hidden="true">
@@ -121,7 +124,7 @@ function Working() {
         <i />
       </span>
       Claude is working
-      {seconds >= COUNTS_FROM_S && <span class="seconds">{seconds} s</span>}
+      {since !== null && lastsMs >= COUNTS_FROM_MS && <span class="seconds">{lasting(lastsMs)}</span>}
     </p>
   );
 }

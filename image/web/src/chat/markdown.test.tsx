@@ -1,11 +1,21 @@
 // @vitest-environment jsdom
 import { render } from "preact";
-import { expect, test } from "vitest";
-import { Markdown, Reader, Rich } from "./markdown";
+import { beforeAll, expect, test, vi } from "vitest";
+import type { Item } from "../protocol";
+import type { Markdown as View, Reader as ItsReader, Rich as Title } from "./markdown";
 
-function shown(text: string): HTMLElement {
+let Markdown: typeof View;
+let Reader: typeof ItsReader;
+let Rich: typeof Title;
+
+beforeAll(async () => {
+  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
+  ({ Markdown, Reader, Rich } = await import("./markdown"));
+});
+
+function shown(text: string, folder = ""): HTMLElement {
   const box = document.createElement("div");
-  render(<Markdown text={text} />, box);
+  render(<Markdown text={text} folder={folder} />, box);
   return box;
 }
 
@@ -48,7 +58,7 @@ test.each(HOSTILE)("of %j nothing can run, load or cover the page", (markdown) =
     expect(ELEMENTS).toContain(element.tagName);
     for (const { name, value } of element.attributes) {
       expect(name).not.toMatch(/^on|^style$|^src|^action$|^formaction$|^id$|^name$/);
-      if (name === "href") expect(value).toMatch(/^https?:\/\//);
+      if (name === "href") expect(value).toMatch(/^https?:\/\/|^\/files#\//);
     }
   }
 });
@@ -66,6 +76,34 @@ test("no picture is fetched: its address could carry data out", () => {
 test("links lead to the web, in a tab that knows nothing of this one", () => {
   const link = shown("[x](https://ok.example)").querySelector("a");
   expect([link?.href, link?.target, link?.rel]).toEqual(["https://ok.example/", "_blank", "noopener noreferrer"]);
+});
+
+test("a link to a file of the workspace opens it, from where the text is", () => {
+  const hrefs = (text: string, folder = "") =>
+    [...shown(text, folder).querySelectorAll("a")].map((link) => link.getAttribute("href"));
+  expect(hrefs("[a](notes.md) [b](./a%20b/c.py:12)")).toEqual(["/files#/notes.md", "/files#/a%20b/c.py"]);
+  expect(hrefs("[a](notes.md) [b](../up.md)", "docs")).toEqual(["/files#/docs/notes.md", "/files#/up.md"]);
+  expect(hrefs("[a](../out.md) [b](/etc/passwd) [c](#part)")).toEqual([]);
+});
+
+test("a picture of the workspace is shown, and is a link to it", () => {
+  const picture = shown("![a chart](out/chart.png)").querySelector("a[href='/files#/out/chart.png'] img");
+  expect([picture?.getAttribute("src"), picture?.getAttribute("alt")]).toEqual([
+    "/api/files/view?path=out%2Fchart.png",
+    "a chart",
+  ]);
+});
+
+test("a name in code leads to its file where Claude had that in hand, and only there", async () => {
+  const { touched } = await import("./touched");
+  const tool = { kind: "tool", id: "t", at: "", input: { file_path: "a/plan.md" }, status: "done" } as unknown as Item;
+  const { named } = await import("./touched");
+  vi.spyOn(touched, "value", "get").mockReturnValue(named([tool], ""));
+  const links = [...shown("`plan.md`, `a/plan.md` and `node.js`").querySelectorAll("a")];
+  expect(links.map((link) => [link.textContent, link.getAttribute("href")])).toEqual([
+    ["plan.md", "/files#/a/plan.md"],
+    ["a/plan.md", "/files#/a/plan.md"],
+  ]);
 });
 
 test("Claude's headings stand below the page's own", () => {

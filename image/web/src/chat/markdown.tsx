@@ -1,13 +1,16 @@
 // Markdown as elements. Nothing that Claude writes is ever read as HTML: the words become text nodes, the structure
-// becomes the few elements named here, so there is nothing to sanitise and nothing that could run. Pictures are shown
-// as links, since fetching one would tell its address to somebody.
+// becomes the few elements named here, so there is nothing to sanitise and nothing that could run. Pictures of the web are
+// shown as links, since fetching one would tell its address to somebody; those of the workspace are shown.
 
 import "../style/prose.css";
 import { Lexer, type MarkedToken, type Token, type Tokens } from "marked";
-import { Component, type ComponentChildren, h } from "preact";
-import { useMemo, useRef } from "preact/hooks";
-import { isWebLink, OUTSIDE } from "../link";
+import { Component, type ComponentChildren, createContext, h } from "preact";
+import { useContext, useMemo, useRef, useState } from "preact/hooks";
+import { isWebLink, OUTSIDE, workspacePath } from "../link";
+import { linkTo } from "../place";
+import { boot } from "../workspace";
 import { CodeBlock } from "./code";
+import { touched } from "./touched";
 
 const OPTIONS = { gfm: true, breaks: true };
 const PLAIN_TAG = /^<(\/?)(b|i|em|strong|u|s|del|ins|sub|sup|kbd|mark|small|code|q)>$/i;
@@ -15,16 +18,27 @@ const LINE_BREAK = /^<br\s*\/?>$/i;
 const COMMENT = /^\s*<!--[\s\S]*-->\s*$/;
 const ENTITY = /&(#\d+|#x[\da-f]+|[a-z][a-z\d]*);/gi;
 
+/** The folder that a text is in: its links begin there. */
+const Folder = createContext("");
+
+interface MarkdownProps {
+  text: string;
+  done?: boolean;
+  folder?: string;
+}
+
 /** Claude's words. While they stream in, blocks that are finished stay as they are. */
-export function Markdown({ text, done = true }: { text: string; done?: boolean }) {
+export function Markdown({ text, done = true, folder = "" }: MarkdownProps) {
   const reader = useRef(new Reader()).current;
   const blocks = useMemo(() => reader.read(text, done), [text, done]);
   return (
-    <div class="prose">
-      {blocks.map((block, index) => (
-        <Block key={index} token={block} done={done} />
-      ))}
-    </div>
+    <Folder.Provider value={folder}>
+      <div class="prose">
+        {blocks.map((block, index) => (
+          <Block key={index} token={block} done={done} />
+        ))}
+      </div>
+    </Folder.Provider>
   );
 }
 
@@ -160,13 +174,13 @@ function span(token: MarkedToken): ComponentChildren {
     case "del":
       return <del>{inline(token.tokens)}</del>;
     case "codespan":
-      return <code dir="ltr">{token.text}</code>;
+      return <Code text={token.text} />;
     case "br":
       return <br />;
     case "link":
-      return <OutsideLink address={token.href}>{inline(token.tokens)}</OutsideLink>;
+      return <Link address={token.href}>{inline(token.tokens)}</Link>;
     case "image":
-      return <OutsideLink address={token.href}>{token.text || token.href}</OutsideLink>;
+      return <Picture address={token.href} text={token.text} />;
     case "checkbox":
       return (
         <span class={token.checked ? "box checked" : "box"} role="img" aria-label={token.checked ? "Done" : "To do"} />
@@ -181,6 +195,42 @@ function span(token: MarkedToken): ComponentChildren {
     default:
       return block(token, true);
   }
+}
+
+/** To the web, or to a file of the workspace. */
+function Link({ address, children }: { address: string; children: ComponentChildren }) {
+  const path = workspacePath(address, boot.value?.workspace ?? "", useContext(Folder));
+  if (path === null) return <OutsideLink address={address}>{children}</OutsideLink>;
+  return (
+    <a {...linkTo({ page: "files", path })} title={path}>
+      {children}
+    </a>
+  );
+}
+
+const PICTURE = /\.(png|jpe?g|gif|webp|avif|bmp|svg)$/i;
+
+function Picture({ address, text }: { address: string; text: string }) {
+  const path = workspacePath(address, boot.value?.workspace ?? "", useContext(Folder));
+  const [isBroken, setBroken] = useState(false);
+  if (path === null || isBroken || !PICTURE.test(path)) return <Link address={address}>{text || address}</Link>;
+  return (
+    <a {...linkTo({ page: "files", path })} title={path}>
+      <img
+        src={`/api/files/view?${new URLSearchParams({ path })}`}
+        alt={text || path}
+        loading="lazy"
+        onError={() => setBroken(true)}
+      />
+    </a>
+  );
+}
+
+/** Where it is the name of a file that Claude has had in hand in this conversation, it leads there. */
+function Code({ text }: { text: string }) {
+  const path = touched.value.get(text) ?? touched.value.get(workspacePath(text, boot.value?.workspace ?? "") ?? "");
+  const code = <code dir="ltr">{text}</code>;
+  return path === undefined ? code : <a {...linkTo({ page: "files", path })}>{code}</a>;
 }
 
 export function OutsideLink({ address, children }: { address: string; children: ComponentChildren }) {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Item, ToolItem } from "../protocol";
-import { brief, figures, gist, now, type Passage, passages } from "./passages";
+import { beganAt, brief, figures, gist, lasting, now, type Passage, passages } from "./passages";
 
 const at = "";
 const tool = (id: string, more: Partial<ToolItem> = {}): ToolItem => ({
@@ -92,3 +92,21 @@ test("figures that are not known are left out", () => {
   } as const;
   expect(figures(known)).toBe("1 s · 5 tokens");
 });
+
+test("a turn lasts from its message on, or from the end of the one before it", () => {
+  const said = (id: string, minute: number, queued = false): Item => ({
+    ...{ kind: "user", id, at: `2026-11-20T10:0${minute}:00Z`, text: "", queued, attachments: [] },
+  });
+  const over: Item = { ...end("lost"), at: "2026-11-20T10:05:00Z" };
+  const minutes = (...items: Item[]) => new Date(beganAt(items) ?? 0).getMinutes();
+  expect(minutes(said("a", 1), tool("t"), said("b", 4, true))).toBe(1);
+  expect(minutes(said("a", 1), over, said("b", 4))).toBe(5);
+  expect(beganAt([tool("t")])).toBeNull();
+});
+
+test.each([
+  [-2000, "0 s"],
+  [12_900, "12 s"],
+  [200_000, "3 min 20 s"],
+  [3_900_000, "1 h 5 min"],
+])("%d ms are %s", (ms, words) => expect(lasting(ms)).toBe(words));

@@ -105,12 +105,28 @@ function isGoingOn(item: Step["item"]): boolean {
   return item.kind === "tool" ? item.status === "running" : !item.done;
 }
 
-// --- what a turn cost ---
+// --- how long a turn takes, what it cost ---
+
+/** When the turn that runs began: with the message that Claude has in hand, or when the one before it was done. */
+export function beganAt(items: readonly Item[]): number | null {
+  const message = items.findLast((item) => item.kind === "user" && !item.queued);
+  const end = items.findLast((item) => item.kind === "end");
+  const times = [message, end].flatMap((item) => (item && Date.parse(item.at) > 0 ? [Date.parse(item.at)] : []));
+  return message && times.length ? Math.max(...times) : null;
+}
+
+/** "12 s", "3 min 20 s", "1 h 5 min". */
+export function lasting(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
+  if (hours) return `${hours} h ${minutes % 60} min`;
+  return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
 
 /** "12 s · 1,234 tokens · $0.02". */
 export function figures({ duration_ms, tokens, cost_usd }: EndItem): string {
   return [
-    duration_ms === null ? "" : `${Math.max(1, Math.round(duration_ms / 1000))} s`,
+    duration_ms === null ? "" : lasting(Math.max(1000, Math.round(duration_ms / 1000) * 1000)),
     tokens === null ? "" : `${tokens.toLocaleString()} tokens`,
     cost_usd === null ? "" : `$${cost_usd.toFixed(cost_usd < 0.1 ? 3 : 2)}`,
   ]

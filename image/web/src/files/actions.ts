@@ -54,11 +54,13 @@ export async function remove(entry: Entry): Promise<void> {
 }
 
 export async function restore(gone: Trashed): Promise<void> {
-  const back = await attempt(ask<Entry>(POST, `/api/trash/${encodeURIComponent(gone.id)}/restore`));
+  const back = await restored(gone);
   if (!back) return;
   await refresh();
   if (back.path !== gone.path) toast.value = { text: `It is back as “${back.name}”.` };
 }
+
+export const restored = ({ id }: Trashed) => attempt(ask<Entry>(POST, `/api/trash/${encodeURIComponent(id)}/restore`));
 
 /** A file that is gone while she had changes in it that were not saved: it is made anew, with them. */
 export async function putBack(path: string, { text, encoding, eol }: Edit): Promise<void> {

@@ -2,21 +2,23 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { live } from "../live";
 import { FakeSocket } from "../support/socket";
 import type { Entry, Listing } from "./entry";
-import { entries, follow, show } from "./folder";
+import { entries, follow, show, showHidden } from "./folder";
 
 let unfollow: () => void;
 let answers: ((listing: Listing) => void)[];
+let asked: string[];
 
 beforeEach(() => {
   vi.useFakeTimers();
   FakeSocket.install();
   answers = [];
+  asked = [];
   vi.stubGlobal("location", { origin: "http://here" });
   vi.stubGlobal("requestAnimationFrame", (work: () => void) => work());
   vi.stubGlobal("fetch", (path: string) =>
     path.includes("/entry")
       ? Promise.resolve(Response.json(entry("a", "folder")))
-      : new Promise((answer) => answers.push((listing) => answer(Response.json(listing)))),
+      : new Promise((answer) => asked.push(path) && answers.push((listing) => answer(Response.json(listing)))),
   );
   live.wake();
   FakeSocket.last.open();
@@ -88,4 +90,16 @@ test("another server, with another clock, is listened to as well", async () => {
   await settled();
   await listed(2, "a/new");
   expect(names()).toEqual(["a/new"]);
+});
+
+test("files whose names begin with a dot are listed where she wants to see them", async () => {
+  void show("a");
+  await settled();
+  await listed(10, "a/seen");
+  showHidden(true);
+  await listed(11, "a/.env", "a/seen");
+  expect(names()).toEqual(["a/.env", "a/seen"]);
+  showHidden(false);
+  await listed(12, "a/seen");
+  expect([names(), asked.map((path) => path.includes("hidden=1"))]).toEqual([["a/seen"], [false, true, false]]);
 });

@@ -3,6 +3,7 @@
 import { batch, signal } from "@preact/signals";
 import { ask, Refusal } from "../http";
 import { live } from "../live";
+import { device } from "../storage";
 import { address, type Entry, type Listing, parentOf } from "./entry";
 
 /** The folder whose list is shown; null while it is looked for. */
@@ -80,7 +81,17 @@ function catchUp(): void {
   if (folder.value === watched && listedAt < changedAt) void refresh();
 }
 
-const list = (path: string) => ask<Listing>("GET", `/api/files?${new URLSearchParams({ path })}`);
+const list = (path: string) =>
+  ask<Listing>("GET", `/api/files?${new URLSearchParams({ path, ...(showsHidden.peek() ? { hidden: "1" } : {}) })}`);
+
+/** Whether files whose names begin with a dot are listed too. */
+export const showsHidden = signal(device.get("hidden-files", false));
+
+export function showHidden(isShown: boolean): void {
+  showsHidden.value = isShown;
+  device.set("hidden-files", isShown);
+  void refresh();
+}
 
 function sentence(error: unknown): string {
   if (!(error instanceof Refusal)) throw error;

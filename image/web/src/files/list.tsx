@@ -10,6 +10,7 @@ import { edited } from "./edits";
 import { type Entry, joined, lookOf } from "./entry";
 import { entries, isCut, opened } from "./folder";
 import { EntryMenu } from "./menu";
+import { isSelected, isSelecting, leaveSelection, removeSelected, toggle } from "./selection";
 
 const TYPING_MS = 700;
 /** What is being dragged, inside the page. */
@@ -34,7 +35,8 @@ export function List() {
       Home: () => to(0),
       End: () => to(all.length - 1),
       F2: () => void rename(entry),
-      Delete: () => void remove(entry),
+      Delete: () => void (isSelecting.value ? removeSelected() : remove(entry)),
+      ...(isSelecting.value ? { " ": () => toggle(entry.path, event.shiftKey), Escape: leaveSelection } : {}),
     };
     const act = moves[event.key];
     if (act) {
@@ -68,15 +70,28 @@ function Row({ entry }: { entry: Entry }) {
   const { href } = linkTo({ page: "files", path: entry.path });
   const isOpen = opened.value?.path === entry.path;
   const takes = entry.kind === "folder" ? dropTarget(entry.path) : {};
+  const isPicked = isSelected(entry.path);
   return (
-    <li class={`entry ${isOpen ? "here" : ""}`} {...takes}>
+    <li class={`entry ${isOpen || isPicked ? "here" : ""}`} {...takes}>
+      {isSelecting.value && (
+        <input
+          type="checkbox"
+          aria-label={`Select ${entry.name}`}
+          checked={isPicked}
+          onClick={(event) => toggle(entry.path, event.shiftKey)}
+        />
+      )}
       <a
         class="entry-name"
         href={href}
         aria-current={isOpen ? "true" : undefined}
-        draggable
+        draggable={!isSelecting.value}
         onDragStart={(event) => event.dataTransfer?.setData(DRAGGED, JSON.stringify(entry))}
         onClick={(event) => {
+          if (isSelecting.value) {
+            event.preventDefault();
+            return toggle(entry.path, event.shiftKey);
+          }
           if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
           event.preventDefault();
           toFiles(entry.path);
@@ -94,7 +109,7 @@ function Row({ entry }: { entry: Entry }) {
       </a>
       <small class="entry-size">{entry.size === null ? "" : bytes(entry.size)}</small>
       <small class="entry-age">{ago(entry.modified_at, new Date())}</small>
-      <EntryMenu entry={entry} />
+      {!isSelecting.value && <EntryMenu entry={entry} />}
     </li>
   );
 }

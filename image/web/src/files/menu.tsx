@@ -26,6 +26,6 @@ export function EntryMenu({ entry }: { entry: Entry }) {
 }
 
 async function moved(entry: Entry): Promise<void> {
-  const to = await pickFolder(entry);
+  const to = await pickFolder([entry]);
   if (to !== null) await move(entry, joined(to, entry.name));
 }

@@ -6,12 +6,17 @@ import { ask, attempt } from "../http";
 import { Icon } from "../parts/icon";
 import { type Entry, type Listing, nameOf, parentOf } from "./entry";
 
-const asked = signal<{ entry: Entry; settle: (folder: string | null) => void } | null>(null);
+interface Asked {
+  moved: readonly Entry[];
+  settle: (folder: string | null) => void;
+}
 
-/** The folder that she chose for it; null where she changed her mind. */
-export function pickFolder(entry: Entry): Promise<string | null> {
+export const asked = signal<Asked | null>(null);
+
+/** The folder that she chose for them, which are all in one; null where she changed her mind. */
+export function pickFolder(moved: readonly Entry[]): Promise<string | null> {
   return new Promise((settle) => {
-    asked.value = { entry, settle };
+    asked.value = { moved, settle };
   });
 }
 
@@ -19,15 +24,18 @@ export function Picker() {
   return asked.value && <Choosing {...asked.value} />;
 }
 
-function Choosing({ entry, settle }: { entry: Entry; settle: (folder: string | null) => void }) {
+function Choosing({ moved, settle }: Asked) {
   const box = useRef<HTMLDialogElement>(null);
-  const [path, setPath] = useState(parentOf(entry.path));
+  const from = parentOf(moved[0]?.path ?? "");
+  const [path, setPath] = useState(from);
   const [folders, setFolders] = useState<readonly Entry[] | null>(null);
   useEffect(() => box.current?.showModal(), []);
   useEffect(() => {
     setFolders(null);
     void attempt(ask<Listing>("GET", `/api/files?${new URLSearchParams({ path })}`)).then((found) =>
-      setFolders(found?.entries.filter((one) => one.kind === "folder" && one.path !== entry.path) ?? []),
+      setFolders(
+        found?.entries.filter((one) => one.kind === "folder" && !moved.some(({ path: own }) => own === one.path)) ?? [],
+      ),
     );
   }, [path]);
   const close = (folder: string | null) => {
@@ -36,9 +44,7 @@ function Choosing({ entry, settle }: { entry: Entry; settle: (folder: string | n
   };
   return (
     <dialog class="dialog picker" ref={box} aria-labelledby="picker-title" onClose={() => close(null)}>
-      <h2 id="picker-title">
-        Move “<bdi>{entry.name}</bdi>” to
-      </h2>
+      <h2 id="picker-title">Move {moved.length === 1 ? <bdi>“{moved[0]?.name}”</bdi> : `${moved.length} things`} to</h2>
       <p class="picker-place" dir="auto">
         <Icon name="folder" /> {nameOf(path) || "Files"}
       </p>
@@ -63,7 +69,7 @@ function Choosing({ entry, settle }: { entry: Entry; settle: (folder: string | n
         <button type="button" class="plain" onClick={() => close(null)}>
           Cancel
         </button>
-        <button type="button" class="primary" disabled={path === parentOf(entry.path)} onClick={() => close(path)}>
+        <button type="button" class="primary" disabled={path === from} onClick={() => close(path)}>
           Move here
         </button>
       </div>

@@ -110,7 +110,7 @@ function Document({ entry }: { entry: Entry }) {
   if (text.text === null) return <Unshown entry={entry} why="This is no text." />;
   return (
     <div class="document">
-      <Markdown text={editOf(entry.path)?.text ?? text.text} />
+      <Markdown text={editOf(entry.path)?.text ?? text.text} folder={parentOf(entry.path)} />
       {text.state === "too_large" && <p class="settings-text">Only its beginning is shown: it is very large.</p>}
     </div>
   );

@@ -3,16 +3,19 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../parts/icon";
+import { Menu } from "../parts/menu";
 import { pathOf, place, toFiles } from "../place";
 import { create, putBack } from "./actions";
 import { editOf } from "./edits";
 import { parentOf, trail } from "./entry";
 import "./files.css";
-import { entries, fault, folder, follow, opened, show } from "./folder";
+import { entries, fault, folder, follow, opened, show, showHidden, showsHidden } from "./folder";
 import { dropTarget, List } from "./list";
 import { Picker } from "./picker";
 import { Preview } from "./preview";
 import { Found, query, SearchField } from "./search";
+import { SelectionBar } from "./selected";
+import { isSelecting, leaveSelection, select } from "./selection";
 import { Trash } from "./trash";
 import { dropped, Uploads, uploadTo } from "./uploads";
 
@@ -24,6 +27,7 @@ export default function Files() {
     setTrash(false);
     void show(path);
   }, [path]);
+  useEffect(() => leaveSelection, [folder.value]);
   const isOpen = opened.value !== null && !isTrash;
   return (
     <main class={`files ${isOpen ? "with-file" : ""}`} id="main">
@@ -116,7 +120,11 @@ function Bar({ openTrash }: { openTrash: () => void }) {
   return (
     <header class="files-bar">
       <Trail />
-      {folder.value !== null && <Tools openTrash={openTrash} here={folder.value} />}
+      {isSelecting.value ? (
+        <SelectionBar />
+      ) : (
+        folder.value !== null && <Tools openTrash={openTrash} here={folder.value} />
+      )}
     </header>
   );
 }
@@ -152,6 +160,17 @@ function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
       <button type="button" class="mini" aria-label="Trash" title="Trash" onClick={openTrash}>
         <Icon name="bin" />
       </button>
+      <Menu
+        label="More about this folder"
+        choices={[
+          { label: "Select several", icon: "check", run: select },
+          {
+            label: showsHidden.value ? "Hide hidden files" : "Show hidden files",
+            icon: "list",
+            run: () => showHidden(!showsHidden.value),
+          },
+        ]}
+      />
     </div>
   );
 }

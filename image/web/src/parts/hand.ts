@@ -4,6 +4,8 @@ let isKeys = false;
 
 export const usesKeys = () => isKeys;
 
-const LISTENING = { capture: true, passive: true };
-addEventListener("keydown", () => (isKeys = true), LISTENING);
-addEventListener("pointerdown", () => (isKeys = false), LISTENING);
+export function watchHand(): void {
+  const how = { capture: true, passive: true };
+  addEventListener("keydown", () => (isKeys = true), how);
+  addEventListener("pointerdown", () => (isKeys = false), how);
+}

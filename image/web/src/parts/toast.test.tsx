@@ -2,8 +2,10 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { watchHand } from "./hand";
 import { toast, Toasts } from "./toast";
 
+watchHand();
 const undo = vi.fn();
 let elsewhere: HTMLButtonElement;
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { controlled, deed } from "./keys";
+import { BAR, controlled, deed } from "./keys";
 import { loginLink } from "./login";
 import { shownTitle } from "./shells";
 
@@ -71,4 +71,11 @@ test("a login that was given up has no link any more", () => {
   expect(loginLink(waiting)).toBe("https://claude.ai/oauth/authorize?z-abc");
   expect(loginLink([...waiting.slice(0, 1), "Paste code here if prompted > CODE#STATE"])).not.toBeNull();
   expect(loginLink([...waiting.slice(0, 1), "Paste code here if prompted > /data/workspace $ "])).toBeNull();
+});
+
+test("the bar has what a phone's keyboard has not, also what Claude Code switches its mode by", () => {
+  const keys = new Map(BAR.map(([label, , sent]) => [label, sent]));
+  expect(["⇧Tab", "PgUp", "PgDn", "/", "|"].map((label) => keys.get(label))).toEqual([
+    ...["\x1b[Z", "\x1b[5~", "\x1b[6~", "/", "|"],
+  ]);
 });
