@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import PHONE, picture, say
 from tests.support.containers import Workspace
@@ -193,6 +193,53 @@ def test_an_answer_survives_a_sleep_in_the_middle(home: Workspace, page_of: Call
     finally:
         home.resume()
     assert_whole(page)
+
+
+def test_what_a_dead_connection_swallows_is_done_over_the_next_one(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home, calm=False)
+    dead: list[WebSocketRoute] = []
+    connections: list[WebSocketRoute] = []
+    swallowed: list[str] = []
+
+    def pass_on(page_side: WebSocketRoute) -> None:
+        """As a network that goes away without a word: nothing breaks, and nothing arrives."""
+        server = page_side.connect_to_server()
+        connections.append(page_side)
+
+        def up(message: str | bytes) -> None:
+            if page_side in dead:
+                swallowed.append(json.loads(message)["type"])
+            else:
+                server.send(message)
+
+        page_side.on_message(up)
+        server.on_message(lambda message: None if page_side in dead else page_side.send(message))
+
+    page.route_web_socket("**/api/live", pass_on)
+    page.reload()
+    say(page, 'Dead [tool Write {"file_path": "/data/workspace/dead.md", "content": "alive"}]')
+    card = page.locator("[data-role=ask]")
+    expect(card).to_be_visible()
+    dead.append(connections[-1])
+    card.get_by_role("button", name="Allow once").click()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said:")
+    assert home.run("cat", "/data/workspace/dead.md") == "alive"
+    assert "answer" in swallowed
+
+
+def test_a_file_that_claude_names_is_a_link(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(page, 'Write [tool Write {"file_path": "/data/workspace/named.md", "content": "# Named"}]')
+    page.locator("[data-role=ask]").get_by_role("button", name="Allow once").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    say(page, "See `named.md`, [the plan](./plans/plan.md) and `other.md`")
+    said = page.locator("[data-role=assistant]").last
+    expect(said.get_by_role("link")).to_have_text(["named.md", "the plan"])
+    picture(page, "chat-links")
+    said.get_by_role("link", name="named.md").click()
+    expect(page.locator(".document")).to_have_text("Named")
 
 
 def test_two_devices_see_the_same_and_one_answer_counts(

@@ -78,6 +78,94 @@ def test_what_another_wrote_meanwhile_is_not_lost(home: Workspace, page_of: Call
     assert read(home, "shared/list (mine).txt") == "milk and cheese"
 
 
+def test_what_she_has_typed_and_not_saved_is_never_lost(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    write(home, "drafts/letter.md", "Dear")
+    page = page_of(home, path="/files#/drafts/letter.md", calm=False)
+    page.get_by_role("button", name="Edit the text").click()
+    area = page.get_by_label("Text of letter.md")
+    area.fill("Dear Noa")
+    page.get_by_role("button", name="Show it").click()
+    expect(page.locator(".document")).to_have_text("Dear Noa")
+    expect(page.get_by_text("What you changed is not saved yet.")).to_be_visible()
+    picture(page, "files-not-saved")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(area).to_have_text("Dear Noa")
+    page.get_by_role("button", name="New chat").first.click()
+    expect(page.get_by_text("“letter.md” is not saved yet. What you changed is kept.")).to_be_visible()
+    picture(page, "files-kept")
+    page.reload()
+    page.get_by_role("link", name="Files").click()
+    page.get_by_role("link", name="drafts").click()
+    expect(page.get_by_text("not saved")).to_be_visible()
+    page.get_by_role("link", name="letter.md").click()
+    page.get_by_role("button", name="Go on with it").click()
+    expect(area).to_have_text("Dear Noa")
+    assert read(home, "drafts/letter.md") == "Dear"
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert read(home, "drafts/letter.md") == "Dear Noa"
+    area.fill("Dear Noa, and")
+    home.run("rm", f"{WORKSPACE}/drafts/letter.md")
+    page.wait_for_function("JSON.stringify(localStorage).includes('Dear Noa, and')")
+    page.reload()
+    page.get_by_role("button", name="Make it a file again").click()
+    expect(page.locator(".document")).to_have_text("Dear Noa, and")
+    assert read(home, "drafts/letter.md") == "Dear Noa, and"
+
+
+def test_enter_sends_a_name(home: Workspace, page_of: Callable[..., Page]) -> None:
+    write(home, "named/a.txt", "")
+    page = page_of(home, path="/files#/named")
+    choose(page, "a.txt", "Rename")
+    page.keyboard.type("b")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="b.txt")).to_be_visible()
+
+
+def test_several_files_are_moved_fetched_and_deleted_at_once(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    for name in ("one.txt", "two.txt", "three.txt", ".hidden", "box/in.txt"):
+        write(home, f"many/{name}", name)
+    page = page_of(home, path="/files#/many")
+    expect(page.get_by_role("link", name=".hidden")).to_be_hidden()
+    page.get_by_role("button", name="More about this folder").click()
+    page.get_by_role("menuitem", name="Show hidden files").click()
+    expect(page.get_by_role("link", name=".hidden")).to_be_visible()
+    page.get_by_role("button", name="More about this folder").click()
+    page.get_by_role("menuitem", name="Select several").click()
+    page.get_by_role("link", name="one.txt").click()
+    page.get_by_label("Select two.txt").check()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    picture(page, "files-selected")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert {Path(name).name for name in archive.namelist()} == {"one.txt", "two.txt"}
+    page.get_by_role("button", name="More about this folder").click()
+    page.get_by_role("menuitem", name="Select several").click()
+    for name in ("one.txt", "two.txt"):
+        page.get_by_label(f"Select {name}").check()
+    page.get_by_role("button", name="Move …").click()
+    page.get_by_role("dialog").get_by_role("button", name="box").click()
+    page.get_by_role("button", name="Move here").click()
+    expect(page.get_by_text("2 things moved to box.")).to_be_visible()
+    assert read(home, "many/box/two.txt") == "two.txt"
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("link", name="two.txt")).to_be_visible()
+    page.get_by_role("button", name="More about this folder").click()
+    page.get_by_role("menuitem", name="Select several").click()
+    page.get_by_label("Select all").check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("5 things in the trash.")).to_be_visible()
+    expect(page.get_by_text("This folder is empty.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("link", name="three.txt")).to_be_visible()
+    assert read(home, "many/box/in.txt") == "box/in.txt"
+
+
 def test_files_come_and_go(home: Workspace, page_of: Callable[..., Page], tmp_path: Path) -> None:
     write(home, "photos/old.txt", "here before")
     names = ["café.txt", NASTY]

@@ -1,7 +1,7 @@
 // The bar that takes the place of the tools while several files are picked.
 
 import { useEffect, useRef } from "preact/hooks";
-import { Icon } from "../parts/icon";
+import { Icon, type IconName } from "../parts/icon";
 import {
   areAllSelected,
   downloadSelected,
@@ -29,18 +29,28 @@ export function SelectionBar() {
         <span role="status">{count ? `${count} selected` : "Select files"}</span>
       </label>
       <span class="grow" />
-      <button type="button" class="plain" disabled={!count} onClick={downloadSelected}>
-        <Icon name="download" /> <span>Download</span>
-      </button>
-      <button type="button" class="plain" disabled={!count} onClick={() => void moveSelected()}>
-        <Icon name="folder" /> <span>Move …</span>
-      </button>
-      <button type="button" class="plain" disabled={!count} onClick={() => void removeSelected()}>
-        <Icon name="bin" /> <span>Delete</span>
-      </button>
+      <Act label="Download" icon="download" run={downloadSelected} />
+      <Act label="Move …" icon="folder" run={() => void moveSelected()} />
+      <Act label="Delete" icon="bin" run={() => void removeSelected()} />
       <button type="button" class="mini" aria-label="Select nothing any more" title="Done" onClick={leaveSelection}>
         <Icon name="close" />
       </button>
     </div>
+  );
+}
+
+/** With its words where there is room for them. */
+function Act({ label, icon, run }: { label: string; icon: IconName; run: () => void }) {
+  return (
+    <button
+      type="button"
+      class="plain"
+      aria-label={label}
+      title={label}
+      disabled={selected.value.length === 0}
+      onClick={run}
+    >
+      <Icon name={icon} /> <span>{label}</span>
+    </button>
   );
 }

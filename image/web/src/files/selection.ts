@@ -67,6 +67,7 @@ export async function moveSelected(): Promise<void> {
 }
 
 async function moveAll(moves: readonly { entry: Entry; to: string }[], where: string): Promise<void> {
+  toast.value = null; // what it undoes may be elsewhere by then
   const done: { entry: Entry; to: string }[] = [];
   for (const { entry, to } of moves) {
     const moved = await attempt(ask<Entry>("POST", "/api/files/move", { path: entry.path, to, existing: "refuse" }));
@@ -83,6 +84,7 @@ async function moveAll(moves: readonly { entry: Entry; to: string }[], where: st
 }
 
 export async function removeSelected(): Promise<void> {
+  toast.value = null;
   const chosen = selected.value;
   const gone: Trashed[] = [];
   for (const { path } of chosen) {
@@ -94,8 +96,13 @@ export async function removeSelected(): Promise<void> {
   if (!gone.length) return;
   toast.value = {
     text: `${many(gone.length)} in the trash.`,
-    action: { label: "Undo", run: () => void Promise.all(gone.map(restored)).then(refresh) },
+    action: { label: "Undo", run: () => void restoreAll(gone) },
   };
+}
+
+async function restoreAll(gone: readonly Trashed[]): Promise<void> {
+  for (const one of gone) if (!(await restored(one))) break;
+  await refresh();
 }
 
 /** The list as it is now; of what is gone from here nothing stays open. */

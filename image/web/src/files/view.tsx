@@ -157,9 +157,6 @@ function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
       >
         <Icon name="download" />
       </a>
-      <button type="button" class="mini" aria-label="Trash" title="Trash" onClick={openTrash}>
-        <Icon name="bin" />
-      </button>
       <Menu
         label="More about this folder"
         choices={[
@@ -169,6 +166,7 @@ function Tools({ openTrash, here }: { openTrash: () => void; here: string }) {
             icon: "list",
             run: () => showHidden(!showsHidden.value),
           },
+          { label: "Trash", icon: "bin", run: openTrash },
         ]}
       />
     </div>

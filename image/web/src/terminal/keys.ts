@@ -27,13 +27,13 @@ export function controlled(text: string): string {
 
 export const BAR: readonly [label: string, name: string, keys: string][] = [
   ["Esc", "Esc", "\x1b"],
+  ["^C", "Ctrl C, interrupt", "\x03"],
   ["Tab", "Tab", "\t"],
   ["⇧Tab", "Shift Tab, Claude’s next mode", "\x1b[Z"],
-  ["←", "Left", "\x1b[D"],
   ["↑", "Up", "\x1b[A"],
   ["↓", "Down", "\x1b[B"],
+  ["←", "Left", "\x1b[D"],
   ["→", "Right", "\x1b[C"],
-  ["^C", "Ctrl C, interrupt", "\x03"],
   ["/", "Slash", "/"],
   ["|", "Bar", "|"],
   ["PgUp", "Page up", "\x1b[5~"],
