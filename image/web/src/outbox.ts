@@ -24,8 +24,8 @@ export type Kept =
   | { type: "deed"; deed: Extract<Deed, { type: "take_back" }>; item: UserItem };
 
 const kept = new Shelf<Kept>("outbox");
-/** Those that were sent over the connection that stands. */
-const sent = new Set<string>();
+/** Those that were sent over the connection that stands, each with how many signs of life it has brought since. */
+const sent = new Map<string, number>();
 
 export const unsent = computed(() => kept.all.value.flatMap((one) => (one.type === "send" ? [one.message] : [])));
 export const deeds = computed(() => kept.all.value.flatMap((one) => (one.type === "deed" ? [one.deed] : [])));
@@ -52,7 +52,7 @@ export function post(one: Kept): void {
   const key = keyOf(one);
   sent.delete(key);
   kept.put(key, one);
-  if (live.send(frame(one))) sent.add(key);
+  if (live.send(frame(one))) sent.set(key, 0);
   live.assure();
 }
 
@@ -60,6 +60,20 @@ export function post(one: Kept): void {
 export function settle(conversation: string, isSettled: (one: Kept) => boolean): Kept[] {
   const settled = kept.all.peek().filter((one) => conversationOf(one) === conversation && isSettled(one));
   return settled.flatMap((one) => kept.take(keyOf(one)) ?? []);
+}
+
+/**
+ * At a sign of life: the server takes one thing after the other, so it has had in hand what was sent before it was asked for
+ * the sign. Of conversations that nobody looks at that is all that can be known. The first sign may have been asked for earlier.
+ */
+export function settleHeard(isUnseen: (conversation: string) => boolean): void {
+  for (const one of kept.all.peek()) {
+    const key = keyOf(one);
+    const signs = sent.get(key);
+    if (signs === undefined) continue;
+    sent.set(key, signs + 1);
+    if (signs > 0 && isUnseen(conversationOf(one))) kept.take(key);
+  }
 }
 
 /** Takes back what the server refuses; nothing where it refuses something else. */
@@ -101,7 +115,7 @@ function sendAll(): void {
     if (sent.has(key)) continue;
     const rule = ruleOf(one);
     if (rule === "never") kept.take(key);
-    else if (rule === "now" && live.send(frame(one))) sent.add(key);
+    else if (rule === "now" && live.send(frame(one))) sent.set(key, 0);
   }
 }
 

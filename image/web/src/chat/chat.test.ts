@@ -119,3 +119,13 @@ test("what she reads is not taken away under her eyes", async () => {
   await connect(snapshot("running", ...steps(800)), added(800));
   expect(chat.timeline.value.items).toHaveLength(801);
 });
+
+test("what was sent to a conversation that she left is settled once the server has surely had it", async () => {
+  await connect(snapshot("waiting", card));
+  chat.reply("card", { decision: "allow" });
+  (await import("../place")).toChat();
+  await tell({ type: "pong" });
+  expect((await import("../outbox")).isAllSent.value).toBe(false);
+  await tell({ type: "pong" });
+  expect((await import("../outbox")).isAllSent.value).toBe(true);
+});

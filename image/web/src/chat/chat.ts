@@ -4,7 +4,7 @@ import { computed, effect, type Signal, signal } from "@preact/signals";
 import { ask, attempt } from "../http";
 import { uuid } from "../identity";
 import { live } from "../live";
-import { deeds, type Kept, post, postAgain, type Rule, settle, takeBack, unsent } from "../outbox";
+import { deeds, type Kept, post, postAgain, type Rule, settle, settleHeard, takeBack, unsent } from "../outbox";
 import { announce } from "../parts/announcer";
 import { toast } from "../parts/toast";
 import { current, toChat } from "../place";
@@ -96,10 +96,7 @@ live.on("refused", (refusal) => {
   if (attachments && refusal.code !== "bad_attachment") putBack(refusal.conversation, attachments);
 });
 
-// Of a conversation that she does not look at only this much is told.
-live.on("conversation", ({ conversation: { id, turn } }) => {
-  if (id !== followed && turn === "idle") settle(id, (one) => one.type === "deed" && one.deed.type === "stop");
-});
+live.on("pong", () => settleHeard((conversation) => conversation !== followed));
 
 live.on("conversation_gone", (message) => timelines.delete(message.id));
 
