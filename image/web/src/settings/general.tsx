@@ -101,8 +101,8 @@ const LANGUAGES = [
 ];
 
 const WORDS = {
-  default: "While this page is in the background. Your browser asks you once.",
-  granted: "While this page is in the background.",
+  default: "While you look elsewhere; where it can, also with this page closed. Your browser asks you once.",
+  granted: "While you look elsewhere; where your browser can, also with this page closed.",
   denied: "Your browser does not allow it for this page: its settings can change that.",
   missing: "This browser cannot do that here. On an iPhone or iPad, add this page to the home screen first.",
 } as const;
