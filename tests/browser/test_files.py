@@ -141,14 +141,14 @@ def test_several_files_are_moved_fetched_and_deleted_at_once(
     expect(page.get_by_text("2 selected")).to_be_visible()
     picture(page, "files-selected")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
+        page.get_by_role("button", name="Download", exact=True).click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert {Path(name).name for name in archive.namelist()} == {"one.txt", "two.txt"}
     page.get_by_role("button", name="More about this folder").click()
     page.get_by_role("menuitem", name="Select several").click()
     for name in ("one.txt", "two.txt"):
         page.get_by_label(f"Select {name}").check()
-    page.get_by_role("button", name="Move …").click()
+    page.get_by_role("button", name="Move …", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="box").click()
     page.get_by_role("button", name="Move here").click()
     expect(page.get_by_text("2 things moved to box.")).to_be_visible()
@@ -158,7 +158,7 @@ def test_several_files_are_moved_fetched_and_deleted_at_once(
     page.get_by_role("button", name="More about this folder").click()
     page.get_by_role("menuitem", name="Select several").click()
     page.get_by_label("Select all").check()
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("5 things in the trash.")).to_be_visible()
     expect(page.get_by_text("This folder is empty.")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
