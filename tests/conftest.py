@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--previous", metavar="REF", help="the release before it, for upgrades (default: the image itself)"
     )
     parser.addoption(
+        "--saved",
+        type=Path,
+        metavar="FILE",
+        help="where the image is being saved (default: the tests save it)",
+    )
+    parser.addoption(
         "--cut-s",
         type=float,
         default=1,

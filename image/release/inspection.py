@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
+import json
 import re
 import sys
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os.path import commonpath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fly.lazy import Lazy
@@ -35,7 +35,6 @@ MARK = "=== piece "
 IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 HASH = re.compile(r"-[\w-]{8}(?=\.)")
 LARGEST_FILES = 12
-SMALLEST_LAYER = tarfile.BLOCKSIZE * 2
 
 
 def inspect(client: docker.DockerClient, image: str) -> dict[str, Any]:
@@ -104,42 +103,50 @@ def _assets(lines: Iterable[str]) -> dict[str, float]:
 # --- layers -----------------------------------------------------------------------------------------
 
 
-def read_layers(client: docker.DockerClient, image: str) -> dict[str, Any]:
+def save(client: docker.DockerClient, image: str, path: Path) -> Path:
+    """All of the image in one archive, as `docker save` writes it; it is at its path only once it is whole.
+
+    The engine works for seconds on each: so there is one for all who read layers.
+    """
+    part = path.with_suffix(".part")
+    found: Any = client.images.get(image)
+    with part.open("wb") as file:
+        for chunk in found.save(chunk_size=1 << 20):
+            file.write(chunk)
+    return part.rename(path)
+
+
+def read_layers(archive: Path) -> dict[str, Any]:
     """By each layer's digest the folder that holds all of it, and its largest files.
 
     *Shape*: {"layers": {"sha256:…": {"folder": "/opt/a", "files": {"/opt/a/b": 381121}}}}
     *Units*: bytes.
     """
     try:
-        return {"layers": _layers(client.images.get(image))}
-    except (docker.errors.DockerException, requests.RequestException, tarfile.TarError) as error:
+        return {"layers": {digest: _read_layer(layer) for digest, layer in layers_of(archive)}}
+    except (OSError, tarfile.TarError) as error:
         return {"trouble": str(error)}
 
 
-def _layers(found: Any) -> dict[str, dict[str, Any]]:
-    """Read as a stream, never on disk."""
-    layers = {}
-    with tarfile.open(fileobj=Stream(found.save(chunk_size=1 << 20)), mode="r|") as saved:
-        for member in saved:
-            stream = saved.extractfile(member) if member.isfile() and member.size >= SMALLEST_LAYER else None
-            if stream is None:
-                continue
-            hashing = _Hashing(stream)
-            if (told := _read_layer(hashing)) is not None:
-                layers[hashing.digest()] = told
-    return layers
+def layers_of(archive: Path) -> Iterator[tuple[str, tarfile.TarFile]]:
+    """Each layer of a saved image, the lowest first, by the digest that the image calls it."""
+    with tarfile.open(archive) as saved:
+        manifest = json.load(_member(saved, "manifest.json"))[0]
+        digests = json.load(_member(saved, manifest["Config"]))["rootfs"]["diff_ids"]
+        for digest, name in zip(digests, manifest["Layers"], strict=True):
+            with tarfile.open(fileobj=_member(saved, name)) as layer:
+                yield digest, layer
 
 
-def _read_layer(stream: _Hashing) -> dict[str, Any] | None:
-    """None for what is no tar: the JSON that lies beside the layers."""
-    sizes: dict[str, int] = {}
-    try:
-        with tarfile.open(fileobj=stream, mode="r|") as layer:
-            for entry in layer:
-                if entry.isfile():
-                    sizes[f"/{entry.name.removeprefix('./')}"] = entry.size
-    except tarfile.ReadError:
-        return None
+def _member(saved: tarfile.TarFile, name: str) -> IO[bytes]:
+    """A file of the archive; where two layers are the same the second may be a link to the first."""
+    found = saved.extractfile(name)
+    assert found is not None, name
+    return found
+
+
+def _read_layer(layer: tarfile.TarFile) -> dict[str, Any]:
+    sizes = {f"/{entry.name.removeprefix('./')}": entry.size for entry in layer if entry.isfile()}
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:LARGEST_FILES]
     return {"folder": _folder(sizes), "files": dict(largest), "count": len(sizes)}
 
@@ -154,42 +161,3 @@ def _folder(sizes: Mapping[str, int]) -> str:
         heavy.append(path.rpartition("/")[0] or "/")
         seen += size
     return commonpath(heavy) if heavy else "/"
-
-
-class Stream(io.RawIOBase):
-    """The chunks of an answer as a file."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and (chunk := next(self._chunks, b"")):
-            self._rest += chunk
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
-
-
-class _Hashing(io.RawIOBase):
-    """A file whose SHA-256 is taken while it is read."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._hash = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._stream.read(size)
-        self._hash.update(content)
-        return content
-
-    def digest(self) -> str:
-        """Of all of it, also of what nobody has read yet."""
-        while self.read(1 << 20):
-            pass
-        return f"sha256:{self._hash.hexdigest()}"

