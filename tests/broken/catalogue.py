@@ -133,7 +133,7 @@ DATA = (
         "forgets-logins",
         "Each start logs Claude out",
         (at_start("rm -f /data/claude/.credentials.json"),),
-        ("release/test_persistence.py::test_a_night_changes_nothing[stopped and started]",),
+        ("release/test_persistence.py::test_a_night_changes_nothing[cut off from its power and started]",),
         r"gone: claude/\.credentials\.json",
     ),
     Broken(

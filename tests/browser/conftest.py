@@ -42,11 +42,11 @@ PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
 """A machine that does much else at once lets Claude start in ten seconds instead of one."""
 OF_THIS_MACHINE = "net::ERR_NETWORK_CHANGED"
+"""What Chromium says while a container comes or goes: each brings this machine another interface."""
 WITHOUT_PUSH = "does not support the Push API in incognito mode"
 """What Chromium says where the page asks for it: each test has a window of that kind to itself."""
 OF_ITS_WORKER = "An unknown error occurred when fetching the script."
 """The same, for the service worker's file; where it is missing or refused a browser says that."""
-"""What Chromium says while a container comes or goes: each brings this machine another interface."""
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -81,12 +81,12 @@ def _launched(playwright: Playwright, *names: str) -> Iterator[Browser]:
 def home(run: Run, image: str, internet: Internet) -> Iterator[Workspace]:
     """One workspace for all stories that need nothing of their own; its Claude is logged in."""
     from tests.support.containers import Workspaces
-    from tests.support.login import log_in
+    from tests.support.login import give_login
 
     made = Workspaces(run, image)
     try:
         workspace = made.start(internet=internet)
-        log_in(workspace.shell().settle(), internet.anthropic)
+        give_login(workspace, internet.anthropic)
         yield workspace
     finally:
         made.close()
@@ -148,11 +148,11 @@ def _pages(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callabl
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        page = context.new_page()
+        page = patient(context.new_page())
         page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
         if calm:
             page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
-        _go(page, (url or workspace.url) + path)
+        page.goto((url or workspace.url) + path)
         return page
 
     yield open_page
@@ -169,17 +169,24 @@ def _is_complaint(said: ConsoleMessage) -> bool:
     return said.type == "error" and not any(text in said.text for text in known)
 
 
-def _go(page: Page, url: str) -> None:
-    """There, with as many tries as this machine's own network takes."""
-    for _ in range(3):
-        try:
-            page.goto(url)
-        except PlaywrightError as error:
-            if OF_THIS_MACHINE not in str(error):
-                raise
-        else:
-            return
-    page.goto(url)
+def patient(page: Page) -> Page:
+    """The same, which comes and comes again with as many tries as this machine's own network takes."""
+    page.goto = _patient(page.goto)  # type: ignore[method-assign]
+    page.reload = _patient(page.reload)  # type: ignore[method-assign]
+    return page
+
+
+def _patient(step: Callable[..., Any]) -> Callable[..., Any]:
+    def tried(*given: Any, **options: Any) -> Any:
+        for _ in range(3):
+            try:
+                return step(*given, **options)
+            except PlaywrightError as error:
+                if OF_THIS_MACHINE not in str(error):
+                    raise
+        return step(*given, **options)
+
+    return tried
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.browser.test_access import KEY, LOCKED
 from tests.support.anthropic.server import API_KEY, BY_USE, Account
 from tests.support.containers import Workspaces
 from tests.support.internet import Internet
-from tests.support.login import log_in
+from tests.support.login import give_login
 from tests.support.terminal_page import login_url, terminal_text
 from tests.support.wait import wait_until
 
@@ -97,7 +97,7 @@ def test_she_signs_out_and_then_logs_claude_out_in_the_middle_of_a_turn(
 ) -> None:
     """Signing out ends no turn; after logging Claude out the next message is told why it gets no answer."""
     workspace = workspaces.start(internet=internet, environment=LOCKED)
-    log_in(workspace.shell().settle(), internet.anthropic)
+    give_login(workspace, internet.anthropic)
     way_in = f"/#key={KEY}"
     laptop = page_of(workspace, path=way_in, calm=False)
     phone = page_of(workspace, PHONE, touch=True, path=way_in, calm=False)

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PHONE, picture, say
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
-from tests.support.login import log_in
+from tests.support.login import CREDENTIALS, give_login, login_in
 from tests.support.run import Run
 from tests.support.terminal_page import login_url, terminal_text
 from tests.support.wait import wait_until
@@ -20,7 +20,6 @@ from tests.support.wire import Wire
 
 GIVES_UP_SOON = {"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
 """Her own settings of Claude Code: ten tries of its own would take minutes."""
-CREDENTIALS = "/data/claude/.credentials.json"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def troubled(run: Run, image: str, internet: Internet) -> Iterator[Workspace]:
     try:
         workspace = made.start(internet=internet)
         workspace.put("/data/claude/settings.json", json.dumps(GIVES_UP_SOON).encode(), owner=1000)
-        log_in(workspace.shell().settle(), internet.anthropic)
+        give_login(workspace, internet.anthropic)
         yield workspace
     finally:
         made.close()
@@ -131,10 +130,6 @@ def test_a_login_that_expired_is_renewed_beside_the_words_and_her_message_goes_o
 
 def _let_the_login_expire(workspace: Workspace) -> None:
     """As months later: neither what opens nor what renews holds any longer."""
-    kept = json.loads(workspace.run("cat", CREDENTIALS))
-    kept["claudeAiOauth"] |= {
-        "accessToken": "sk-ant-oat01-old",
-        "refreshToken": "sk-ant-ort01-old",
-        "expiresAt": 1,
-    }
-    workspace.put(CREDENTIALS, json.dumps(kept).encode(), mode=0o600, owner=1000)
+    old = {"accessToken": "sk-ant-oat01-old", "refreshToken": "sk-ant-ort01-old", "expiresAt": 1}
+    kept = json.dumps({"claudeAiOauth": login_in(workspace) | old})
+    workspace.put(CREDENTIALS, kept.encode(), mode=0o600, owner=1000)

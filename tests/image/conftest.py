@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
-from tests.support.login import log_in
+from tests.support.login import give_login
 from tests.support.volumes import Volume
 
 
@@ -14,5 +14,5 @@ from tests.support.volumes import Volume
 def logged_in(workspaces: Workspaces, kept_volume: Volume, internet: Internet) -> Workspace:
     """A workspace on a kept volume whose person has logged Claude in."""
     workspace = workspaces.start(kept_volume, internet=internet)
-    log_in(workspace.shell().settle(), internet.anthropic)
+    give_login(workspace, internet.anthropic)
     return workspace

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
@@ -15,11 +14,13 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.support.containers import PLAIN, REQUEST_LIMIT_S, Workspace, Workspaces
+from tests.support.run import Run
+from tests.support.signing import KEY, locked_with
 from tests.support.volumes import Volume
 
 GUESSES = 30
 """Far more than are free at once, should the machine be so slow that some come back meanwhile."""
-KEY, OTHER_KEY = "k" * 32, "o" * 32
+OTHER_KEY = "o" * 32
 OPEN = {("GET", "/health"), ("GET", "/api/login"), ("POST", "/api/login")}
 ROUTES = """
 import json, re
@@ -34,13 +35,6 @@ print(json.dumps([
     for method in getattr(route, "methods", None) or ["SOCKET"]
 ]))
 """
-
-
-def locked_with(key: str) -> dict[str, str]:
-    return {
-        "JARVIS_LOGIN": "link",
-        "JARVIS_LOGIN_HASH": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}",
-    }
 
 
 def client_of(workspace: Workspace) -> httpx.Client:
@@ -68,8 +62,19 @@ def open_socket(workspace: Workspace, path: str, cookie: str = "") -> ClientConn
     )
 
 
+@pytest.fixture(scope="module")
+def locked(run: Run, image: str) -> Iterator[Workspace]:
+    """For tests that only try to come in, or do and leave everything as it is."""
+    made = Workspaces(run, image)
+    try:
+        yield made.start(environment=locked_with(KEY))
+    finally:
+        made.close()
+
+
 @pytest.fixture
-def locked(workspaces: Workspaces, kept_volume: Volume) -> Workspace:
+def own_locked(workspaces: Workspaces, kept_volume: Volume) -> Workspace:
+    """For tests that use something up: its devices, its patience, its life."""
     return workspaces.start(kept_volume, environment=locked_with(KEY))
 
 
@@ -115,16 +120,16 @@ def test_the_key_opens_one_container_and_no_other(locked: Workspace, workspaces:
 
 
 def test_a_device_stays_in_over_a_restart_until_the_key_is_another(
-    locked: Workspace, workspaces: Workspaces, kept_volume: Volume
+    own_locked: Workspace, workspaces: Workspaces, kept_volume: Volume
 ) -> None:
     """A device needs its key once, whatever restarts; another key signs every device out."""
-    with signed_in(locked, {"key": KEY}) as client:
+    with signed_in(own_locked, {"key": KEY}) as client:
         cookie = {"cookie": f"jarvis={client.cookies['jarvis']}"}
-    locked.stop()
-    locked.start()
-    with client_of(locked) as client:
+    own_locked.stop()
+    own_locked.start()
+    with client_of(own_locked) as client:
         assert client.get("/api/boot", headers=cookie).status_code == 200
-    workspaces.remove(locked)
+    workspaces.remove(own_locked)
     renewed = workspaces.start(kept_volume, environment=locked_with(OTHER_KEY))
     with client_of(renewed) as client:
         assert client.get("/api/boot", headers=cookie).status_code == 401
@@ -133,14 +138,14 @@ def test_a_device_stays_in_over_a_restart_until_the_key_is_another(
         assert len(client.get("/api/access").json()["devices"]) == 1
 
 
-def test_signing_out_everywhere_closes_what_is_open(locked: Workspace) -> None:
+def test_signing_out_everywhere_closes_what_is_open(own_locked: Workspace) -> None:
     """To sign out everywhere closes open pages and terminals at once."""
-    with signed_in(locked, {"key": KEY}) as one, signed_in(locked, {"key": KEY}) as other:
+    with signed_in(own_locked, {"key": KEY}) as one, signed_in(own_locked, {"key": KEY}) as other:
         terminal = other.post("/api/terminals", json={}).json()["id"]
         cookie = other.cookies["jarvis"]
         with (
-            open_socket(locked, "/api/live", cookie) as live,
-            open_socket(locked, f"/api/terminals/{terminal}/socket", cookie) as shell,
+            open_socket(own_locked, "/api/live", cookie) as live,
+            open_socket(own_locked, f"/api/terminals/{terminal}/socket", cookie) as shell,
         ):
             assert one.post("/api/access/sign-out-everywhere").status_code == 204
             assert (close_code(live), close_code(shell)) == (4403, 4403)
@@ -153,13 +158,13 @@ def close_code(socket: ClientConnection) -> int | None:
     return socket.close_code
 
 
-def test_guessing_is_slow_over_new_connections_too(locked: Workspace) -> None:
+def test_guessing_is_slow_over_new_connections_too(own_locked: Workspace) -> None:
     """Whoever guesses keys is slowed down, and the right key opens all the same."""
-    answers = (_guess(locked, f"guess-{number}") for number in range(GUESSES))
+    answers = (_guess(own_locked, f"guess-{number}") for number in range(GUESSES))
     refused = next((answer for answer in answers if answer.status_code == 429), None)
     assert refused is not None, f"{GUESSES} guesses, one after the other, and none was refused"
     assert int(refused.headers["retry-after"]) > 0
-    with signed_in(locked, {"key": KEY}) as client:
+    with signed_in(own_locked, {"key": KEY}) as client:
         assert client.get("/api/boot").status_code == 200
 
 

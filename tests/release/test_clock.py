@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -10,24 +9,19 @@ from functools import partial
 from typing import Any
 
 import docker
-import httpx
 import pytest
 
 from tests.support.clock import Clock
-from tests.support.containers import PLAIN, REQUEST_LIMIT_S, Workspace, Workspaces
+from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.livepage import LivePage
-from tests.support.login import log_in
+from tests.support.login import give_login
 from tests.support.run import Run
+from tests.support.signing import KEY, ask, locked_with, sign_in
 from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 from tests.support.webapp import Page
 
-KEY = "k" * 32
-LOCKED = {
-    "JARVIS_LOGIN": "link",
-    "JARVIS_LOGIN_HASH": f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}",
-}
 NIGHT_H = 9
 """Longer than what Claude was given at its login holds."""
 ANSWER = "Tell me [tokens 200 at 10 ms]"
@@ -49,10 +43,10 @@ def test_a_jump_of_the_clock_breaks_nothing(
 ) -> None:
     """Hours later at once, in an answer and with a terminal open, and back: all goes on, and she stays in."""
     refreshes = _refreshes(internet)
-    workspace = clock.start(workspaces, kept_volume, internet=internet, environment=LOCKED)
-    log_in(workspace.shell().settle(), internet.anthropic)
-    cookie = _signed_in(workspace)
-    terminal = _asked(workspace, "POST", "/api/terminals", cookie).json()["id"]
+    workspace = clock.start(workspaces, kept_volume, internet=internet, environment=locked_with(KEY))
+    give_login(workspace, internet.anthropic)
+    cookie = sign_in(workspace)
+    terminal = ask(workspace, "POST", "/api/terminals", cookie).json()["id"]
     with (
         LivePage(workspace, cookie=cookie) as page,
         workspace.socket(f"/api/terminals/{terminal}/socket", cookie=cookie) as socket,
@@ -72,35 +66,9 @@ def test_a_jump_of_the_clock_breaks_nothing(
             shell.output.clear()
             assert page.ask(f"it is {hours}") == f"You said: it is {hours}"
             assert _refreshes(internet) - refreshes == 1, "the login ran out once"
-            assert _asked(workspace, "GET", "/api/boot", cookie).status_code == 200
+            assert ask(workspace, "GET", "/api/boot", cookie).status_code == 200
     assert {one["outcome"] for one in page.of("end")} == {"completed"}
-    assert "ERROR" not in workspace.log()
-
-
-def _signed_in(workspace: Workspace) -> str:
-    """The cookie that the key gives."""
-    answer = httpx.post(
-        f"{workspace.url}/api/login",
-        json={"key": KEY},
-        trust_env=False,
-        timeout=REQUEST_LIMIT_S,
-        verify=PLAIN,
-    )
-    return f"jarvis={answer.cookies['jarvis']}"
-
-
-def _asked(workspace: Workspace, method: str, path: str, cookie: str) -> httpx.Response:
-    headers = {"cookie": cookie, "origin": workspace.url}
-    body: dict[str, Any] | None = {} if method == "POST" else None
-    return httpx.request(
-        method,
-        workspace.url + path,
-        headers=headers,
-        json=body,
-        trust_env=False,
-        timeout=REQUEST_LIMIT_S,
-        verify=PLAIN,
-    )
+    assert workspace.complaints() == []
 
 
 def _is_ahead(workspace: Workspace, hours: float) -> bool:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.containers import Workspace
+from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.livepage import LivePage
-from tests.support.login import ASKS_FOR_CODE, auth_status, begin_login, log_in
+from tests.support.login import ASKS_FOR_CODE, auth_status, begin_login, log_in, login_in, login_of
 from tests.support.shell import CTRL_C
+from tests.support.signing import KEY, ask, locked_with, sign_in
+from tests.support.volumes import Volume
 from tests.support.wait import wait_until
+from tests.support.webapp import Page
 
 Begin = Callable[[], Workspace]
 EMAIL = "lilach@example.com"
@@ -32,6 +35,8 @@ def test_she_logs_in_and_claude_answers(lilachs_workspace: Begin, internet: Inte
     log_in(shell, internet.anthropic)
     status = auth_status(workspace)
     assert (status["loggedIn"], status["email"], status["authMethod"]) == (True, EMAIL, "claude.ai")
+    other_stories_begin_with = login_of(internet.anthropic.give_tokens())
+    assert other_stories_begin_with.keys() <= login_in(workspace).keys()
     assert shell.run("claude -p 'good morning'", timeout_s=60) == "You said: good morning"
     _assert_page_knows(workspace, "signed_in")
 
@@ -135,16 +140,20 @@ def test_an_api_key_is_the_other_way(lilachs_workspace: Begin, internet: Interne
     assert shell.run("claude -p 'by key'", timeout_s=60) == "You said: by key"
 
 
-def test_no_secret_reaches_the_log(lilachs_workspace: Begin, internet: Internet) -> None:
-    """Login, chat and logout while a page is open leave no token and no code in the container's log."""
-    workspace = lilachs_workspace()
+def test_no_secret_reaches_the_log(workspaces: Workspaces, kept_volume: Volume, internet: Internet) -> None:
+    """A day with her link, terminal, login, chat and logout leaves no secret and no complaint in the log."""
+    workspace = workspaces.start(kept_volume, internet=internet, environment=locked_with(KEY))
     shell = workspace.shell().settle()
-    with LivePage(workspace) as page:
+    cookie = sign_in(workspace)
+    terminal = f"/api/terminals/{ask(workspace, 'POST', '/api/terminals', cookie).json()['id']}/socket"
+    with LivePage(workspace, cookie=cookie) as page, workspace.socket(terminal, cookie=cookie) as socket:
+        Page(socket).until("$ ")
         log_in(shell, internet.anthropic)
         page.until(lambda: page.auth.get("state") == "signed_in", "the page to know")
         assert page.ask("hello") == "You said: hello"
         shell.run("claude auth logout")
         page.until(lambda: page.auth.get("state") == "signed_out", "the page to know")
     workspace.stop()
-    assert "sk-ant" not in workspace.log()
-    assert "code-" not in workspace.log()
+    for secret in (KEY, cookie.partition("=")[2], "sk-ant", "code-"):
+        assert secret not in workspace.log()
+    assert workspace.complaints() == []

@@ -6,6 +6,7 @@ testcontainers starts and removes them; what a test does to one (stop, suspend, 
 from __future__ import annotations
 
 import io
+import re
 import ssl
 import tarfile
 from collections.abc import Callable, Mapping
@@ -26,22 +27,28 @@ from tests.support.command import Ran, run_in
 from tests.support.evidence import Piece, masked, tail
 from tests.support.internet import Internet
 from tests.support.run import Run
-from tests.support.shell import Shell
+from tests.support.shell import Shell, without_escapes
 from tests.support.volumes import Volume
-from tests.support.wait import wait_until
+from tests.support.wait import NeverHappenedError, wait_until
 
 USER = "jarvis"
 PERSON = {"USER_NAME": "Lilach", "USER_EMAIL": "lilach@example.com"}
 OPEN = {"JARVIS_LOGIN": "none"}
 """Who may come in is the question of some tests alone."""
 REQUEST_LIMIT_S = 60
+"""Longer than any answer takes, also on a busy machine."""
 ONCE_LIMIT_S = 40
 """How long a command may take that has a container of its own, on a machine that has nothing else to do."""
-"""Longer than any answer takes, also on a busy machine."""
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For `verify` where no TLS is spoken: without it httpx reads every authority of this machine each time."""
+_COMPLAINT = re.compile(
+    r"^\W*(warn|err|crit|fatal|traceback)|\b(WARNING|ERROR|CRITICAL)\b|permission denied|exception",
+    re.IGNORECASE,
+)
 _NO_DNS = ["127.0.0.1"]
 """Names that no test serves fail at once instead of leaving this machine."""
+_UNWATCHED = {"test": ["NONE"]}
+"""As on Fly, which asks by itself: the image's own health check is the question of some tests alone."""
 _LATE = ("already paused", "not paused", "unable to freeze")
 """What the engine says of a container that it, or a busy machine's kernel, will be done with in a moment."""
 _LOOPBACK: Any = ("127.0.0.1", None)
@@ -104,8 +111,17 @@ class Workspace:
     def stop(self, signal: str = "SIGTERM", timeout_s: float = 5) -> int:
         """A signal, then the end; the exit code."""
         self.container.kill(signal=signal)
-        wait_until(lambda: not self.state()["Running"], f"the end after {signal}", timeout_s=timeout_s)
-        return int(self.state()["ExitCode"])
+        return self.wait_ended(f"the end after {signal}", timeout_s=timeout_s)
+
+    def wait_ended(self, what: str = "the end of the container", timeout_s: float = 30) -> int:
+        """Its exit code; the engine says so by itself, so nobody has to ask again and again."""
+        limit_s = timeout_s * patience()
+        try:
+            return int(self.container.wait(timeout=limit_s)["StatusCode"])
+        except requests.RequestException:
+            raise NeverHappenedError(f"waited {limit_s:.1f} s for {what}") from None
+        finally:
+            self.container.reload()
 
     def start(self) -> Workspace:
         """Starts the stopped container again."""
@@ -231,6 +247,10 @@ class Workspace:
     def log(self) -> str:
         return str(self.container.logs().decode(errors="replace"))
 
+    def complaints(self) -> list[str]:
+        """The lines of the log that a good day does not write."""
+        return [line for line in without_escapes(self.log()).splitlines() if _COMPLAINT.search(line)]
+
     def evidence(self) -> list[Piece]:
         """What each terminal showed, and the log."""
         shown = [
@@ -269,7 +289,13 @@ class Workspaces:
         made.ports[f"{PORT}/tcp"] = _LOOPBACK
         made.with_name(self._run.name("workspace"))
         network = internet.network.name if internet else "bridge"
-        defaults = {"network": network, "labels": self._run.labels, "dns": _NO_DNS, "mem_limit": "1024m"}
+        defaults = {
+            "network": network,
+            "labels": self._run.labels,
+            "dns": _NO_DNS,
+            "mem_limit": "1024m",
+            "healthcheck": _UNWATCHED,
+        }
         _configure(made, {**defaults, **options})
         workspace = Workspace(made.__enter__())
         self._made.append(workspace)

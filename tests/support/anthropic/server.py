@@ -432,6 +432,8 @@ async def control(state: State, request: Request) -> Answer:
                 return Answer(200, {"code": authorise(state, body["url"])})
             except (KeyError, ValueError) as error:
                 return failure(400, "invalid_request_error", str(error))
+        case "give":
+            return Answer(200, _new_tokens(state))
         case "expire":
             state.access.clear()
         case "forget":

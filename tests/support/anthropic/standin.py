@@ -96,6 +96,11 @@ class Anthropic:
         """The ``CODE#STATE`` that a person gets in the browser at the address that Claude printed."""
         return str(self._control("authorise", {"url": url})["code"])
 
+    def give_tokens(self) -> dict[str, Any]:
+        """What a login brings, as the answer to its code, without one."""
+        given: dict[str, Any] = self._control("give", {})
+        return given
+
     def expire_tokens(self) -> None:
         """Access tokens hold no longer; a refresh brings new ones."""
         self._control("expire", {})
