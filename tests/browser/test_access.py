@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, picture
+from tests.browser.conftest import DESKTOP, PHONE, patient, picture
 from tests.support.axe import grave_complaints
 from tests.support.containers import Workspace, Workspaces
+from tests.support.run import Run
 
 KEY = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4"
 LOCKED = {
@@ -19,8 +20,19 @@ LOCKED = {
 }
 
 
+@pytest.fixture(scope="module")
+def workspace(run: Run, image: str) -> Iterator[Workspace]:
+    """Her devices are all those that the tests have signed in."""
+    made = Workspaces(run, image)
+    try:
+        yield made.start(environment=LOCKED)
+    finally:
+        made.close()
+
+
 @pytest.fixture
-def workspace(workspaces: Workspaces) -> Workspace:
+def unused(workspaces: Workspaces) -> Workspace:
+    """Nobody has ever been in."""
     return workspaces.start(environment=LOCKED)
 
 
@@ -36,7 +48,7 @@ class Devices:
         context = self._browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         context.set_default_timeout(20_000)
         self.contexts.append(context)
-        return context.new_page()
+        return patient(context.new_page())
 
 
 @pytest.fixture
@@ -89,18 +101,18 @@ def test_out_everywhere_means_out_everywhere(workspace: Workspace, devices: Devi
         is_asked(page)
 
 
-def test_one_device_is_put_out_from_another(workspace: Workspace, devices: Devices) -> None:
+def test_one_device_is_put_out_from_another(unused: Workspace, devices: Devices) -> None:
     laptop, phone = devices.new(), devices.new(PHONE)
     for page in (laptop, phone):
-        page.goto(f"{workspace.url}/#key={KEY}")
+        page.goto(f"{unused.url}/#key={KEY}")
         is_in(page)
-    laptop.goto(f"{workspace.url}/settings/access")
+    laptop.goto(f"{unused.url}/settings/access")
     listed = laptop.locator(".devices li")
     expect(listed).to_have_count(2)
     listed.nth(1).get_by_role("button").click()
     expect(listed).to_have_count(1)
     is_asked(phone)
-    laptop.goto(workspace.url)
+    laptop.goto(unused.url)
     is_in(laptop)
 
 

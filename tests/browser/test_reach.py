@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, picture, say
 from tests.support.axe import grave_complaints
@@ -19,6 +19,12 @@ MUCH = (
     '[tool Bash {"command": "ls -la /data/workspace", "description": "List the files"}]'
     '[tool Write {"file_path": "/data/workspace/notes.md", "content": "one\\ntwo\\n"}]'
 )
+NARROW: tuple[ViewportSize, ...] = (
+    {"width": 320, "height": 568},
+    {"width": 720, "height": 450},
+    {"width": 820, "height": 1180},
+)
+"""720 x 450 is a laptop at 200 %."""
 SHOWN = {
     "notes.md": b"# Trip\n\n| a | b |\n|--|--|\n| 1 | 2 |\n",
     "wide.py": b"def total():\n    return " + b" + ".join([b"number"] * 60) + b"\n",
@@ -31,11 +37,11 @@ QUESTION = (
 
 
 def check(page: Page, what: str, found: list[str], shown_as: str = "") -> None:
-    """In both themes, which differ in nothing but colours."""
+    """In both themes, which differ in nothing but colours; a laptop is shown light and a phone dark."""
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.wait_for_timeout(50)
-        if shown_as:
+        if shown_as and shown_as.endswith("phone") == (theme == "dark"):
             picture(page, f"{shown_as}-{theme}")
         complaints = grave_complaints(page, colours_alone=theme == "dark")
         found += [f"{what}, {theme}: {complaint}" for complaint in complaints]
@@ -85,9 +91,9 @@ def test_axe_finds_nothing_serious_beside_the_chat(
     is_phone = device == "phone"
     page = page_of(home, PHONE if is_phone else DESKTOP, touch=is_phone)
     found: list[str] = []
+    page.goto(f"{home.url}/settings/{SECTIONS[0]}")
     for section in SECTIONS:
-        page.goto(f"{home.url}/settings/{section}")
-        expect(page.locator("#section-title")).to_be_visible()
+        to_section(page, section)
         check(page, section, found, f"reach-{section}-{device}")
     for name, content in SHOWN.items():
         home.put(f"/data/workspace/reach/{name}", content, owner=1000)
@@ -109,6 +115,14 @@ def test_axe_finds_nothing_serious_beside_the_chat(
     expect(page.get_by_test_id("terminal")).to_be_visible()
     check(page, "terminal", found, f"reach-terminal-{device}")
     assert found == [], "\n".join(found)
+
+
+def to_section(page: Page, section: str) -> None:
+    """Of the settings, by its link."""
+    link = page.locator(f'nav a[href="/settings/{section}"]')
+    link.click()
+    expect(link).to_have_attribute("aria-current", "page")
+    expect(page.locator("#section-title")).to_be_visible()
 
 
 def test_the_keyboard_is_enough(home: Workspace, page_of: Callable[..., Page]) -> None:
@@ -176,18 +190,26 @@ def test_words_of_both_directions_stand_right(home: Workspace, page_of: Callable
     picture(page, "reach-right-to-left")
 
 
-@pytest.mark.parametrize(("width", "height"), [(320, 568), (720, 450), (820, 1180)])
-def test_nothing_scrolls_sideways(
-    home: Workspace, page_of: Callable[..., Page], width: int, height: int
-) -> None:
-    """720 x 450 is a laptop at 200 %."""
-    page = page_of(home, {"width": width, "height": height})
-    for path in ("/", *(f"/settings/{section}" for section in SECTIONS)):
-        page.goto(home.url + path)
-        expect(page.locator("#main")).to_be_visible()
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, path
-    picture(page, f"reach-{width}")
+def test_nothing_scrolls_sideways(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    expect(page.get_by_label("Message Claude")).to_be_visible()
+    assert_nothing_is_too_wide(page, "chat")
+    page.goto(f"{home.url}/settings/{SECTIONS[0]}")
+    for section in SECTIONS:
+        to_section(page, section)
+        assert_nothing_is_too_wide(page, section)
+    picture(page, "reach-narrow")
+
+
+def assert_nothing_is_too_wide(page: Page, what: str) -> None:
+    """Once it is drawn in that size."""
+    for size in NARROW:
+        page.set_viewport_size(size)
+        wide = page.evaluate(
+            """() => new Promise((tell) => requestAnimationFrame(() => requestAnimationFrame(() =>
+                tell(document.documentElement.scrollWidth - document.documentElement.clientWidth))))"""
+        )
+        assert wide <= 0, (what, size)
 
 
 def test_a_phones_keyboard_covers_nothing(home: Workspace, page_of: Callable[..., Page]) -> None:

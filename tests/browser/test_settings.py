@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,13 +12,26 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PHONE, picture, say
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
+from tests.support.run import Run
 from tests.support.wait import wait_until
 
 
+@pytest.fixture(scope="module")
+def unsettled(run: Run, image: str) -> Iterator[Workspace]:
+    made = Workspaces(run, image)
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
 @pytest.fixture
-def fresh(workspaces: Workspaces) -> Workspace:
-    """A workspace whose settings a test may change; its Claude is not logged in."""
-    return workspaces.start()
+def fresh(unsettled: Workspace) -> Iterator[Workspace]:
+    """A workspace whose settings a test may change, all as they come; its Claude is not logged in."""
+    as_they_come = unsettled.get("/api/boot").json()["settings"]
+    yield unsettled
+    unsettled.ask("PUT", "/api/settings", as_they_come).raise_for_status()
+    assert unsettled.get("/api/boot").json()["settings"] == as_they_come
 
 
 def test_what_she_chooses_holds_at_once_on_each_device(
@@ -64,6 +77,7 @@ def test_claude_answers_in_the_language_that_she_chose(
     try:
         language.fill("עברית")
         language.blur()
+        wait_until(lambda: home.get("/api/boot").json()["settings"]["language"] == "עברית", "it to be saved")
         page.get_by_role("button", name="Back to chat").click()
         say(page, "After")
         expect(page.locator("[data-role=assistant]").last).to_contain_text("You said: After")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+import pytest
 
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.login import ASKS_FOR_CODE, auth_status
+from tests.support.run import Run
 from tests.support.shell import CTRL_C, without_escapes
 from tests.support.volumes import Volume
 from tests.support.wait import wait_until
@@ -26,23 +30,32 @@ def test_everything_passes_through_the_wrapper(shared_workspace: Workspace) -> N
     assert "--no such option *" in wrapped.errors
 
 
-def test_the_wrapper_leaves_no_process_between(workspaces: Workspaces) -> None:
+@pytest.fixture(scope="module")
+def asking(run: Run, image: str) -> Iterator[tuple[Workspace, str]]:
+    """A workspace in which `claude authenticate` waits for its code, and what it has shown."""
+    made = Workspaces(run, image)
+    try:
+        workspace = made.start()
+        shell = workspace.shell(columns=200).settle()
+        shell.type("claude authenticate")
+        shell.expect(ASKS_FOR_CODE, timeout_s=40)
+        yield workspace, shell.before
+    finally:
+        made.close()
+
+
+def test_the_wrapper_leaves_no_process_between(asking: tuple[Workspace, str]) -> None:
     """The wrapper becomes Claude, so that a signal to it reaches Claude itself."""
-    workspace = workspaces.start()
-    shell = workspace.shell().settle()
-    shell.type("claude authenticate")
-    shell.expect(ASKS_FOR_CODE, timeout_s=40)
+    workspace, _ = asking
     claudes = [one["CMD"] for one in workspace.processes() if re.search(r"/claude\b.* auth", one["CMD"])]
     assert len(claudes) == 1, claudes
     assert claudes[0].startswith("/opt/claude/claude auth login")
 
 
-def test_authenticate_is_the_login(workspaces: Workspaces) -> None:
+def test_authenticate_is_the_login(asking: tuple[Workspace, str]) -> None:
     """`claude authenticate` shows an address to log in at and asks for the code."""
-    shell = workspaces.start().shell(columns=200).settle()
-    shell.type("claude authenticate")
-    shell.expect(r"https://\S+/oauth/authorize\?", timeout_s=40)
-    shell.expect(ASKS_FOR_CODE, timeout_s=40)
+    _, shown = asking
+    assert re.search(r"https://\S+/oauth/authorize\?", shown)
 
 
 def test_authenticate_takes_the_logins_options(shared_workspace: Workspace) -> None:

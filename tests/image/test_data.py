@@ -9,7 +9,6 @@ import pytest
 from fly.plan import MOUNT_PATH
 from tests.support.containers import Workspace, Workspaces
 from tests.support.volumes import Volume, differences, file, folder
-from tests.support.wait import wait_until
 
 FOLDERS = ("home", "claude", "workspace", "app")
 JARVIS = 1000
@@ -105,8 +104,7 @@ def test_a_volume_of_another_user_is_said(workspaces: Workspaces, kept_volume: V
     kept_volume.put([file("workspace/theirs", b"theirs", mode=0o600, owner=4242)])
     before = {path: entry for path, entry in kept_volume.manifest().items() if path != "."}
     workspace = workspaces.start(kept_volume, ready=False)
-    wait_until(lambda: not workspace.state()["Running"], "the end of the container")
-    assert workspace.state()["ExitCode"] != 0
+    assert workspace.wait_ended() != 0
     assert "belongs to uid 4242" in workspace.log()
     assert "chown -R 1000:1000" in workspace.log()
     after = {path: entry for path, entry in kept_volume.manifest().items() if path != "."}

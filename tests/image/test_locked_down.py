@@ -8,7 +8,8 @@ import pytest
 
 from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
 from tests.support.containers import Workspace, Workspaces
-from tests.support.volumes import Volume
+from tests.support.internet import Internet
+from tests.support.volumes import Volume, file
 from tests.support.wait import wait_until
 
 NEEDED = ["CHOWN", "SETGID", "SETUID"]
@@ -40,6 +41,19 @@ def test_it_works_with(workspaces: Workspaces, kept_volume: Volume, case: str) -
     assert workspace.stop() == 0
 
 
+def test_claude_works_locked_down_too(
+    workspaces: Workspaces, kept_volume: Volume, internet: Internet
+) -> None:
+    """With all of these at once Claude, too, starts and answers."""
+    kept_volume.put([file("ca.pem", internet.ca_pem)])
+    key = internet.anthropic.environment(by="key")["ANTHROPIC_API_KEY"]
+    trusting = {"NODE_EXTRA_CA_CERTS": f"{MOUNT_PATH}/ca.pem", "ANTHROPIC_API_KEY": key}
+    workspace = workspaces.start(
+        kept_volume, environment=trusting, network=internet.network.name, **CASES["all of these at once"]
+    )
+    assert workspace.run("claude", "-p", "hello", timeout_s=60).strip() == "You said: hello"
+
+
 def _started(workspaces: Workspaces, volume: Volume, **options: Any) -> Workspace:
     return workspaces.start(volume, **options)
 
@@ -69,8 +83,7 @@ def test_it_may_start_as_jarvis(workspaces: Workspaces, kept_volume: Volume) -> 
 def test_a_volume_that_cannot_be_written_is_said(workspaces: Workspaces, kept_volume: Volume) -> None:
     """On a volume that cannot be written the start ends with an error that names /data."""
     workspace = workspaces.start(ready=False, volumes={kept_volume.name: {"bind": MOUNT_PATH, "mode": "ro"}})
-    wait_until(lambda: not workspace.state()["Running"], "the end of the container")
-    assert workspace.state()["ExitCode"] != 0
+    assert workspace.wait_ended() != 0
     assert MOUNT_PATH in workspace.log()
 
 

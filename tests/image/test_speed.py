@@ -10,10 +10,13 @@ import httpx
 from tests.support.containers import PLAIN, Workspace, Workspaces
 from tests.support.figures import Figures, percentile
 from tests.support.static import static_server
+from tests.support.webapp import Page
 
 PYTHON = "/opt/jarvis/venv/bin/python"
 AT_REST_MB = 150
 LOADS = 20
+END_S = 5
+LIVE = "/api/live"
 SERVING = "starlette.applications, uvicorn, websockets"
 LOADED = "import re; print(*sorted(set(re.findall(r'/\\S+[.]so\\S*', open('/proc/self/maps').read()))))"
 
@@ -52,6 +55,21 @@ def test_the_page_comes_at_once(workspaces: Workspaces, figures: Figures) -> Non
     figures.times("first page with all that it loads", page_s)
     figures.ratio("first page against a static server", percentile(page_s, 50) / percentile(static_s, 50))
     assert len(parts) > 1
+
+
+def test_it_ends_in_the_time_that_the_engine_gives_it(workspaces: Workspaces, figures: Figures) -> None:
+    """SIGTERM ends it by itself within 5 s, with a page open and a stubborn program in a terminal."""
+    workspace = workspaces.start()
+    terminal = workspace.ask("POST", "/api/terminals", {"cols": 80, "rows": 24}).json()["id"]
+    with workspace.socket(LIVE), workspace.socket(f"/api/terminals/{terminal}/socket") as socket:
+        shell = Page(socket)
+        shell.until("$ ")
+        shell.type("trap '' TERM HUP; echo $((6*7)); sleep 1000\r")
+        shell.until("42\r\n")
+        began = time.perf_counter()
+        workspace.container.stop(timeout=END_S)  # then the engine kills it, and the exit code says so
+        figures.times("SIGTERM -> the end", [time.perf_counter() - began])
+    assert workspace.wait_ended() == 0
 
 
 def _load_time(workspace: Workspace, paths: list[str]) -> float:

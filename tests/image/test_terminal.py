@@ -14,7 +14,8 @@ from tests.support.wait import wait_until
 from tests.support.webapp import Page
 
 GO = "/tmp/go-on"
-FLOOD_BYTES = 20_000_000
+FLOOD_BYTES = 10_000_000
+"""More than the server keeps of a terminal."""
 
 
 @pytest.fixture

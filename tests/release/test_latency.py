@@ -13,7 +13,7 @@ from tests.support.figures import Figures
 from tests.support.static import static_server
 from tests.support.volumes import Volume
 
-SUSPENDS, STOPS, WARM_UP, POLL_S = 40, 5, 1, 0.005
+SUSPENDS, STOPS, WARM_UP, POLL_S = 20, 5, 1, 0.005
 WILD = 6.0
 """So many times a static server's own start or wake: something is broken, not slow."""
 
