@@ -108,12 +108,17 @@ def save(client: docker.DockerClient, image: str, path: Path) -> Path:
 
     The engine works for seconds on each: so there is one for all who read layers.
     """
-    part = path.with_suffix(".part")
+    part = part_of(path)
     found: Any = client.images.get(image)
     with part.open("wb") as file:
         for chunk in found.save(chunk_size=1 << 20):
             file.write(chunk)
     return part.rename(path)
+
+
+def part_of(path: Path) -> Path:
+    """Where it is before it is whole."""
+    return path.with_suffix(".part")
 
 
 def read_layers(archive: Path) -> dict[str, Any]:

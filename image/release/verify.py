@@ -11,8 +11,9 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from image.patience import patience
 from image.release.bill import complete
 from image.release.budget import Breach, Limit, breaches, figure_name, limits, value_of
 from image.release.content import Content
-from image.release.inspection import inspect, read_layers, save
+from image.release.inspection import inspect, part_of, read_layers, save
 from image.release.records import COMPARED_WITH, PASSED, Outcome, Push, Records, Verification
 from image.release.report import failure_path
 from image.release.sbom import Sbom, write_sbom
@@ -48,8 +49,14 @@ SMOKE = (
     "tests/image/test_terminal.py::test_it_is_jarviss_shell_in_the_workspace",
     "tests/image/test_data.py::test_a_new_volume_becomes_a_workspace",
 )
-LONGEST = ("tests/release/test_persistence.py::test_many_nights_change_nothing",)
-"""Come first of all, so that nobody waits for them in the end."""
+LONGEST = (
+    "tests/release/test_persistence.py::test_many_nights_change_nothing",
+    "tests/release/test_chat.py::test_a_small_machine_is_enough",
+    "tests/release/test_upgrade.py::test_a_workspace_goes_to_this_release_and_back",
+    "tests/browser/test_reach.py::test_axe_finds_nothing_serious_beside_the_chat[desktop]",
+    "tests/browser/test_reach.py::test_axe_finds_nothing_serious_beside_the_chat[phone]",
+)
+"""Come first of all, and their files with them, so that nobody waits for them in the end."""
 MEASURES = tuple(
     path
     for path in ("tests/release/test_latency.py", "tests/image/test_size.py", "tests/image/test_speed.py")
@@ -152,13 +159,13 @@ def verify(
     run.through(smoke)
     whole = keep_going or not run.broken
     if whole:
-        with ThreadPoolExecutor(1) as beside:
+        with _for_a_while(saved), ThreadPoolExecutor(1) as beside:
             reading = beside.submit(_read, client, content.id, saved)
             run.through(promises)
-        told, sbom = reading.result()
-        saved.unlink(missing_ok=True)
+        layers, sbom = reading.result()
         run.through(measures)
-        for name, value in told.items():
+        told = inspect(client, content.id)  # it measures too
+        for name, value in {**layers, **told}.items():
             records.keep(number, name, value)
         run.list_all(complete(sbom, told))
         allowed = limits(read_budget(), read_growth(), records.figures_before(number))
@@ -170,14 +177,25 @@ def verify(
     return records.verification(number)
 
 
+@contextmanager
+def _for_a_while(saved: Path) -> Iterator[None]:
+    """Neither an older image lies there, nor this one afterwards."""
+    saved.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        for one in (saved, part_of(saved)):
+            one.unlink(missing_ok=True)
+
+
 def _read(client: docker.DockerClient, image: str, saved: Path) -> tuple[dict[str, Any], Sbom]:
-    """What it holds, layer by layer too, and the bill of materials, which lies beside the report."""
+    """What each layer holds, and the bill of materials, which lies beside the report."""
     try:
         save(client, image, saved)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         return {"trouble": str(error)}, Sbom(saved, {}, trouble=f"the image could not be saved: {error}")
     sbom = write_sbom(image, saved, saved.with_name(SBOM_FILE))
-    return {**inspect(client, image), **read_layers(saved)}, sbom
+    return read_layers(saved), sbom
 
 
 def describe_environment(client: docker.DockerClient) -> dict[str, Any]:
@@ -339,7 +357,6 @@ def _empty(folder: Path) -> None:
     """Nothing of an earlier verification of the same image is taken for this one's."""
     for name in EVIDENCE:
         shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / SAVED_FILE).unlink(missing_ok=True)
 
 
 def _why(run: _Run, whole: bool, suite: Suite) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from fly.plan import MOUNT_PATH
 from tests.support.containers import Workspace, Workspaces
+from tests.support.internet import TRUST_PATH
 from tests.support.volumes import Volume, differences, file, folder
 
 FOLDERS = ("home", "claude", "workspace", "app")
@@ -154,7 +155,7 @@ def test_state_lies_under_data_only(
     shell = logged_in.shell().settle()
     shell.run("claude -p 'hello'", timeout_s=60)
     shell.run("git config --global user.name L && git init -q project && pip --version || true")
-    may_be_lost = ("/tmp", "/run", "/var/tmp", "/data", "/etc/my-jarvis-test-ca.pem")
+    may_be_lost = ("/tmp", "/run", "/var/tmp", "/data", TRUST_PATH)
     changed = [change["Path"] for change in logged_in.container.diff() or []]
     outside = [
         path for path in changed if path not in _parents(may_be_lost) and not path.startswith(may_be_lost)

@@ -9,7 +9,7 @@ import pytest
 from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
-from tests.support.volumes import Volume, file
+from tests.support.volumes import Volume
 from tests.support.wait import wait_until
 
 NEEDED = ["CHOWN", "SETGID", "SETUID"]
@@ -45,11 +45,12 @@ def test_claude_works_locked_down_too(
     workspaces: Workspaces, kept_volume: Volume, internet: Internet
 ) -> None:
     """With all of these at once Claude, too, starts and answers."""
-    kept_volume.put([file("ca.pem", internet.ca_pem)])
     key = internet.anthropic.environment(by="key")["ANTHROPIC_API_KEY"]
-    trusting = {"NODE_EXTRA_CA_CERTS": f"{MOUNT_PATH}/ca.pem", "ANTHROPIC_API_KEY": key}
     workspace = workspaces.start(
-        kept_volume, environment=trusting, network=internet.network.name, **CASES["all of these at once"]
+        kept_volume,
+        internet=internet,
+        environment={"ANTHROPIC_API_KEY": key},
+        **CASES["all of these at once"],
     )
     assert workspace.run("claude", "-p", "hello", timeout_s=60).strip() == "You said: hello"
 

@@ -25,7 +25,7 @@ from fly.plan import HEALTH_PATH, MOUNT_PATH, PORT
 from image.patience import patience
 from tests.support.command import Ran, run_in
 from tests.support.evidence import Piece, masked, tail
-from tests.support.internet import Internet
+from tests.support.internet import TRUST_PATH, Internet
 from tests.support.run import Run
 from tests.support.shell import Shell, without_escapes
 from tests.support.volumes import Volume
@@ -285,7 +285,7 @@ class Workspaces:
             made.with_volume_mapping(volume.name, MOUNT_PATH, "rw")
         if internet is not None:
             made.with_envs(**internet.environment)
-            made.with_copy_into_container(internet.ca_pem, internet.ca_path)
+            made.with_volume_mapping(internet.trust.name, TRUST_PATH, "ro")
         made.ports[f"{PORT}/tcp"] = _LOOPBACK
         made.with_name(self._run.name("workspace"))
         network = internet.network.name if internet else "bridge"
