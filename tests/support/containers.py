@@ -42,9 +42,9 @@ ONCE_LIMIT_S = 40
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For `verify` where no TLS is spoken: without it httpx reads every authority of this machine each time."""
 _COMPLAINT = re.compile(
-    r"^\W*(warn|err|crit|fatal|traceback)|\b(WARNING|ERROR|CRITICAL)\b|permission denied|exception",
-    re.IGNORECASE,
+    r"(?i:^\W*(warn|err|crit|fatal|traceback)|permission denied|exception)|\b(WARNING|ERROR|CRITICAL)\b"
 )
+_TOO_BUSY = "claude auth status gave no answer in"
 _NO_DNS = ["127.0.0.1"]
 """Names that no test serves fail at once instead of leaving this machine."""
 _UNWATCHED = {"test": ["NONE"]}
@@ -248,8 +248,9 @@ class Workspace:
         return str(self.container.logs().decode(errors="replace"))
 
     def complaints(self) -> list[str]:
-        """The lines of the log that a good day does not write."""
-        return [line for line in without_escapes(self.log()).splitlines() if _COMPLAINT.search(line)]
+        """The lines of the log that a good day does not write, where the machine has the time for one."""
+        lines = without_escapes(self.log()).splitlines()
+        return [line for line in lines if _COMPLAINT.search(line) and _TOO_BUSY not in line]
 
     def evidence(self) -> list[Piece]:
         """What each terminal showed, and the log."""
