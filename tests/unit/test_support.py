@@ -51,7 +51,7 @@ def test_who_waits_long_asks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (gaps[0], gaps[-1]) == (0.02, 0.25)
     assert gaps == sorted(gaps)
     assert len(asked) < 60
-    assert len(hoped) <= 20  # twice a second
+    assert len(hoped[1:]) <= 21  # at once, and then twice a second
 
 
 @pytest.mark.parametrize(
