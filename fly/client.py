@@ -74,6 +74,8 @@ GIVEN_UP = frozenset({"failed", "launch_failed", "destroying", "destroyed"})
 LEASE_S = 15
 """So long a machine stays leased whose holder was killed."""
 NONCE = "fly-machine-lease-nonce"
+LEASE_LOST = "lease_lost"
+"""Our own code, for a lease that ran out while we worked."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,38 @@ class _Request:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+class Hold:
+    """A machine's lease, kept by whoever changes the machine.
+
+    One that ran out (this computer slept, or no refresh came through) is not taken up again: somebody else
+    may have changed the machine since, and what was seen before no longer counts. Whoever wants to go on, or
+    back, takes a new lease and looks anew.
+    """
+
+    def __init__(self, machine_id: str, nonce: str) -> None:
+        self._machine_id, self._nonce = machine_id, nonce
+        self._lost = threading.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        return self._lost.is_set()
+
+    def lose(self) -> None:
+        self._lost.set()
+
+    @property
+    def nonce(self) -> str:
+        """*Errors*: ApiError 409, once it is lost."""
+        if self.is_lost:
+            raise ApiError(
+                f"The lease of machine {self._machine_id} ran out: somebody else may have changed it since.",
+                status=409,
+                code=LEASE_LOST,
+                hint="try again",
+            )
+        return self._nonce
 
 
 class Client:
@@ -345,25 +379,26 @@ class Client:
     @contextmanager
     def leased(
         self, app: str, machine_id: str, *, description: str = "", patience_s: float = LEASE_S + 5
-    ) -> Iterator[str]:
-        """The nonce with which alone the machine can be changed meanwhile, however long that takes.
+    ) -> Iterator[Hold]:
+        """The hold with whose nonce alone the machine can be changed meanwhile, however long that takes.
 
         Who holds it already is waited for, as long as it takes a lease whose holder was killed to run out.
 
         *Errors*: ApiError 409, when it is held for longer.
         """
-        nonce = self._lease_within(app, machine_id, description, patience_s)
+        hold = Hold(machine_id, self._lease_within(app, machine_id, description, patience_s))
         done = threading.Event()
-        keeper = threading.Thread(target=self._keep, args=(app, machine_id, nonce, done), daemon=True)
+        keeper = threading.Thread(target=self._keep, args=(app, machine_id, hold, done), daemon=True)
         keeper.start()
         try:
-            yield nonce
+            yield hold
         finally:
             done.set()
             keeper.join()
-            # One that can not be given back runs out by itself.
-            with suppress(ApiError, Unreachable):
-                self.release_lease(app, machine_id, nonce)
+            if not hold.is_lost:
+                # One that can not be given back runs out by itself.
+                with suppress(ApiError, Unreachable):
+                    self.release_lease(app, machine_id, hold.nonce)
 
     def _lease_within(self, app: str, machine_id: str, description: str, patience_s: float) -> str:
         began = self.clock()
@@ -375,11 +410,23 @@ class Client:
                     raise
             self.sleep(1.0)
 
-    def _keep(self, app: str, machine_id: str, nonce: str, done: threading.Event) -> None:
-        """Refreshes a lease until it is done with."""
-        while not done.wait(LEASE_S / 3):
+    def _keep(self, app: str, machine_id: str, hold: Hold, done: threading.Event) -> None:
+        """Refreshes a lease until it is done with, or lost."""
+        while not (hold.is_lost or done.wait(LEASE_S / 3)):
             with suppress(ApiError, Unreachable):
-                self.refresh_lease(app, machine_id, nonce, ttl_s=LEASE_S)
+                self._refresh(app, machine_id, hold)
+
+    def _refresh(self, app: str, machine_id: str, hold: Hold) -> None:
+        """One that had run out comes back as another one, or is another's by now: then the hold is lost."""
+        try:
+            found = self.refresh_lease(app, machine_id, hold.nonce, ttl_s=LEASE_S).nonce
+        except ApiError as error:
+            if error.status == 409:
+                hold.lose()
+            raise
+        if found != hold.nonce:
+            hold.lose()
+            self.release_lease(app, machine_id, found)
 
     # --- the platform -----------------------------------------------------------------------------
 

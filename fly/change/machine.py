@@ -12,7 +12,7 @@ from typing import Any
 
 from fly.access.welcome import LOGIN_VARIABLE
 from fly.change.contents import HASHED_BYTES, Contents
-from fly.client import Client, may_have_happened
+from fly.client import Client, Hold, may_have_happened
 from fly.errors import ApiError, JarvisError, NotInTime, PlatformBroken, Unreachable
 from fly.ledger import Workspace
 from fly.model import Machine
@@ -72,11 +72,17 @@ def list_data(client: Client, app: str, machine_id: str) -> Contents:
 
 
 class HeldMachine:
-    """The machine of a workspace, and the nonce of its lease."""
+    """The machine of a workspace, and its lease."""
 
-    def __init__(self, client: Client, row: Workspace, nonce: str, report: Report) -> None:
-        self.client, self.row, self.nonce, self.report = client, row, nonce, report
+    def __init__(self, client: Client, row: Workspace, hold: Hold, report: Report) -> None:
+        self.client, self.row, self.report = client, row, report
+        self._hold = hold
         self._at = (row.app, row.machine_id)
+
+    @property
+    def nonce(self) -> str:
+        """*Errors*: ApiError 409, once the lease has run out."""
+        return self._hold.nonce
 
     def look(self) -> Machine:
         return self.client.machine(*self._at)
@@ -192,5 +198,5 @@ def _login_of(machine: Machine) -> str:
 @contextmanager
 def held(client: Client, row: Workspace, what: str, report: Report) -> Iterator[HeldMachine]:
     """*Errors*: ApiError 409, when somebody else changes the machine."""
-    with client.leased(row.app, row.machine_id, description=f"my-jarvis: {what}") as nonce:
-        yield HeldMachine(client, row, nonce, report)
+    with client.leased(row.app, row.machine_id, description=f"my-jarvis: {what}") as hold:
+        yield HeldMachine(client, row, hold, report)

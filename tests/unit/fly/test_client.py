@@ -212,8 +212,8 @@ def test_a_nonce_goes_with_what_it_allows(wire: Wire, client: Client) -> None:
 def test_a_lease_is_released_whatever_happens_under_it(wire: Wire, client: Client) -> None:
     wire.answers = [httpx.Response(201, json=LEASE), httpx.Response(200, json={})]
     nonces = []
-    with pytest.raises(ZeroDivisionError), client.leased("a", "m") as nonce:
-        nonces.append(1 / 0 if nonce == "n" else nonce)
+    with pytest.raises(ZeroDivisionError), client.leased("a", "m") as hold:
+        nonces.append(1 / 0 if hold.nonce == "n" else hold.nonce)
     assert nonces == []
     assert [request.method for request in wire.asked] == ["POST", "DELETE"]
     assert wire.asked[-1].headers["fly-machine-lease-nonce"] == "n"
@@ -230,11 +230,40 @@ def test_a_lease_is_kept_for_as_long_as_it_is_needed(
     assert [request.method for request in wire.asked][-1] == "DELETE"
 
 
+def test_a_lease_that_had_run_out_and_came_back_as_another_is_given_back_and_no_longer_counts(
+    wire: Wire, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else may have changed the machine in between: whoever goes on has to look anew."""
+    monkeypatch.setattr(client_module, "LEASE_S", 0.03)
+    another = {"status": "success", "data": {"nonce": "another"}}
+    wire.answers = [
+        httpx.Response(201, json=LEASE), httpx.Response(201, json=another), httpx.Response(200, json={})
+    ]  # fmt: skip
+    with client.leased("a", "m") as hold:
+        wait_until(lambda: len(wire.asked) > 2, "what was taken anew to be given back")
+        with pytest.raises(ApiError, match="ran out") as refused:
+            client.stop("a", "m", nonce=hold.nonce)
+    assert refused.value.status == 409
+    said = [(one.method, one.headers.get("fly-machine-lease-nonce")) for one in wire.asked]
+    assert said == [("POST", None), ("POST", "n"), ("DELETE", "another")]
+
+
+def test_a_lease_that_had_run_out_and_is_somebody_elses_by_now_is_not_theirs_to_lose(
+    wire: Wire, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "LEASE_S", 0.03)
+    held = refusal(409, "aborted: machine ID m lease currently held by somebody")
+    wire.answers = [httpx.Response(201, json=LEASE), held]
+    with client.leased("a", "m") as hold:
+        wait_until(lambda: hold.is_lost, "the loss to be noticed")
+    assert [one.method for one in wire.asked] == ["POST", "POST"]
+
+
 def test_a_lease_whose_holder_was_killed_is_waited_for(wire: Wire, client: Client) -> None:
     held = refusal(409, "aborted: machine ID m lease currently held by somebody")
     wire.answers = [held, held, httpx.Response(201, json=LEASE), httpx.Response(200, json={})]
-    with client.leased("a", "m") as nonce:
-        assert nonce == "n"
+    with client.leased("a", "m") as hold:
+        assert hold.nonce == "n"
     assert wire.slept == [1.0, 1.0]
 
 

@@ -131,9 +131,9 @@ def orphaned(world: World) -> None:
 
 def changed(world: World, row: Workspace) -> None:
     """What every change of a machine does: alone with it, the whole config anew, then the wait."""
-    with world.client.leased(row.app, row.machine_id) as nonce:
+    with world.client.leased(row.app, row.machine_id) as hold:
         config = dict(world.client.machine(row.app, row.machine_id).config)
-        world.client.update_machine(row.app, row.machine_id, {"config": config}, nonce=nonce)
+        world.client.update_machine(row.app, row.machine_id, {"config": config}, nonce=hold.nonce)
     world.client.wait(row.app, row.machine_id, "started", timeout_s=30)
 
 
