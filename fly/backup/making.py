@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ from fly.backup.wire import Wire
 from fly.client import Client
 from fly.errors import ApiError, BackupError, NotFound, Unreachable
 from fly.ledger import READY, Workspace, new_id
-from fly.model import Machine, Snapshot
+from fly.model import Machine, Snapshot, Volume
 from fly.record import stamp
 from fly.remains import find_volume
 
@@ -98,32 +99,45 @@ def _flush(client: Client, row: Workspace) -> None:
 
 def _stored(backing: Backing, row: Workspace, image: str, mark: str) -> Copy:
     at, copy_id = datetime.now(UTC).replace(microsecond=0), new_id()
-    volume = find_volume(backing.client, row.app)
-    if volume is None:
-        raise BackupError(f"{row.app} has no volume on the platform.", hint="invoke repair")
+    volume = _volume(backing.client, row)
     snapshot = snapshot_of(backing.client, row.app, volume.id, backing.report)
     wanted = Wanted(image, volume.region, volume.size_gb, snapshot.id)
     with throwaway(backing, wanted) as made:
         seal, new_bytes = backing.repository.store(
             copy_id, row.id, at, lambda out: _carried(made.wire, out, backing.report)
         )
-    copy = Copy(
-        id=copy_id,
-        workspace=row.id,
-        app=row.app,
-        email=row.email,
-        at=stamp(at),
-        size=seal.size,
-        new_bytes=new_bytes,
-        files=seal.files,
-        manifest=seal.digest,
-        repository=backing.repository.location,
-        mark=mark,
-    )
-    backing.report("writing down what it is of")
-    backing.repository.finish(copy)
-    backing.backups.add(copy)
+        copy = Copy(
+            id=copy_id,
+            workspace=row.id,
+            app=row.app,
+            email=row.email,
+            at=stamp(at),
+            size=seal.size,
+            new_bytes=new_bytes,
+            files=seal.files,
+            manifest=seal.digest,
+            repository=backing.repository.location,
+            mark=mark,
+        )
+        # Within: a machine that can not be removed costs money, and no copy.
+        backing.report("writing down what it is of")
+        backing.repository.finish(copy)
+        backing.backups.add(copy)
     return copy
+
+
+def _volume(client: Client, row: Workspace) -> Volume:
+    """The one that the ledger names; an app may hold another one that is on its way.
+
+    *Errors*: BackupError, where there is none.
+    """
+    with suppress(NotFound):
+        if row.volume_id:
+            return client.volume(row.app, row.volume_id)
+    volume = find_volume(client, row.app)
+    if volume is None:
+        raise BackupError(f"{row.app} has no volume on the platform.", hint="invoke repair")
+    return volume
 
 
 def _carried(wire: Wire, out: Callable[[bytes], object], report: Report) -> Seal:

@@ -1,16 +1,13 @@
 """Takes a workspace to another region: the same name, address and key, on another volume and machine."""
 
 from fly.backup.making import snapshot_of
-from fly.backup.swapping import Target, claimed, put_aside, replace_machine, settle_one, swap_of
-from fly.backup.throwaway import STARTED_S, Wanted, Work, courier_config, new_key, reached
+from fly.backup.swapping import Old, Target, claimed, put_aside, replace_machine, settle_one
+from fly.backup.throwaway import Wanted, Work, courier_config, new_key, reached
 from fly.backup.wire import Wire
-from fly.client import Client
 from fly.errors import BackupError, PlanError
 from fly.ledger import READY, Ledger, Workspace
-from fly.model import Machine
 from fly.plan import REGIONS
 from fly.provision import Probe
-from fly.remains import find_volume
 
 
 def move(work: Work, ledger: Ledger, row: Workspace, region: str, *, probe: Probe) -> Workspace:
@@ -24,25 +21,22 @@ def move(work: Work, ledger: Ledger, row: Workspace, region: str, *, probe: Prob
     check(row, region)
     settle_one(work, ledger, row)
     with claimed(ledger, row) as mine:
-        machine = work.client.machine(mine.app, mine.machine_id)
-        volume = find_volume(work.client, mine.app)
-        if volume is None:
-            raise BackupError(f"{mine.app} has no volume on the platform.", hint="invoke repair")
-        swap = swap_of(mine, "move", machine)
         held: list[str] = []
 
-        def prepared() -> Target:
-            held.append(_measured(work, mine, machine, swap.old_volume))
-            put_aside(work, mine, swap)
-            snapshot = snapshot_of(work.client, mine.app, swap.old_volume, work.report)
-            return Target(Wanted(machine.image, region, volume.size_gb, snapshot.id), machine.config)
+        def prepared(old: Old | None) -> Target:
+            assert old is not None
+            held.append(_measured(work, mine, old))
+            put_aside(work, old)
+            snapshot = snapshot_of(work.client, mine.app, old.volume_id, work.report)
+            size_gb = work.client.volume(mine.app, old.volume_id).size_gb
+            return Target(Wanted(old.found.image, region, size_gb, snapshot.id), old.found.config)
 
         def proven(wire: Wire) -> None:
             work.report("comparing what is there now with what was")
             if wire.seal().digest != held[0]:
                 raise BackupError(f"What arrived in {region} is not what {mine.app} held.", hint="try again")
 
-        return replace_machine(work, ledger, mine, swap, prepared, fill=proven, probe=probe)
+        return replace_machine(work, ledger, mine, "move", prepared, fill=proven, probe=probe)
 
 
 def check(row: Workspace, region: str) -> None:
@@ -55,13 +49,11 @@ def check(row: Workspace, region: str) -> None:
         raise PlanError(f"{row.app} is in {region} already.")
 
 
-def _measured(work: Work, row: Workspace, machine: Machine, volume_id: str) -> str:
-    """What the volume holds once the workspace's own server has ended."""
+def _measured(work: Work, row: Workspace, old: Old) -> str:
+    """What the volume holds once the workspace's own server has ended in order."""
     work.report("measuring what is there")
-    client: Client = work.client
+    old.held.end()
     key = new_key()
-    config = courier_config(machine.image, volume_id, key, machine.config.get("guest"))
-    changed = client.update_machine(row.app, machine.id, {"config": config})
-    client.wait(row.app, machine.id, "started", timeout_s=STARTED_S, instance_id=changed.instance_id)
-    with reached(client, row.url, key) as wire:
+    old.held.change(courier_config(old.found.image, old.volume_id, key, old.found.config.get("guest")))
+    with reached(work, row.url, key) as wire:
         return wire.seal().digest

@@ -1,7 +1,7 @@
 """Which copies were made of whom, which of them were proven, and what a killed run left to put in order."""
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,14 @@ SCHEMA = (
         owner TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE borrowed ADD COLUMN at TEXT NOT NULL DEFAULT '';
+    ALTER TABLE swaps ADD COLUMN at TEXT NOT NULL DEFAULT '';
+    """,
 )
+ELSEWHERE_DEAD_AFTER = timedelta(hours=6)
+"""A process that we cannot see, on another host, is believed dead when it has noted nothing for this long: a
+large volume takes hours."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +145,12 @@ class Swap:
     new_machine: str = ""
     stage: str = "begun"
     owner: str = ""
+    at: str = ""
+    """When it last went on."""
 
     @property
     def is_worked_on(self) -> bool:
-        return bool(self.owner) and _lives(self.owner)
+        return _lives(self.owner, self.at)
 
 
 @dataclass(frozen=True)
@@ -216,25 +225,34 @@ class Backups(Record):
 
     # --- throw-away apps
 
-    def borrow(self, app: str, network: str, platform: str) -> None:
+    def borrow(self, borrowed: Borrowed, platform: str) -> None:
         """Written before it is made, so that whatever kills us leaves a row by which it is found."""
-        values = (app, network, platform, str(Owner.me()))
-        self._execute("INSERT INTO borrowed VALUES (?, ?, ?, ?)", *values)
+        values = (*astuple(borrowed), platform, str(Owner.me()), stamp())
+        self._execute("INSERT INTO borrowed VALUES (?, ?, ?, ?, ?)", *values)
 
     def returned(self, app: str) -> None:
+        """It is gone from the platform."""
         self._execute("DELETE FROM borrowed WHERE app = ?", app)
+
+    def abandon(self, app: str) -> None:
+        """It may still be there, and nobody is at work on it: whoever comes next removes it."""
+        self._execute("UPDATE borrowed SET owner = '' WHERE app = ?", app)
+
+    def borrowed(self, platform: str) -> list[Borrowed]:
+        rows = self._rows("SELECT app, network FROM borrowed WHERE platform = ?", platform)
+        return [Borrowed(*row) for row in rows]
 
     def abandoned(self, platform: str) -> list[Borrowed]:
         """Those whose borrower is gone."""
-        rows = self._rows("SELECT app, network, owner FROM borrowed WHERE platform = ?", platform)
-        return [Borrowed(app, network) for app, network, owner in rows if not _lives(owner)]
+        rows = self._rows("SELECT app, network, owner, at FROM borrowed WHERE platform = ?", platform)
+        return [Borrowed(app, network) for app, network, owner, at in rows if not _lives(owner, at)]
 
     # --- machines on their way to be replaced
 
     def begin(self, swap: Swap) -> None:
         marks = ", ".join("?" * len(fields(Swap)))
-        values = astuple(swap)[:-1]
-        self._execute(f"INSERT INTO swaps VALUES ({marks})", *values, str(Owner.me()))  # noqa: S608
+        values = astuple(replace(swap, owner=str(Owner.me()), at=stamp()))
+        self._execute(f"INSERT INTO swaps VALUES ({marks})", *values)  # noqa: S608
 
     def swap(self, workspace: str) -> Swap | None:
         found = self._rows("SELECT * FROM swaps WHERE workspace = ?", workspace)
@@ -245,12 +263,34 @@ class Backups(Record):
 
     def went_on(self, workspace: str, **facts: str) -> None:
         """Writes an id, or how far it is, down the moment it is so."""
-        assert set(facts) <= {"new_volume", "new_machine", "stage", "owner"}
-        for name, value in facts.items():
-            self._execute(f"UPDATE swaps SET {name} = ? WHERE workspace = ?", value, workspace)  # noqa: S608
+        assert set(facts) <= {"new_volume", "new_machine", "stage"}
+        self._set(workspace, **facts)
 
-    def take_over(self, workspace: str) -> None:
-        self.went_on(workspace, owner=str(Owner.me()))
+    def take_over(self, workspace: str) -> Swap | None:
+        """The swap, ours from now on; None where there is none. Of two who ask at once one gets it.
+
+        *Errors*: BackupError: another process works on it.
+        """
+        with self._transaction():
+            swap = self.swap(workspace)
+            if swap is None:
+                return None
+            if swap.is_worked_on:
+                raise BackupError(
+                    f"The {swap.what} of {workspace} is being worked on by another process.",
+                    hint="wait for it",
+                )
+            self._set(workspace, owner=str(Owner.me()))
+        return self.swap(workspace)
+
+    def give_up(self, workspace: str) -> None:
+        """It is neither finished nor undone, and nobody is at work on it: whoever comes next is."""
+        self._set(workspace, owner="")
+
+    def _set(self, workspace: str, **facts: str) -> None:
+        changed = {**facts, "at": stamp()}
+        assignments = ", ".join(f"{name} = ?" for name in changed)
+        self._execute(f"UPDATE swaps SET {assignments} WHERE workspace = ?", *changed.values(), workspace)  # noqa: S608
 
     def ended(self, workspace: str) -> None:
         self._execute("DELETE FROM swaps WHERE workspace = ?", workspace)
@@ -273,6 +313,11 @@ def confirmed(path: Path) -> dict[str, datetime]:
         return {one.copy.workspace: datetime.fromisoformat(one.confirmed_at) for one in newest if one}
 
 
-def _lives(owner: str) -> bool:
+def _lives(owner: str, at: str) -> bool:
+    """Whether the process that noted something then is still at work; nobody is where no owner is named."""
+    if not owner:
+        return False
     found = Owner.parse(owner)
-    return found.is_elsewhere or found.is_alive
+    if found.is_elsewhere:
+        return bool(at) and datetime.now(UTC) - datetime.fromisoformat(at) < ELSEWHERE_DEAD_AFTER
+    return found.is_alive

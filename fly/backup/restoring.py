@@ -11,34 +11,38 @@ from fly.backup.making import Backing, Shown
 from fly.backup.records import Copy, Drill, latest
 from fly.backup.repository import Repository
 from fly.backup.swapping import (
+    Old,
     Target,
     become,
     claimed,
-    make_app,
     put_aside,
     replace_machine,
     settle_one,
-    swap_of,
 )
-from fly.backup.throwaway import Throwaway, Wanted, throwaway
+from fly.backup.throwaway import Throwaway, Wanted, make_app, throwaway
 from fly.backup.wire import Wire
 from fly.client import Client
-from fly.errors import BackupError, JarvisError, NotFound
+from fly.errors import BackupError, JarvisError
 from fly.ledger import READY, Ledger, Workspace, plan_of
-from fly.model import Machine
 from fly.plan import Plan, service
 from fly.provision import PAGE_S, Probe, wait_for_page
 from fly.record import stamp
-from fly.remains import find_app, find_volume
+from fly.remains import LOOK_AGAIN_S, find_app
 from fly.settings import Settings
-
-SIZE_GB = 10
-"""Where nobody wrote down how large a volume was."""
 
 
 def is_lost(client: Client, row: Workspace) -> bool:
     """Whether the platform has no app of a workspace that should be there."""
     return row.state == READY and find_app(client, row.app, row.network) is None
+
+
+def _is_surely_lost(client: Client, row: Workspace) -> bool:
+    """The same, where much depends on it: one look alone may meet a platform that has just hiccuped."""
+    for pause_s in LOOK_AGAIN_S:
+        if not is_lost(client, row):
+            return False
+        client.sleep(pause_s)
+    return is_lost(client, row)
 
 
 def copy_in_words(settings: Settings, row: Workspace) -> str:
@@ -79,22 +83,28 @@ def bring_back(
 
     *Errors*: BackupError; those of the client. Then everything is as it was.
     """
+    if row.state != READY:
+        raise BackupError(
+            f"{row.app} is {row.state}: nothing can be brought back to it.", hint="invoke repair"
+        )
     settle_one(backing, ledger, row)
     with claimed(ledger, row) as mine:
-        lost = is_lost(backing.client, mine)
-        machine = None if lost else _machine(backing.client, mine)
-        swap = swap_of(mine, "restore", machine)
 
-        def prepared() -> Target:
-            if machine is None:
+        def prepared(old: Old | None) -> Target:
+            if old is None:
                 made = _rebuilt(backing, ledger, mine, copy, image)
-                make_app(backing, mine)
+                backing.report(f"app {mine.app}")
+                make_app(backing.client, mine.app, mine.network)
                 return made
-            put_aside(backing, mine, swap)
-            return _same(backing, mine, machine)
+            size_gb = backing.client.volume(mine.app, old.volume_id).size_gb
+            put_aside(backing, old)
+            return Target(Wanted(old.found.image, old.found.region or mine.region, size_gb), old.found.config)
 
         return replace_machine(
-            backing, ledger, mine, swap, prepared, fill=lambda wire: filled(backing, wire, copy), probe=probe
+            *(backing, ledger, mine, "restore", prepared),
+            is_lost=_is_surely_lost(backing.client, mine),
+            fill=lambda wire: filled(backing, wire, copy),
+            probe=probe,
         )
 
 
@@ -115,22 +125,6 @@ def _shown(pieces: Iterator[bytes], backing: Backing) -> Iterator[bytes]:
     for piece in pieces:
         shown.more(len(piece))
         yield piece
-
-
-def _machine(client: Client, row: Workspace) -> Machine:
-    try:
-        return client.machine(row.app, row.machine_id)
-    except NotFound:
-        raise BackupError(
-            f"{row.app} is there and its machine {row.machine_id} is not.",
-            hint=f"invoke destroy --name {row.app}, then restore its copy --to a new workspace",
-        ) from None
-
-
-def _same(backing: Backing, row: Workspace, machine: Machine) -> Target:
-    volume = find_volume(backing.client, row.app)
-    size_gb = volume.size_gb if volume else SIZE_GB
-    return Target(Wanted(machine.image, machine.region or row.region, size_gb), machine.config)
 
 
 def _rebuilt(backing: Backing, ledger: Ledger, row: Workspace, copy: Copy, image: str) -> Target:
@@ -165,24 +159,33 @@ def room_gb(copy: Copy) -> int:
 def drill(backing: Backing, row: Workspace, copy: Copy, *, image: str, probe: Probe) -> Drill:
     """Brings a copy back to a throw-away machine, compares it with what was copied, and opens its page.
 
-    *Errors*: none for a copy that fails: that is the drill's outcome, and it is written down.
+    *Errors*: none for a copy that fails: that is the drill's outcome, and it is written down. BackupError,
+    where the throw-away machine of one that was proven could not be removed.
     """
     began = time.monotonic()
+    done: Drill | None = None
     try:
         wanted = Wanted(image, row.region, room_gb(copy))
         with throwaway(backing, wanted) as place:
             filled(backing, place.wire, copy)
             backing.report("opening its page")
-            _opened(backing.client, place, image, probe)
-        ok, detail = True, f"{copy.files} files, {copy.size} bytes, as they were; the page answers"
+            _opened(backing, row, place, image, probe)
+            detail = f"{copy.files} files, {copy.size} bytes, as they were; the page answers"
+            done = _noted(backing, row, copy, began, ok=True, detail=detail)
     except JarvisError as error:
-        ok, detail = False, str(error)
+        if done:
+            raise
+        done = _noted(backing, row, copy, began, ok=False, detail=str(error))
+    return done
+
+
+def _noted(backing: Backing, row: Workspace, copy: Copy, began: float, *, ok: bool, detail: str) -> Drill:
     done = Drill(copy.id, row.id, stamp(), ok, detail, round(time.monotonic() - began, 1))
     backing.backups.note(done)
     return done
 
 
-def _opened(client: Client, place: Throwaway, image: str, probe: Probe) -> None:
+def _opened(backing: Backing, row: Workspace, place: Throwaway, image: str, probe: Probe) -> None:
     """The workspace's server on what came back; nobody can sign in there."""
     environment = {HOSTS_VARIABLE: urlsplit(place.url).hostname or ""}
     guest = {"cpu_kind": "shared", "cpus": 1, "memory_mb": 512}
@@ -192,8 +195,9 @@ def _opened(client: Client, place: Throwaway, image: str, probe: Probe) -> None:
         "guest": guest,
         "services": [service() | {"autostop": "off"}],
     }
-    become(client, place.app, place.machine_id, config, place.volume_id)
-    wait_for_page(client, probe, place.url, PAGE_S)
+    there = replace(row, app=place.app, machine_id=place.machine_id)
+    become(backing, there, config, place.volume_id)
+    wait_for_page(backing.client, probe, place.url, PAGE_S)
 
 
 def longest_unproven(rows: list[Workspace], drills: list[Drill]) -> Workspace | None:

@@ -9,22 +9,24 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fly.backup import courier
-from fly.backup.records import Backups
+from fly.backup.records import Backups, Borrowed
 from fly.backup.wire import Wire
+from fly.change.proof import made
 from fly.client import Client
-from fly.errors import BackupError, NotAllowed, NotFound
+from fly.errors import BackupError, JarvisError, NotAllowed, NotFound
 from fly.interrupt import one_interrupt
-from fly.model import Volume
+from fly.ledger import new_id
+from fly.model import Machine, Volume
 from fly.plan import ADDRESS_TYPES, ALPHABET, MOUNT_PATH, PORT, SUFFIX_LENGTH, VOLUME_NAME, service
 from fly.provision import wait_for_page
 from fly.remains import remove_app
-from fly.settings import Secret
+from fly.settings import Platform, Secret
 
 PYTHON = "/opt/jarvis/venv/bin/python"
 PROGRAM = "/courier.py"
@@ -42,6 +44,7 @@ class Work:
     client: Client
     backups: Backups
     report: Report = lambda _line: None
+    dial: Callable[[Platform, str, Secret], Wire] = Wire
 
 
 @dataclass(frozen=True)
@@ -89,22 +92,45 @@ class Wanted:
 
 @contextmanager
 def throwaway(work: Work, wanted: Wanted) -> Iterator[Throwaway]:
-    """A machine with a volume; all of it is gone after the block."""
-    client, backups, report = work.client, work.backups, work.report
+    """A machine with a volume; all of it is gone after the block.
+
+    *Errors*: BackupError, where it could not be removed: what is left of it the next run removes.
+    """
     suffix = "".join(secrets.choice(ALPHABET) for _ in range(SUFFIX_LENGTH))
-    app, network = f"copy-{suffix}", f"{NETWORK_PREFIX}{suffix}"
-    backups.borrow(app, network, client.platform.key)
-    with one_interrupt() as undoing, ExitStack() as undo:
-        undo.callback(backups.returned, app)
-        undo.callback(remove_app, client, app, network)
-        undo.callback(report, "removing the throw-away machine")
-        undo.callback(undoing)
-        report("making a throw-away machine")
-        _make_app(client, app, network)
-        yield undo.enter_context(_machine(client, app, wanted, report))
+    mine = Borrowed(f"copy-{suffix}", f"{NETWORK_PREFIX}{new_id().lower()}")
+    work.backups.borrow(mine, work.client.platform.key)
+    with one_interrupt() as undoing:
+        try:
+            work.report("making a throw-away machine")
+            make_app(work.client, mine.app, mine.network)
+            with _machine(work, mine.app, wanted) as place:
+                yield place
+        except BaseException as error:
+            undoing()
+            _removed(work, mine, f"{str(error) or type(error).__name__}\n")
+            raise
+        undoing()
+        _removed(work, mine)
 
 
-def _make_app(client: Client, app: str, network: str) -> None:
+def _removed(work: Work, mine: Borrowed, before: str = "") -> None:
+    """`before`: what went wrong earlier, and should not be hidden by what goes wrong here."""
+    work.report("removing the throw-away machine")
+    try:
+        give_back(work, mine)
+    except JarvisError as error:
+        work.backups.abandon(mine.app)
+        raise BackupError(f"{before}Left behind: app {mine.app} ({error})", hint="invoke repair") from error
+
+
+def give_back(work: Work, borrowed: Borrowed) -> None:
+    """Nothing of it is left; only then the record forgets it. *Errors*: those of `remove_app`."""
+    remove_app(work.client, borrowed.app, borrowed.network)
+    work.backups.returned(borrowed.app)
+
+
+def make_app(client: Client, app: str, network: str) -> None:
+    """An app with its addresses, which the platform knows from now on."""
     client.create_app({"app_name": app, "name": app, "org_slug": client.platform.org, "network": network})
     _known(client, app)
     for kind in ADDRESS_TYPES:
@@ -112,21 +138,40 @@ def _make_app(client: Client, app: str, network: str) -> None:
 
 
 @contextmanager
-def _machine(client: Client, app: str, wanted: Wanted, report: Report) -> Iterator[Throwaway]:
-    volume = new_volume(client, app, wanted, report)
+def _machine(work: Work, app: str, wanted: Wanted) -> Iterator[Throwaway]:
+    client = work.client
+    volume = new_volume(client, app, wanted, work.report)
     key, url = new_key(), client.platform.url_of(app)
-    config = courier_config(wanted.image, volume.id, key)
-    machine = client.create_machine(app, {"name": app, "region": volume.region, "config": config})
+    machine = new_courier(client, app, volume, courier_config(wanted.image, volume.id, key))
     client.wait(app, machine.id, "started", timeout_s=STARTED_S)
-    with reached(client, url, key) as wire:
+    with reached(work, url, key) as wire:
         yield Throwaway(app, url, machine.id, volume.id, wire)
 
 
-def new_volume(client: Client, app: str, wanted: Wanted, report: Report) -> Volume:
-    """A volume that is ready to be used. *Errors*: BackupError, when it does not become so."""
+def new_courier(client: Client, app: str, volume: Volume, config: Mapping[str, Any]) -> Machine:
+    """A machine on the volume; made once, also where the answer was lost."""
+
+    def find() -> Machine | None:
+        return next((one for one in client.machines(app) if volume.id in one.volumes), None)
+
+    request = {"region": volume.region, "config": dict(config)}
+    return made(client, lambda: client.create_machine(app, request), find)
+
+
+def new_volume(client: Client, app: str, wanted: Wanted, report: Report, *, but: str = "") -> Volume:
+    """A volume that is ready to be used, and another one than `but`; made once, also where the answer was
+    lost.
+
+    *Errors*: BackupError, when it does not become ready.
+    """
     request = {"name": VOLUME_NAME, "region": wanted.region, "size_gb": wanted.size_gb, "encrypted": True}
     source = {"snapshot_id": wanted.snapshot_id} if wanted.snapshot_id else {}
-    volume = client.create_volume(app, request | source)
+
+    def find() -> Volume | None:
+        mine = [one for one in client.volumes(app) if one.name == VOLUME_NAME and not one.is_going]
+        return next((one for one in mine if one.id != but), None)
+
+    volume = made(client, lambda: client.create_volume(app, request | source), find)
     began = client.clock()
     while volume.state not in ("", "created"):
         if client.clock() - began > VOLUME_S:
@@ -140,19 +185,11 @@ def new_volume(client: Client, app: str, wanted: Wanted, report: Report) -> Volu
 
 
 @contextmanager
-def reached(client: Client, url: str, key: Secret) -> Iterator[Wire]:
+def reached(work: Work, url: str, key: Secret) -> Iterator[Wire]:
     """The wire to a courier that answers."""
-    with Wire(client.platform, url, key) as wire:
-        wait_for_page(client, lambda _url: wire.trouble(), url, READY_S)
+    with work.dial(work.client.platform, url, key) as wire:
+        wait_for_page(work.client, lambda _url: wire.trouble(), url, READY_S)
         yield wire
-
-
-def remove_abandoned(work: Work) -> None:
-    """What runs that were killed have left."""
-    for left in work.backups.abandoned(work.client.platform.key):
-        work.report(f"an earlier run left {left.app}: removing it")
-        remove_app(work.client, left.app, left.network)
-        work.backups.returned(left.app)
 
 
 def _known(client: Client, app: str) -> None:

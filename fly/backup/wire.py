@@ -22,9 +22,11 @@ SILENT_S = 120.0
 
 
 class Wire:
-    """The courier at `url`. *Errors*: BackupError, Unreachable."""
+    """The courier at `url`; `transport` is a seam for tests. *Errors*: BackupError, Unreachable."""
 
-    def __init__(self, platform: Platform, url: str, key: Secret) -> None:
+    def __init__(
+        self, platform: Platform, url: str, key: Secret, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
         asked = httpx.URL(url)
         self._http = httpx.Client(
             base_url=platform.door_url or url,
@@ -32,6 +34,7 @@ class Wire:
             verify=trust(platform.door_url or url, platform.door_certificate),
             trust_env=not platform.door_url,
             timeout=httpx.Timeout(SILENT_S, connect=10),
+            transport=transport,
         )
         self._named: dict[str, Any] = {"extensions": {"sni_hostname": asked.host}}
 

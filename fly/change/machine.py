@@ -100,6 +100,12 @@ class HeldMachine:
         surely(self.client, lambda: self.client.stop(*self._at, nonce=self.nonce), self._is("stopped"))
         self.client.wait(*self._at, "stopped", timeout_s=STOPPED_S)
 
+    def end(self) -> None:
+        """It has stopped in order, also where it was frozen: then it had not written everything yet."""
+        if self.look().state == "suspended":
+            self.wake()
+        self.stop()
+
     def rest(self, was: str) -> None:
         """It is as it was found; one that ran is woken."""
         if was not in ASLEEP:

@@ -58,8 +58,7 @@ class Power:
         """One that sleeps starts anew when it is next used: its frozen memory is given up."""
         was = machine.look().state
         if was in ("started", "suspended"):
-            machine.wake()  # what is frozen has not written everything yet: it ends in order too
-            machine.stop()
+            machine.end()
         if was == "started":
             machine.wake()
 

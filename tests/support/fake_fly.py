@@ -3,8 +3,9 @@
 It records what it was asked. Things in it can be somebody else's: whoever touches those is found out.
 """
 
-import itertools
+import hashlib
 import json
+import pickle
 import re
 import signal
 import threading
@@ -17,13 +18,18 @@ from typing import Any
 
 import httpx
 
+from fly.backup.throwaway import MARK
 from fly.change.contents import Contents, Item
+from fly.errors import BackupError
 from fly.local import promql
+from tests.support import fake_courier
+from tests.support.fake_courier import FOLDER
 
 TOKEN = "FlyV1 fm2_token-of-the-fake"
 ORG = "personal"
 STRANGERS_APP = "strangers-app"
-FOLDER = "/"
+RESTIC = "RESTIC"
+"""The method of what is asked of the repository of copies."""
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -202,7 +208,7 @@ class FakeFly:
         self.taken: set[str] = set()
         """Names that another organisation has."""
         self._lock = threading.RLock()
-        self._numbers = itertools.count(1)
+        self._last_number = 0
         self._settle_a_stranger()
 
     def _settle_a_stranger(self) -> None:
@@ -258,7 +264,8 @@ class FakeFly:
         return awake and not machine.get("cordoned") and "services" in config and self.serves(machine)
 
     def serves(self, machine: dict[str, Any]) -> bool:
-        return machine["state"] != "created" and machine["config"]["image"] not in self.broken_images
+        is_well = machine["state"] != "created" and machine["config"]["image"] not in self.broken_images
+        return is_well and not _is_courier(machine)
 
     def busy(self, url: str) -> bool:
         """Whether something runs in an app: as often as it stands in `busy_apps`."""
@@ -277,6 +284,45 @@ class FakeFly:
         """One request, as a transport's handler."""
         found = _match(request)
         call = Call(request.method, found[0], request.url.path, json.loads(request.content or "null"))
+        return self._answered(request, call, lambda: self._carry_out(request, found))
+
+    def visit(self, request: httpx.Request) -> httpx.Response:
+        """One request to a courier, as a transport's handler: over the pages' proxy, with the same faults."""
+        path = request.url.path
+        call = Call(request.method, path, path)
+        answer = self._answered(request, call, lambda: self._at_courier(request))
+        # Not read yet, so that it can be read as it comes.
+        stream = httpx.ByteStream(answer.content)
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
+
+    def _at_courier(self, request: httpx.Request) -> httpx.Response:
+        shown = hashlib.sha256(request.headers["x-courier-key"].encode()).hexdigest()
+        for machine in self.of_app(self.machines, request.url.host.partition(".")[0]):
+            self.let_boot(machine)
+            is_open = machine["state"] == "started" and not machine.get("cordoned")
+            if is_open and _is_courier(machine) and machine["config"]["init"]["exec"][-1] == shown:
+                return fake_courier.answer(request, self.on_volume_of(machine))
+        return httpx.Response(503)
+
+    def perform(self, what: str, act: Callable[[], Any]) -> Any:
+        """Something that is done elsewhere than on the platform, with the same faults."""
+        call, done = Call(RESTIC, what, what), []
+
+        def carried_out() -> httpx.Response:
+            done.append(act())
+            return httpx.Response(200)
+
+        try:
+            answer = self._answered(httpx.Request(RESTIC, "https://kept.test"), call, carried_out)
+        except httpx.RequestError as error:
+            raise BackupError(f"restic: {error}") from error
+        if not done or answer.status_code != 200 or answer.content:
+            raise BackupError(f"restic: {answer.status_code}")
+        return done[0]
+
+    def _answered(
+        self, request: httpx.Request, call: Call, act: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         with self._lock:
             number = len(self.calls)
             self.calls.append(call)
@@ -284,10 +330,10 @@ class FakeFly:
         self.before(number, call)
         answer = None
         if fault is None or fault.commits:
-            answer = self._carry_out(request, found)
+            answer = act()
         elif fault.name.startswith("Ctrl-C"):
             fault.act(request)
-            answer = self._carry_out(request, found)
+            answer = act()
         self.after(number, call)
         return (fault.act(request) if fault else None) or answer or httpx.Response(500)
 
@@ -331,7 +377,7 @@ class FakeFly:
         machine["looks"] = machine.get("looks", 0) + 1
         if self.boots and machine["state"] == "created" and machine["looks"] > self.slow_boots:
             machine["state"] = "started"
-            if "services" in machine["config"]:
+            if "services" in machine["config"] and not _is_courier(machine):
                 self._server_starts(machine)
 
     def _server_starts(self, machine: dict[str, Any]) -> None:
@@ -354,7 +400,20 @@ class FakeFly:
             raise Refusal(409, f"aborted: machine ID {machine['id']} lease currently held by somebody")
 
     def new_number(self) -> int:
-        return next(self._numbers)
+        self._last_number += 1
+        return self._last_number
+
+    # --- the same platform once more
+
+    def saved(self) -> bytes:
+        """All that is on it, for `load`."""
+        return pickle.dumps({name: getattr(self, name) for name in _KEPT})
+
+    def load(self, saved: bytes) -> None:
+        vars(self).update(pickle.loads(saved))
+
+
+_KEPT = ("apps", "volumes", "contents", "snapshots", "secrets", "machines", "leases", "_last_number")
 
 
 def _match(request: httpx.Request) -> tuple[str, Handler | None, dict[str, str]]:
@@ -371,6 +430,10 @@ def _volume(id_: str, app: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _machine(id_: str, app: str, body: dict[str, Any]) -> dict[str, Any]:
     return {"id": id_, "app": app, "state": "created", "instance_id": f"01{id_}", "events": []} | body
+
+
+def _is_courier(machine: dict[str, Any]) -> bool:
+    return MARK in machine["config"].get("metadata", {})
 
 
 def _shown_app(fly: FakeFly, app: AppState) -> dict[str, Any]:

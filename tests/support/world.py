@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpx
 
 from fly.client import Client
-from fly.errors import AlreadyThere
+from fly.errors import AlreadyThere, JarvisError
 from fly.ledger import DESTROYED, FAILED, LEFT_BEHIND, READY, Ledger, Workspace
 from fly.owner import Owner
 from fly.plan import Person, Plan
@@ -22,6 +22,9 @@ from tests.support.fake_fly import ORG, TOKEN, Call, FakeFly
 
 IMAGE = "registry.fly.io/my-jarvis-images@sha256:" + "a1" * 32
 PLATFORM = Platform("fly", "https://fly.test", Secret(TOKEN), ORG, "https://logs.test")
+_SHM = Path("/dev/shm")
+MEMORY = _SHM if _SHM.is_dir() else None
+"""A folder in memory where there is such a thing: a record waits for its disk at every step."""
 LILACH = Person("Lilach", "lilach@example.com")
 
 
@@ -75,23 +78,40 @@ class World:
             if at == number:
                 self._is_dead = True
                 died_at.append(call)
-                _copy(self.ledger.path, left)
+                for path in self._records():
+                    _copy(path, path.with_name(f"left-by-{path.name}"))
                 raise Killed
 
         self.fly.heal()
         setattr(self.fly, moment, strike)
         self.fly.before = strike if moment == "before" else self._only_the_living
-        with suppress(Killed):
+        with suppress(Killed, JarvisError):  # what it makes of its own death is not seen either
             act()
         self.fly.before = self.fly.after = lambda _number, _call: None
         self._is_dead = False
         assert died_at, "it ended before it was killed"
         self.ledger.close()
         self.ledger = Ledger(left)
+        self._bury()
+        return died_at[0]
+
+    def _records(self) -> list[Path]:
+        return [path for path in (self.ledger.path, self.backups_path) if path.exists()]
+
+    def _bury(self) -> None:
+        """Whoever worked on something works no more."""
         for row in self.rows():
             if row.owner:
                 self.ledger.note(row.id, owner=DEAD)
-        return died_at[0]
+        if self.backups_path.exists():
+            with closing(sqlite3.connect(self.backups_path)) as database, database:
+                for table in ("swaps", "borrowed"):
+                    database.execute(f"UPDATE {table} SET owner = ? WHERE owner <> ''", (DEAD,))
+
+    @property
+    def backups_path(self) -> Path:
+        """Where the record of copies is, once there are any."""
+        return self.ledger.path.with_name(self.ledger.path.name.replace("ledger", "backups"))
 
     def _only_the_living(self, _number: int, _call: Call) -> None:
         if self._is_dead:
@@ -167,12 +187,13 @@ def _copy(database: Path, to: Path) -> None:
 
 
 @contextmanager
-def new_world(folder: Path) -> Iterator[World]:
+def new_world(folder: Path, ledger: str = "ledger.sqlite") -> Iterator[World]:
+    """A world whose records are, or come to be, in this folder."""
     fly, clock = FakeFly(), Clock()
     fly.clock = clock
     transport = httpx.MockTransport(fly.handle)
     with Client(PLATFORM, transport=transport, sleep=clock.sleep, clock=clock) as client:
-        world = World(fly, Ledger(folder / "ledger.sqlite"), client, clock)
+        world = World(fly, Ledger(folder / ledger), client, clock)
         try:
             yield world
         finally:

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.world import World, new_world
-
-MEMORY = Path("/dev/shm")
+from tests.support.world import MEMORY, World, new_world
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An empty folder, in memory where there is such a thing: a ledger waits for its disk at every step."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+    """An empty folder, in memory where that is possible."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         yield Path(folder)
 
 

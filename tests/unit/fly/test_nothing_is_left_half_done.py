@@ -5,16 +5,19 @@ run makes, recorded when the tests are collected: a new one is covered the day t
 """
 
 import itertools
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fly.access.keys import current, rotate
+from fly.backup.records import Copy
 from fly.change.power import RESTART, SUSPEND, WAKE
 from fly.change.resize import Size, resize, size_of
 from fly.change.rollouts import ENDED, PLANNED
@@ -25,9 +28,10 @@ from fly.ledger import READY, Workspace
 from fly.plan import ADDRESS_TYPES, Plan
 from fly.repair import ADOPT, LIST, REMOVE, repair
 from fly.settings import Secret
-from tests.support.changes import NEXT, changes_in
-from tests.support.fake_fly import FAULTS, Call
-from tests.support.world import DEAD, IMAGE, Killed, World, much_later, new_world
+from tests.support.changes import HERS, NEXT, changes_in
+from tests.support.copying import Copying, copies_in
+from tests.support.fake_fly import FAULTS, RESTIC, Call
+from tests.support.world import DEAD, IMAGE, MEMORY, Killed, World, much_later, new_world
 
 LASTING = (
     "no connection",
@@ -267,6 +271,149 @@ def rolled_back_in_the_end(world: World, row: Workspace) -> None:
         assert all(leg.step in ENDED for leg in changes.rollouts.of_workspace(row.id))
 
 
+LATER = {"workspace/letter.txt": "Dear Noa", "workspace/more.txt": "More"}
+"""What she did since she was copied."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A workspace, and a copy of what was in it before `LATER`."""
+
+    row: Workspace
+    copy: Copy
+
+
+def copied(state: str) -> Callable[[World], Copied]:
+    def before(world: World) -> Copied:
+        row = lived_in(state)(world)
+        with copies_in(world) as copying:
+            copy = copying.back_up(row).latest.copy
+        world.fly.contents[row.volume_id].update(LATER)
+        return Copied(row, copy)
+
+    return before
+
+
+def lost(world: World) -> Copied:
+    """The platform has no such app any more."""
+    made = copied("started")(world)
+    world.client.delete_app(made.row.app)
+    del world.fly.apps[made.row.app]
+    return made
+
+
+def backed_up(world: World, row: Workspace) -> None:
+    with copies_in(world) as copying:
+        copying.back_up(row)
+
+
+def backed_up_in_the_end(world: World, row: Workspace) -> None:
+    with copies_in(world) as copying:
+        hers = copying.hers(row)
+        copy = copying.back_up(row).latest.copy
+        assert copying.copied(copy) == copying.hers(row) == hers
+        assert copying.machine(row)["state"] == "started", "she did not notice"
+        assert {one.copy.id for one in copying.repository.copies()} >= {
+            one.id for one in copying.backups.copies(row.id)
+        }
+        copying.assert_in_order(row)
+
+
+def brought_back(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        copying.bring_back(made.row, made.copy)
+
+
+def brought_back_in_the_end(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        copying.settle()
+        if copying.row(made.row).app in world.fly.apps:
+            copying.assert_in_order(made.row)
+            assert copying.hers(made.row) in (HERS_AND_LATER, copying.copied(made.copy)), (
+                "all of one, or the other"
+            )
+        copying.bring_back(made.row, made.copy)
+        assert_as_copied(copying, made)
+
+
+def assert_as_copied(copying: Copying, made: Copied) -> None:
+    assert copying.hers(made.row) == copying.copied(made.copy)
+    copying.assert_in_order(made.row)
+    copying.world.assert_whole(copying.row(made.row))
+
+
+def moved(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        copying.move(made.row, ELSEWHERE)
+
+
+def moved_in_the_end(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        copying.settle()
+        copying.assert_in_order(made.row)
+        assert copying.hers(made.row) == HERS_AND_LATER
+        if copying.row(made.row).region != ELSEWHERE:
+            copying.move(made.row, ELSEWHERE)
+        assert copying.row(made.row).region == ELSEWHERE
+        assert copying.hers(made.row) == HERS_AND_LATER
+        copying.assert_in_order(made.row)
+        world.assert_whole(copying.row(made.row))
+
+
+def drilled(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        copying.drill(made.row, made.copy)
+
+
+def drilled_in_the_end(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        assert copying.drill(made.row, made.copy).ok
+        assert copying.hers(made.row) == HERS_AND_LATER
+        copying.assert_in_order(made.row)
+
+
+def settled(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        copying.settle_one(made.row)
+
+
+def settled_in_the_end(world: World, made: Copied) -> None:
+    with copies_in(world) as copying:
+        copying.settle()
+        copying.assert_in_order(made.row)
+        assert copying.hers(made.row) in (HERS_AND_LATER, copying.copied(made.copy))
+        world.fly.page(made.row.url)
+        world.assert_whole(copying.row(made.row))
+
+
+def cut_off(what: Callable[[World, Copied], None], title: str, which: int = -1) -> Callable[[World], Copied]:
+    """Killed right after a call of this title: the last one of them, or another."""
+
+    def before(world: World) -> Copied:
+        made = copied("started")(world)
+        saved, here = world.fly.saved(), world.ledger.path.parent
+        with tempfile.TemporaryDirectory(dir=here) as folder, new_world(_copy_of(here, Path(folder))) as twin:
+            twin.fly.load(saved)
+            what(twin, made)
+            calls = [number for number, call in enumerate(twin.fly.calls) if call.title == title]
+        world.kill(lambda: what(world, made), calls[which], "after")
+        return made
+
+    return before
+
+
+def _copy_of(folder: Path, to: Path) -> Path:
+    for path in folder.iterdir():
+        if path.is_file():
+            shutil.copy(path, to)
+        elif path != to:
+            shutil.copytree(path, to / path.name)
+    return to
+
+
+ELSEWHERE = "fra"
+HERS_AND_LATER = dict.fromkeys(("app", "claude", "home", "workspace"), "/") | HERS | LATER
+
 STORIES = (
     Story("provision", nothing, lambda world, _: world.provision()),
     Story(
@@ -294,6 +441,45 @@ STORIES = (
     ),
     Story("rollback", upgraded_before, rolled_back, again=rolled_back_in_the_end, only_killed=True),
     Story("resize", lived_in("suspended"), resized, again=resized_in_the_end),
+    Story("backup", lived_in("started"), backed_up, again=backed_up_in_the_end),
+    Story("restore", copied("started"), brought_back, again=brought_back_in_the_end),
+    Story(
+        "restore of one that sleeps",
+        copied("suspended"),
+        brought_back,
+        until="POST /v1/apps/{app}/volumes",
+        again=brought_back_in_the_end,
+        only_killed=True,
+    ),
+    Story("restore of what is lost", lost, brought_back, again=brought_back_in_the_end),
+    Story("move", copied("started"), moved, again=moved_in_the_end),
+    Story(
+        "move of one that sleeps",
+        copied("suspended"),
+        moved,
+        until="POST /v1/apps/{app}/volumes",
+        again=moved_in_the_end,
+        only_killed=True,
+    ),
+    Story("drill", copied("started"), drilled, again=drilled_in_the_end),
+    Story(
+        "settling a restore by undoing it",
+        cut_off(brought_back, "PUT /courier/data"),
+        settled,
+        again=settled_in_the_end,
+    ),
+    Story(
+        "settling a restore by finishing it",
+        cut_off(brought_back, "DELETE /v1/apps/{app}/machines/{machine}"),
+        settled,
+        again=settled_in_the_end,
+    ),
+    Story(
+        "settling a move by undoing it",
+        cut_off(moved, "GET /courier/seal", 0),
+        settled,
+        again=settled_in_the_end,
+    ),
     Story("repair by undoing", killed_before_the_volume, lambda world, _: mended(world)),
     Story("repair by finishing", killed_before_the_page, lambda world, _: mended(world)),
     Story("repair by removing", killed_while_removing, lambda world, _: mended(world), is_like_another=True),
@@ -309,9 +495,41 @@ def mended(world: World, orphans: str = LIST) -> None:
             raise JarvisError(finding.outcome)
 
 
-def recorded(story: Story) -> list[Call]:
-    with tempfile.TemporaryDirectory() as folder, new_world(Path(folder)) as world:
+@dataclass(frozen=True)
+class SetUp:
+    """A world as a story finds it, kept to be set up again and again without doing again what led to it."""
+
+    fly: bytes
+    files: Mapping[str, bytes]
+    ledger: str
+    now_s: float
+    made: Any
+
+    @contextmanager
+    def world(self, folder: Path) -> Iterator[World]:
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+        with new_world(folder, self.ledger) as world:
+            world.fly.load(self.fly)
+            world.clock.now_s = self.now_s
+            yield world
+
+
+@cache
+def set_up(story: Story) -> SetUp:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name, new_world(Path(name)) as world:
         made = story.before(world)
+        world.ledger.close()
+        folder = Path(name)
+        files = {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+        return SetUp(world.fly.saved(), files, world.ledger.path.name, world.clock.now_s, made)
+
+
+def recorded(story: Story) -> list[Call]:
+    ready = set_up(story)
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder, ready.world(Path(folder)) as world:
+        made = ready.made
         world.fly.heal()
         story.act(world, made)
         return list(itertools.takewhile(lambda call: call.title != story.until, world.fly.calls))
@@ -338,6 +556,8 @@ CLASSES = ("time-out before", "time-out after", "400", "429", "500 before", "res
 
 
 def few_faults_of(call: Call) -> list[str]:
+    if call.method == RESTIC:
+        return ["503 before", "500 after"]
     if call.method == "GET":
         return ["503 before", "404"]
     return [*CLASSES, "no connection", "Ctrl-C after"]
@@ -388,9 +608,16 @@ def deaths() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("story", "number", "call", "fault", "lasting"), list(cases()))
 def test_a_call_that_fails_leaves_nothing_half_done(
-    story: Story, number: int, call: Call, fault: str, lasting: str, world: World
+    story: Story, number: int, call: Call, fault: str, lasting: str, folder: Path
 ) -> None:
-    made = story.before(world)
+    with set_up(story).world(folder) as world:
+        check_a_call_that_fails(story, world, number, call, fault, lasting)
+
+
+def check_a_call_that_fails(
+    story: Story, world: World, number: int, call: Call, fault: str, lasting: str
+) -> None:
+    made = set_up(story).made
     world.fly.inject(number, fault, lasting)
     with suppress(JarvisError, KeyboardInterrupt):
         story.act(world, made)
@@ -404,9 +631,14 @@ def test_a_call_that_fails_leaves_nothing_half_done(
 
 @pytest.mark.parametrize(("story", "number", "call", "moment"), list(deaths()))
 def test_a_run_that_is_killed_leaves_what_the_next_one_puts_in_order(
-    story: Story, number: int, call: Call, moment: str, world: World
+    story: Story, number: int, call: Call, moment: str, folder: Path
 ) -> None:
-    made = story.before(world)
+    with set_up(story).world(folder) as world:
+        check_a_run_that_is_killed(story, world, number, call, moment)
+
+
+def check_a_run_that_is_killed(story: Story, world: World, number: int, call: Call, moment: str) -> None:
+    made = set_up(story).made
     died_at = world.kill(lambda: story.act(world, made), number, moment)
     assert died_at.title == call.title, "it was killed at another call than was recorded"
     if not story.again:

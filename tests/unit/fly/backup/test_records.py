@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fly.backup.records import Backups, Copy, Drill, Swap, confirmed, latest
+from fly.backup.records import Backups, Borrowed, Copy, Drill, Swap, confirmed, latest
 from fly.errors import BackupError
 
 COPY = Copy(
@@ -66,7 +66,7 @@ def test_drills_are_only_added_to(folder: Path) -> None:
 
 def test_what_a_dead_process_borrowed_is_abandoned_and_what_we_borrowed_is_not(folder: Path) -> None:
     with Backups(folder / "backups.sqlite") as backups:
-        backups.borrow("copy-1", "jarviscopy-1", "local")
+        backups.borrow(Borrowed("copy-1", "jarviscopy-1"), "local")
         assert backups.abandoned("local") == []
         backups._execute("UPDATE borrowed SET owner = replace(owner, '-', '-9')")
         assert [one.app for one in backups.abandoned("local")] == ["copy-1"]
