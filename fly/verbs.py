@@ -1,6 +1,7 @@
 """What an operator types about workspaces."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from fly import console
 from fly.access import keys
 from fly.access.verbs import LOGIN_HELP, advice, facts
 from fly.access.welcome import LINK, PASSWORD, Welcome
+from fly.backup.records import Backups
 from fly.backup.restoring import copy_in_words
+from fly.backup.throwaway import Work
+from fly.backup.unsettled import settle_all
 from fly.change.rollout import cut_off
 from fly.change.rollouts import Rollouts
 from fly.console import say, step, verb
@@ -158,7 +162,7 @@ def destroy(
 @verb(
     help={
         "adopt": "take apps of ours that are in no ledger into this one",
-        "remove": "remove apps of ours that are in no ledger (asks)",
+        "remove": "remove apps of ours that are in no ledger, and of copies that are in no record (asks)",
         "close": "also close the rows of lost workspaces that could be brought back from a copy (asks)",
         "tell": "write to those whose workspace was mended",
         "yes": "do not ask",
@@ -184,13 +188,19 @@ def repair(
     orphans = ADOPT if adopt else REMOVE if remove else LIST
     with desk(platform) as here:
         if remove and not dry_run:
-            console.confirm("Remove every app of ours that is in no ledger, with all its files?", yes=yes)
+            console.confirm(
+                "Remove every app of ours that is in no ledger, or in no record of copies, "
+                "with all its files?",
+                yes=yes,
+            )
         if close and not dry_run:
             console.confirm("Close the rows of all lost workspaces, and forget their keys?", yes=yes)
         if tell and not dry_run:
             check_mail(here)
         with step("Comparing ledger and platform") as report:
-            findings = repair_all(
+            # What was cut off first: only then the ledger says of a workspace what there is to compare.
+            findings = _unsettled(here, report, remove=remove, dry_run=dry_run)
+            findings += repair_all(
                 here.client, here.ledger, report=report, orphans=orphans, dry_run=dry_run,
                 copy_of=_no_copy if close else partial(copy_in_words, here.settings),
             )  # fmt: skip
@@ -209,6 +219,12 @@ def _no_copy(_row: Workspace) -> str:
 def _cut_off(here: Desk) -> list[Finding]:
     with Rollouts(here.settings.ledger) as rollouts:
         return cut_off(here.ledger, rollouts, here.platform.key)
+
+
+def _unsettled(here: Desk, report: Callable[[str], None], *, remove: bool, dry_run: bool) -> list[Finding]:
+    with Backups(here.settings.backups) as backups:
+        work = Work(client=here.client, backups=backups, report=report)
+        return settle_all(work, here.ledger, remove=remove, dry_run=dry_run)
 
 
 def _show_findings(findings: list[Finding]) -> None:

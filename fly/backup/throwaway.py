@@ -31,7 +31,7 @@ from fly.settings import Platform, Secret
 PYTHON = "/opt/jarvis/venv/bin/python"
 PROGRAM = "/courier.py"
 MARK = "my-jarvis-courier"
-NETWORK_PREFIX = "jarviscopy-"
+NAME_PREFIX, NETWORK_PREFIX = "copy-", "jarviscopy-"
 MEMORY_MB = 512
 KNOWN_S, VOLUME_S, STARTED_S, READY_S = 30.0, 3600.0, 600.0, 120.0
 Report = Callable[[str], None]
@@ -97,7 +97,7 @@ def throwaway(work: Work, wanted: Wanted) -> Iterator[Throwaway]:
     *Errors*: BackupError, where it could not be removed: what is left of it the next run removes.
     """
     suffix = "".join(secrets.choice(ALPHABET) for _ in range(SUFFIX_LENGTH))
-    mine = Borrowed(f"copy-{suffix}", f"{NETWORK_PREFIX}{new_id().lower()}")
+    mine = Borrowed(f"{NAME_PREFIX}{suffix}", f"{NETWORK_PREFIX}{new_id().lower()}")
     work.backups.borrow(mine, work.client.platform.key)
     with one_interrupt() as undoing:
         try:

@@ -9,7 +9,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from fly import console
-from fly.backup.records import confirmed
+from fly.backup.records import Backups, confirmed
+from fly.backup.swapping import settle
+from fly.backup.throwaway import Work
 from fly.change.eyes import Eyes, Patience
 from fly.change.images import choose, shown
 from fly.change.power import RESTART, SUSPEND, WAKE, Power
@@ -35,6 +37,13 @@ ALL_HELP = "everybody"
 DEADLINE_HELP = "how many minutes to wait for what runs in a workspace, before it is cut off"
 PATIENCE_S = int(PAGE_S)
 PATIENCE_HELP = "how many seconds a page may take to answer"
+
+
+def settle_copies(here: Desk) -> None:
+    """A restore or move that was cut off is finished or undone, before anything else is changed."""
+    if here.settings.backups.exists():
+        with Backups(here.settings.backups) as backups:
+            settle(Work(client=here.client, backups=backups, report=say), here.ledger)
 
 
 # --- upgrade and rollback -------------------------------------------------------------------------
@@ -79,6 +88,8 @@ def upgrade(
             _go_on(here, rolling, as_json=json)
             return
         image = _target(here, to)
+        if not (dry_run or tell):
+            settle_copies(here)
         settled = [] if dry_run or tell else rolling.settle(here.platform.key)
         stops = plan(here.client, here.chosen(name), lambda _row: image, canary)
         if tell:
@@ -115,6 +126,8 @@ def rollback(
     _one_or_all(name, all=all)
     with desk(platform) as here, Rollouts(here.settings.ledger) as rollouts:
         rolling = rolling_of(here, rollouts, patience_of_it)
+        if not dry_run:
+            settle_copies(here)
         settled = [] if dry_run else rolling.settle(here.platform.key)
         stops = plan(here.client, here.chosen(name), lambda row: image_before(rollouts, row), 0)
         _carry_out(here, rolling, ROLLBACK, stops, settled, yes=yes, dry_run=dry_run, as_json=json)
@@ -298,6 +311,8 @@ def _do(
     _one_or_all(name, all=all)
     patience = _patience(deadline, PATIENCE_S)
     with desk(platform) as here:
+        if not dry_run:
+            settle_copies(here)
         found = [one for one in statuses(here.client, here.chosen(name)) if one.workspace.state == READY]
         if dry_run:
             _show_outcomes([(one.workspace, one.state, "") for one in found], as_json=as_json)
@@ -369,6 +384,8 @@ def resize(
         raise Exit("Say what: --memory-mb, --cpus or --size-gb.", code=2)
     patience = _patience(deadline, PATIENCE_S)
     with desk(platform) as here:
+        if not dry_run:
+            settle_copies(here)
         row = here.find(name)
         now = size_of(here.client, row)
         wanted = wanted_size(now, memory_mb=memory_mb, cpus=cpus, size_gb=size_gb)
@@ -416,6 +433,8 @@ def secrets(
     patience = _patience(deadline, PATIENCE_S)
     changes = [checked(set, None)[0]] if set else [checked(unset, None)[0]] if unset else []
     with desk(platform) as here:
+        if changes and not dry_run:
+            settle_copies(here)
         row = here.find(name)
         if dry_run and changes:
             say(f"Would {'set' if set else 'remove'} {changes[0]} of {row.app}. Nothing was changed.")

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fly.backup.records import Backups, Copy
+from fly.backup.records import Backups, Borrowed, Copy
 from fly.ledger import DESTROYED, READY
 from fly.owner import Owner
+from tests.support.fake_fly import ORG, AppState
 from tests.support.mailserver import mail_server
 from tests.support.oneuser import a_user
 from tests.support.operator import Operator
@@ -30,6 +31,20 @@ def test_what_can_be_brought_back_is_closed_only_when_told_so(folder: Path) -> N
         assert ledger.get(user).state == READY
         [found] = operator.reads("repair", "--close", "--yes")
         assert (found["kind"], ledger.get(user).state) == ("vanished", DESTROYED)
+
+
+def test_what_a_killed_copy_left_is_shown_and_removed(folder: Path) -> None:
+    with a_user(folder) as (fly, _ledger, _user):
+        with Backups(folder / "backups.sqlite") as backups:
+            backups.borrow(Borrowed("copy-1", "jarviscopy-1"), "local")
+            backups.abandon("copy-1")
+        fly.apps["copy-1"] = AppState("copy-1", ORG, "jarviscopy-1")
+        operator = Operator(folder)
+        [found] = operator.reads("repair", "--dry-run")
+        assert (found["kind"], found["app"], found["outcome"]) == ("throw-away abandoned", "copy-1", "")
+        [found] = operator.reads("repair")
+        assert (found["outcome"], found["ok"]) == ("removed", True)
+        assert "Ledger and platform agree" in operator.runs("repair")
 
 
 def test_a_repository_that_cannot_be_read_closes_no_row(folder: Path) -> None:
