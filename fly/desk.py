@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fly.change.images import here, proven_here
 from fly.client import Client
 from fly.console import say
 from fly.errors import LedgerError, PlanError, SettingsError
@@ -92,16 +93,20 @@ def _released(records: Records) -> str:
 
 
 def _built(settings: Settings, records: Records) -> str:
-    """The newest build that has passed; one that was not tried serves too, since it is only here."""
-    engine = find_engine(lambda _line: None, settings.home / "engine")
-    passed = dict.fromkeys(one.image for one in reversed(records.verifications()) if one.passed)
-    verified = next((image for image in passed if _find_id(engine, image)), None)
+    """The newest that could be pushed; a build that was not tried serves too, since it is only here."""
+    engine = engine_of(settings)
+    verified = next(proven_here(records, engine), None)
     built = _find_id(engine, TAG)
     if not (chosen := verified or built):
         raise PlanError(f"The image {TAG} has not been built.", hint="invoke build")
     if built not in (None, chosen):
         say(f"Image: {short(chosen)}, which is verified; {TAG} is not, until: invoke verify")
-    return f"{TAG.partition(':')[0]}@{chosen}"
+    return here(chosen)
+
+
+def engine_of(settings: Settings) -> docker.DockerClient:
+    """*Errors*: EngineError."""
+    return find_engine(lambda _line: None, settings.home / "engine")
 
 
 def _find_id(engine: docker.DockerClient, ref: str) -> str | None:

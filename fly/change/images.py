@@ -1,21 +1,32 @@
-"""Which images may be rolled out: those that have passed, and where Fly runs them, were pushed."""
+"""Which images may be rolled out: those that have proved themselves, and where Fly runs them, were pushed.
 
-from collections.abc import Iterator
+What counts as proved is one rule for both: the last verification by today's tests, on this engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from fly.errors import UntestedImage
 from fly.settings import Platform
 from image.build import TAG
-from image.release.content import short
-from image.release.records import Records
+from image.release.content import Content, read_content, short
+from image.release.records import Records, missing_proof
+from image.release.suite import read_suite
+
+if TYPE_CHECKING:
+    import docker
 
 SHORTEST = 6
 """So many signs of a digest name an image."""
 
 
-def eligible(records: Records, platform: Platform) -> list[str]:
-    """The references of all that may be rolled out, the newest last."""
-    found = _pushed(records) if platform.kind == "fly" else _verified(records)
-    return list(dict.fromkeys(found))
+def eligible(records: Records, platform: Platform, engine: Callable[[], docker.DockerClient]) -> list[str]:
+    """The references of all that may be rolled out, the newest last. On Fly no engine is needed."""
+    if platform.kind == "fly":
+        return list(dict.fromkeys(_pushed(records)))
+    return [here(image) for image in reversed(list(proven_here(records, engine())))]
 
 
 def _pushed(records: Records) -> Iterator[str]:
@@ -24,19 +35,37 @@ def _pushed(records: Records) -> Iterator[str]:
             yield one.reference
 
 
-def _verified(records: Records) -> Iterator[str]:
-    last = {one.image: one for one in records.verifications() if one.passed is not None}
-    for image, verification in sorted(last.items(), key=lambda item: item[1].number):
-        if verification.passed:
-            yield f"{TAG.partition(':')[0]}@{image}"
+def proven_here(records: Records, engine: docker.DockerClient) -> Iterator[str]:
+    """The ids of the engine's images that could be pushed today, the last verified first."""
+    last = {one.image: one.number for one in records.verifications()}
+    suite = read_suite() if last else None
+    for image in sorted(last, key=last.__getitem__, reverse=True):
+        content = _content(engine, image)
+        if suite and content and not missing_proof(records, content, suite):
+            yield image
 
 
-def choose(records: Records, platform: Platform, wanted: str) -> str:
+def _content(engine: docker.DockerClient, image: str) -> Content | None:
+    """None where the engine has it no longer."""
+    try:
+        return read_content(engine, image)
+    except UntestedImage:
+        return None
+
+
+def here(image: str) -> str:
+    """How the embedded platform is told of an image that this engine has."""
+    return f"{TAG.partition(':')[0]}@{image}"
+
+
+def choose(
+    records: Records, platform: Platform, wanted: str, engine: Callable[[], docker.DockerClient]
+) -> str:
     """The one tested image that `wanted` names: a reference, or the beginning of its digest.
 
     *Errors*: UntestedImage.
     """
-    every = eligible(records, platform)
+    every = eligible(records, platform, engine)
     if wanted in every:
         return wanted
     digest = wanted.rpartition("@")[2].removeprefix("sha256:").lower()

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from invoke.context import Context
@@ -22,7 +23,7 @@ from fly.change.rollouts import DONE, ROLLBACK, UPGRADE, Leg, Rollout, Rollouts
 from fly.change.upgrade import Upgrading
 from fly.change.variables import checked, set_variables
 from fly.console import say, step, verb
-from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
+from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, engine_of, image_reference
 from fly.errors import JarvisError, PlanError
 from fly.ledger import READY, Workspace
 from fly.model import AppSecret
@@ -246,7 +247,8 @@ def _tell(here: Desk, stops: Sequence[Stop], when: str) -> None:
 def _target(here: Desk, to: str) -> str:
     """*Errors*: UntestedImage."""
     with Records(here.settings.releases) as records:
-        return choose(records, here.platform, to or image_reference(here.settings, here.platform))
+        wanted = to or image_reference(here.settings, here.platform)
+        return choose(records, here.platform, wanted, partial(engine_of, here.settings))
 
 
 # --- asleep, awake, anew --------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from typing import Any
 from docker.errors import APIError, ImageNotFound
 
 BUILT = "sha256:built"
+ENGINE = "ID@host"
+"""Which engine it is, as the record of releases names it."""
 SUCCESS: list[dict[str, Any]] = [
     {"stream": "Step 1/3 : ARG BASE_IMAGE=debian:trixie-slim\n"},
     {"stream": "Step 2/3 : FROM ${BASE_IMAGE}\n"},
@@ -75,7 +77,7 @@ class FakeEngine:
         return _Containers(self)
 
     def info(self) -> dict[str, str]:
-        return {"DockerRootDir": str(self.root), "ID": "engine", "Name": "host"}
+        return {"DockerRootDir": str(self.root), "ID": "ID", "Name": "host"}
 
     def version(self) -> dict[str, str]:
         return {"Version": "20.10", "Arch": "amd64"}

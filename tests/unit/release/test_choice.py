@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,11 @@ from fly.errors import PlanError, SettingsError
 from fly.settings import Platform, Secret, Settings
 from image.build import TAG
 from image.release.content import Content
-from image.release.records import Records
+from image.release.records import Outcome, Records
 from image.release.registry import Login, Repository
-from image.release.suite import Suite
+from image.release.suite import Suite, read_suite
 from image.release.verbs import place
-from tests.support.fakeengine import FakeEngine, FakeImage
+from tests.support.fakeengine import ENGINE, FakeEngine, FakeImage
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 FLY = Platform("fly", "https://fly.test", Secret("t"), "acme", "https://logs.test")
@@ -31,10 +32,18 @@ def records(tmp_path: Path) -> Iterator[Records]:
         yield records
 
 
-def passed(records: Records, image: str) -> int:
-    number = records.begin(Content(image, TAG, 1, (), {}, ""), Suite("c", "1" * 64), {})
-    records.conclude(number, passed=True, seconds=1, why="")
+def judged(
+    records: Records, image: str, *, passed: bool, engine: str = ENGINE, suite: Suite | None = None
+) -> int:
+    content = Content(image, TAG, 1, (), {}, "", engine)
+    number = records.begin(content, suite or read_suite(), {})
+    records.note(number, Outcome("t", "image", "It answers.", "passed" if passed else "failed", 1.0))
+    records.conclude(number, passed=passed, seconds=1, why="" if passed else "1 broken promise")
     return number
+
+
+def passed(records: Records, image: str) -> int:
+    return judged(records, image, passed=True)
 
 
 def engine_with(monkeypatch: pytest.MonkeyPatch, folder: Path, **images: str) -> None:
@@ -86,6 +95,26 @@ def test_here_a_verified_build_that_is_gone_is_passed_over(
     engine_with(monkeypatch, tmp_path)
     with pytest.raises(PlanError, match="has not been built"):
         desk.image_reference(settings(tmp_path), HERE)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        {"passed": False},
+        {"passed": True, "engine": "another@host"},
+        {"passed": True, "suite": Suite("c", "1")},
+    ],
+)
+def test_here_it_is_what_could_be_pushed_and_the_last_verification_decides(
+    since: dict[str, Any], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same rule: what another engine or another version of the tests says proves nothing here."""
+    passed(records, OLD)
+    if not since["passed"]:
+        passed(records, NEW)
+    judged(records, NEW, **since)
+    engine_with(monkeypatch, tmp_path, built=OLD, newer=NEW)
+    assert desk.image_reference(settings(tmp_path), HERE) == f"my-jarvis@{OLD}"
 
 
 def test_an_app_of_fly_is_a_place_and_the_token_its_password(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from fly.change.rollouts import DONE, GONE, RESTORED, RETURNED, UNTOUCHED, Leg
 from fly.change.upgrade import Upgrading
 from fly.errors import ChangeError
 from tests.support.changes import NEXT, Changes, changes_in
-from tests.support.fake_fly import FOLDER, STRANGERS_APP
+from tests.support.fake_courier import FOLDER
+from tests.support.fake_fly import STRANGERS_APP
 from tests.support.world import IMAGE, World
 
 STATES = ("started", "suspended", "stopped")
