@@ -103,10 +103,13 @@ def provision(
     plan: Plan,
     *,
     again: bool = False,
+    remark: tuple[str, str] | None = None,
     probe: Probe | None = None,
     report: Report = _silent,
 ) -> Workspace:
     """The workspace, its page answering. What an earlier run left half done is put in order first.
+
+    `remark`: what history is to say of it from its first moment on, such as what it is made for.
 
     *Errors*: AlreadyThere; ProvisionError, saying what was undone and what was left behind.
     """
@@ -117,6 +120,8 @@ def provision(
     making = _Making(client, ledger, plan, asked, report)
     with one_interrupt() as undoing:
         ledger.begin(plan, again=again)
+        if remark:
+            ledger.remark(plan.id, *remark)
         try:
             return making.run(undoing)
         except BaseException as error:

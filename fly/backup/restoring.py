@@ -22,10 +22,10 @@ from fly.backup.swapping import (
 from fly.backup.throwaway import Throwaway, Wanted, make_app, throwaway
 from fly.backup.wire import Wire
 from fly.client import Client
-from fly.errors import BackupError, JarvisError
+from fly.errors import AlreadyThere, BackupError, JarvisError
 from fly.ledger import READY, Ledger, Workspace, plan_of
 from fly.plan import Plan, service
-from fly.provision import PAGE_S, Probe, wait_for_page
+from fly.provision import PAGE_S, Probe, destroy, provision, wait_for_page
 from fly.record import stamp
 from fly.remains import LOOK_AGAIN_S, find_app
 from fly.settings import Settings
@@ -106,6 +106,44 @@ def bring_back(
             fill=lambda wire: filled(backing, wire, copy),
             probe=probe,
         )
+
+
+TO_BE_FILLED, WAS_FILLED = "to be filled from a copy", "filled from a copy"
+"""What the history says of a workspace that is made for a copy."""
+
+
+def bring_to_new(
+    backing: Backing, ledger: Ledger, plan: Plan, copy: Copy, *, image: str, probe: Probe
+) -> Workspace:
+    """A new workspace with all that is in the copy; one that a killed run made for it is filled.
+
+    *Errors*: AlreadyThere; those of `provision` and `bring_back`. Then nothing of it is left.
+    """
+    row = _made_for(backing, ledger, plan, copy, probe)
+    try:
+        row = bring_back(backing, ledger, row, copy, image=image, probe=probe)
+    except BaseException:
+        destroy(backing.client, ledger, row, report=backing.report)
+        raise
+    ledger.remark(row.id, WAS_FILLED, copy.id)
+    return row
+
+
+def _made_for(backing: Backing, ledger: Ledger, plan: Plan, copy: Copy, probe: Probe) -> Workspace:
+    try:
+        remark = (TO_BE_FILLED, copy.id)
+        return provision(backing.client, ledger, plan, remark=remark, probe=probe, report=backing.report)
+    except AlreadyThere as error:
+        row = error.workspace
+        if not isinstance(row, Workspace) or not _is_to_be_filled(ledger, row, copy):
+            raise
+        backing.report(f"an earlier run left {row.app} empty")
+        return row
+
+
+def _is_to_be_filled(ledger: Ledger, row: Workspace, copy: Copy) -> bool:
+    said = [entry for entry in ledger.history(row.id) if entry.what in (TO_BE_FILLED, WAS_FILLED)]
+    return bool(said) and (said[-1].what, said[-1].detail) == (TO_BE_FILLED, copy.id)
 
 
 def filled(backing: Backing, wire: Wire, copy: Copy) -> None:

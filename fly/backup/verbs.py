@@ -18,7 +18,7 @@ from fly.backup.moving import check as check_move
 from fly.backup.moving import move as move_to
 from fly.backup.records import Backups, Copy, Drill, Latest
 from fly.backup.repository import Repository
-from fly.backup.restoring import bring_back, chosen, is_lost, longest_unproven, room_gb
+from fly.backup.restoring import bring_back, bring_to_new, chosen, is_lost, longest_unproven, room_gb
 from fly.backup.restoring import drill as tried
 from fly.backup.swapping import settle
 from fly.backup.throwaway import Work
@@ -28,7 +28,7 @@ from fly.errors import BackupError, JarvisError
 from fly.ledger import LIVE, READY, Ledger, Workspace
 from fly.people import copies
 from fly.plan import Person
-from fly.provision import destroy, draft, page_probe, provision
+from fly.provision import draft, page_probe
 from fly.record import stamp
 from fly.settings import Settings
 from image.engine import can_install, install_packages
@@ -489,16 +489,9 @@ def _as_new(here: Desk, backing: Backing, found: tuple[Workspace, Copy | None], 
         )
     image, probe = image_of(here, source), page_probe(here.platform)
     plan = draft(here.platform, person, image=image, region=source.region, size_gb=max(10, room_gb(copy)))
-    with step(f"Workspace of {person.name}") as report:
-        row = provision(here.client, here.ledger, plan, probe=probe, report=report)
-    try:
-        with step(f"All that {source.email} had on {copy.at[:10]}") as report:
-            at_work = replace(backing, report=report)
-            return bring_back(at_work, here.ledger, row, copy, image=image, probe=probe)
-    except BaseException:
-        with step(f"Removing the workspace of {person.name} again") as report:
-            destroy(here.client, here.ledger, row, report=report)
-        raise
+    with step(f"Workspace of {person.name}: all that {source.email} had on {copy.at[:10]}") as report:
+        at_work = replace(backing, report=report)
+        return bring_to_new(at_work, here.ledger, plan, copy, image=image, probe=probe)
 
 
 def _show_ways(here: Desk, found: list[tuple[Workspace, Copy | None]], to: str) -> None:

@@ -11,11 +11,12 @@ import httpx
 from fly.backup.making import Backing, Made, back_up
 from fly.backup.moving import move
 from fly.backup.records import Backups, Copy, Drill
-from fly.backup.restoring import bring_back, drill
+from fly.backup.restoring import bring_back, bring_to_new, drill
 from fly.backup.swapping import settle, settle_one
 from fly.backup.wire import Wire
 from fly.client import LEASE_S
 from fly.ledger import Workspace
+from fly.plan import Person
 from tests.support.fake_courier import contents_of
 from tests.support.fake_repository import FolderRepository
 from tests.support.world import IMAGE, PLATFORM, World
@@ -62,6 +63,13 @@ class Copying:
         self.settle()
         world = self.world
         return bring_back(self.backing, world.ledger, self.row(row), copy, image=IMAGE, probe=world.fly.page)
+
+    def bring_to_new(self, person: Person, copy: Copy) -> Workspace:
+        self.settle()
+        world = self.world
+        return bring_to_new(
+            self.backing, world.ledger, world.draft(person), copy, image=IMAGE, probe=world.fly.page
+        )
 
     def drill(self, row: Workspace, copy: Copy) -> Drill:
         self.settle()
