@@ -22,6 +22,7 @@ from fly.backup.repository import Repository
 from fly.errors import BackupError
 from fly.settings import Secret, Settings
 from tests.support.door import certificate_pem
+from tests.support.fake_repository import FolderRepository
 from tests.support.oneuser import a_user
 from tests.support.operator import Operator
 from tests.support.run import Run
@@ -46,6 +47,15 @@ def kept(settings: Settings) -> Repository:
     kept = Repository(settings)
     assert kept.ensure()
     return kept
+
+
+@pytest.fixture(params=["restic", "folder"])
+def either(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Repository:
+    """Also the one that stands in for restic where a thousand copies are made: it keeps the same promises."""
+    either = Repository(settings) if request.param == "restic" else FolderRepository(tmp_path / "folder")
+    assert either.ensure()
+    assert not either.ensure(), "it is there already"
+    return either
 
 
 def stored(
@@ -94,6 +104,29 @@ def test_what_was_stored_is_listed_with_all_that_is_known_of_it_and_comes_back(k
     assert content_of(kept, second) == BYTES + b"more"
     assert second.new_bytes < first.new_bytes * 0.9, "what was there before is not stored again"
     assert not kept.ensure(), "it is there already"
+
+
+def test_either_lists_what_is_whole_and_gives_it_back(either: Repository) -> None:
+    first = stored(either, "01A", BYTES[:1000])
+    second = stored(either, "01B", BYTES[:2000], at=NOW + timedelta(days=1))
+    stored(either, "01C", BYTES[:10], whose="W2", whole=False)
+    assert (
+        [one.copy for one in either.copies()] == [one.copy for one in either.copies("W1")] == [first, second]
+    )
+    assert content_of(either, second) == BYTES[:2000]
+    either.remove([first])
+    assert [one.copy for one in either.copies()] == [second]
+    assert either.copies("W2") == []
+
+
+def test_either_keeps_nothing_of_a_copy_that_breaks_off(either: Repository) -> None:
+    def broken(out: Callable[[bytes], Any]) -> Seal:
+        out(BYTES[:1000])
+        raise BackupError("the volume went away")
+
+    with pytest.raises(BackupError, match="went away"):
+        either.store("01A", "W1", NOW, broken)
+    assert either.copies() == []
 
 
 def test_a_copy_that_was_cut_off_does_not_count_and_is_removed(
