@@ -21,7 +21,9 @@ from fly.alarm.gather import Image, Sources, changes_of, disagreements, gather, 
 from fly.alarm.pausing import PAUSE, RESUME, WAITS, WARNED, Keeper, Step
 from fly.alarm.rounds import Look, go_round, uptime_of
 from fly.alarm.telling import preview, tell
-from fly.backup.records import confirmed
+from fly.backup.records import Backups, confirmed
+from fly.backup.throwaway import Work
+from fly.backup.unsettled import settle_all
 from fly.client import Client
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, ROOT, Desk, desk
@@ -34,6 +36,7 @@ from fly.people.outbox import FAILED, UNKNOWN, Outbox
 from fly.people.post import OPERATOR, Post, send_to_operator
 from fly.people.smtp import Mailbox
 from fly.repair import IN_THE_MAKING, survey
+from fly.repair import Finding as Difference
 from fly.settings import Settings, choose_platform
 from fly.watch.measured import collect
 from fly.watch.samples import Samples
@@ -171,6 +174,14 @@ def _tell(done: Step | None) -> None:
         say(f"{done.row.name} ({done.cap}): {words[done.act]}.")
 
 
+def _differing(here: Desk) -> list[Difference]:
+    """What `invoke repair` would show, but for what is only just in the making."""
+    found = [one for one in survey(here.client, here.ledger) if one.kind != IN_THE_MAKING]
+    with Backups(here.settings.backups) as backups:
+        work = Work(client=here.client, backups=backups)
+        return [*found, *settle_all(work, here.ledger, dry_run=True)]
+
+
 def _fleet(here: Desk, now: datetime, doing: _Doing) -> Fleet:
     """*Errors*: Unreachable, ApiError."""
     rows = here.ledger.workspaces(here.platform.key)
@@ -178,7 +189,7 @@ def _fleet(here: Desk, now: datetime, doing: _Doing) -> Fleet:
         samples = open_.enter_context(Samples(here.settings.watch))
         caps = open_.enter_context(Caps(here.settings.ledger))
         outbox = open_.enter_context(Outbox(here.settings.ledger))
-        differing = [one for one in survey(here.client, here.ledger) if one.kind != IN_THE_MAKING]
+        differing = _differing(here)
         looks = go_round(here.client, rows, samples, wake=doing.wakes)
         _collect(here, samples, rows, now)
         _note_states(here, looks)

@@ -17,6 +17,7 @@ from invoke.exceptions import Exit
 from fly.alarm import verbs
 from fly.alarm.caps import Use
 from fly.alarm.verbs import cap, check, probe
+from fly.backup.records import Backups, Borrowed
 from fly.desk import Desk
 from fly.ledger import Workspace
 from fly.money.bill import Month
@@ -67,6 +68,17 @@ def test_all_is_well(row: Workspace, capsys: pytest.CaptureFixture[str]) -> None
     assert read(capsys) == {"level": "fine", "findings": []}
     assert typed(check, quiet=True) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_what_a_killed_copy_left_is_told(
+    row: Workspace, watch: Watch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Backups(watch.settings.backups) as backups:
+        backups.borrow(Borrowed("copy-1", "jarviscopy-1"), row.platform)
+        backups.abandon("copy-1")
+    assert typed(check, json=True) == 1
+    [finding] = read(capsys)["findings"]
+    assert "it may hold a user's data" in finding["what"]
 
 
 def test_a_page_that_does_not_answer_ends_with_two_and_is_mailed_once(
