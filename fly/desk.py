@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fly.change.images import here, proven_here
+from fly.change.images import local_reference, proven_here
 from fly.client import Client
 from fly.console import say
 from fly.errors import LedgerError, PlanError, SettingsError
@@ -101,7 +101,7 @@ def _built(settings: Settings, records: Records) -> str:
         raise PlanError(f"The image {TAG} has not been built.", hint="invoke build")
     if built not in (None, chosen):
         say(f"Image: {short(chosen)}, which is verified; {TAG} is not, until: invoke verify")
-    return here(chosen)
+    return local_reference(chosen)
 
 
 def engine_of(settings: Settings) -> docker.DockerClient:

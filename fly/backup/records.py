@@ -152,6 +152,11 @@ class Swap:
     def is_worked_on(self) -> bool:
         return _lives(self.owner, self.at)
 
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process works on it."""
+        return self.owner == str(Owner.me())
+
 
 @dataclass(frozen=True)
 class Borrowed:

@@ -199,7 +199,7 @@ def _undone(work: Work, row: Workspace, error: BaseException) -> None:
     *Errors*: BackupError that names both troubles, where that fails too; the next run tries again.
     """
     swap = work.backups.swap(row.id)
-    if swap is None:
+    if swap is None or not swap.is_mine:
         return
     said = str(error) or type(error).__name__
     try:

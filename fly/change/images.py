@@ -26,7 +26,7 @@ def eligible(records: Records, platform: Platform, engine: Callable[[], docker.D
     """The references of all that may be rolled out, the newest last. On Fly no engine is needed."""
     if platform.kind == "fly":
         return list(dict.fromkeys(_pushed(records)))
-    return [here(image) for image in reversed(list(proven_here(records, engine())))]
+    return [local_reference(image) for image in reversed(list(proven_here(records, engine())))]
 
 
 def _pushed(records: Records) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _content(engine: docker.DockerClient, image: str) -> Content | None:
         return None
 
 
-def here(image: str) -> str:
+def local_reference(image: str) -> str:
     """How the embedded platform is told of an image that this engine has."""
     return f"{TAG.partition(':')[0]}@{image}"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fly.backup.records import Borrowed
+from fly.backup.records import Borrowed, Swap
 from fly.backup.unsettled import ABANDONED, STRAY, SWAP, settle_all
 from fly.errors import BackupError, JarvisError
 from fly.ledger import Ledger, Workspace, new_id
@@ -247,3 +247,22 @@ def test_what_a_dead_process_elsewhere_left_is_settled_in_the_end(copying: Copyi
     assert copying.backups.abandoned(PLATFORM.key) == []
     copying.backups._execute("UPDATE borrowed SET at = '2026-01-01T00:00:00.000Z'")
     assert [one.app for one in copying.backups.abandoned(PLATFORM.key)] == ["copy-1"]
+
+
+def test_a_swap_that_somebody_else_began_first_is_not_undone_by_us(
+    world: World, row: Workspace, copying: Copying
+) -> None:
+    copy = copying.back_up(row).latest.copy
+
+    def meanwhile(_number: int, call: Call) -> None:
+        if call.route.endswith("/lease") and call.method == "POST":
+            world.fly.before = lambda _number, _call: None
+            copying.backups.begin(Swap(row.id, "move", row.machine_id, row.volume_id, "started", "{}"))
+            copying.backups._execute("UPDATE swaps SET owner = 'elsewhere|1|2'")
+
+    world.fly.before = meanwhile
+    with pytest.raises(BackupError):
+        copying.bring_back(row, copy)
+    [swap] = copying.backups.swaps()
+    assert (swap.what, swap.is_worked_on) == ("move", True)
+    assert not world.fly.machines[row.machine_id].get("cordoned")
