@@ -109,7 +109,7 @@ class Bench:
                 raise event["raises"]
             yield event
 
-    def lists(self, _image: str, path: Path) -> Sbom:
+    def lists(self, _image: str, _archive: Path, path: Path) -> Sbom:
         path.write_text(json.dumps(DOCUMENT), encoding="utf-8")
         return Sbom(path, {}, "syft", trouble=self.sbom)
 
@@ -129,6 +129,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     with Records(tmp_path / "releases.sqlite") as records:
         made = Bench(records, FakeEngine(tmp_path), tmp_path / "out")
         monkeypatch.setattr(under_test, "events", made.events)
+        monkeypatch.setattr(under_test, "save", lambda *_given: None)
         monkeypatch.setattr(under_test, "read_layers", lambda *_given: {"layers": {}})
         monkeypatch.setattr(under_test, "write_sbom", made.lists)
         monkeypatch.setattr(under_test, "inspect", lambda *_given: made.tells)
