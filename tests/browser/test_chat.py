@@ -323,7 +323,7 @@ def test_a_long_text_is_pasted_into_a_message_whole(home: Workspace, page_of: Ca
 
 
 def test_commands_and_files_complete_themselves(home: Workspace, page_of: Callable[..., Page]) -> None:
-    home.run("sh", "-c", "echo hi > '/data/workspace/my notes.md'")
+    home.run("sh", "-c", "echo hi > '/data/workspace/my zebra.md'")
     page = page_of(home)
     field = page.get_by_label("Message Claude")
     field.press_sequentially("/compac")
@@ -332,12 +332,12 @@ def test_commands_and_files_complete_themselves(home: Workspace, page_of: Callab
     field.press("Tab")
     expect(field).to_have_value("/compact ")
     field.fill("")
-    field.press_sequentially("Look at @notes")
-    option = page.get_by_role("option", name="my notes.md")
+    field.press_sequentially("Look at @zebra")
+    option = page.get_by_role("option", name="my zebra.md")
     expect(option).to_have_attribute("aria-selected", "true")
     assert field.get_attribute("aria-activedescendant") == option.get_attribute("id")
     field.press("Enter")
-    expect(field).to_have_value('Look at @"my notes.md" ')
+    expect(field).to_have_value('Look at @"my zebra.md" ')
     field.press_sequentially("@nothing-like-this")
     expect(page.get_by_role("listbox", name="Files")).to_have_count(0)
 

@@ -119,7 +119,7 @@ def test_axe_finds_nothing_serious_beside_the_chat(
 
 def to_section(page: Page, section: str) -> None:
     """Of the settings, by its link."""
-    link = page.locator(f'nav a[href="/settings/{section}"]')
+    link = page.locator(f'.settings-page nav a[href="/settings/{section}"]')
     link.click()
     expect(link).to_have_attribute("aria-current", "page")
     expect(page.locator("#section-title")).to_be_visible()

@@ -183,6 +183,7 @@ def test_a_provision_that_is_killed_leaves_a_row_that_the_next_one_puts_in_order
 def test_a_destroy_that_is_killed_is_ended_by_repair(theatre: Theatre, number: int, moment: str) -> None:
     provision_there(theatre.url, str(theatre.ledger_path))
     theatre.run_killed(destroy_there, number, moment)
+    theatre.fly.clock = hastily
     platform = platform_at(theatre.url)
     with Client(platform, sleep=briefly) as client, Ledger(theatre.ledger_path) as ledger:
         [finding] = repair(client, ledger)
