@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { afterEach, expect, test, vi } from "vitest";
-import { isLooking, newsOf } from "./notify";
+import { newsOf } from "./notify";
+import { isLooking } from "./push";
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -4,7 +4,7 @@ import { effect, signal } from "@preact/signals";
 import { live } from "./live";
 import { go, pathOf, placeOf } from "./place";
 import type { Conversation } from "./protocol";
-import { receivePushes, refusePushes } from "./push";
+import { isLooking, receivePushes, refusePushes } from "./push";
 import { device } from "./storage";
 
 const SUPPORTED = "Notification" in globalThis && "serviceWorker" in navigator;
@@ -32,9 +32,6 @@ export function newsOf(before: Conversation["turn"] | undefined, now: Conversati
   if (now === "idle" && (before === "running" || before === "waiting")) return "Claude has finished";
   return "";
 }
-
-/** A window that is seen and not used may stand beside the one that she works in. */
-export const isLooking = () => !document.hidden && document.hasFocus();
 
 const turns = new Map<string, Conversation["turn"]>();
 

@@ -40,9 +40,12 @@ export async function refusePushes(): Promise<void> {
   }
 }
 
+/** A window that is seen and not used may stand beside the one that she works in. */
+export const isLooking = () => !document.hidden && document.hasFocus();
+
 /** While she looks at a page anywhere, no other device of hers is woken. */
 function tellWhetherSheLooks(): void {
-  live.send({ type: "looking", is: !document.hidden && document.hasFocus() });
+  live.send({ type: "looking", is: isLooking() });
 }
 live.onOpen(tellWhetherSheLooks);
 for (const kind of ["focus", "blur"]) addEventListener(kind, tellWhetherSheLooks);
