@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, picture
 from tests.support.containers import Workspace
+from tests.support.wait import wait_until
 
 WORKSPACE = "/data/workspace"
 NASTY = "<img src=x onerror=alert(1)>.txt"
@@ -108,7 +109,9 @@ def test_what_she_has_typed_and_not_saved_is_never_lost(
     assert read(home, "drafts/letter.md") == "Dear Noa"
     area.fill("Dear Noa, and")
     home.run("rm", f"{WORKSPACE}/drafts/letter.md")
-    page.wait_for_function("JSON.stringify(localStorage).includes('Dear Noa, and')")
+    wait_until(
+        lambda: "Dear Noa, and" in page.evaluate("JSON.stringify(localStorage)"), "what she typed to be kept"
+    )
     page.reload()
     page.get_by_role("button", name="Make it a file again").click()
     expect(page.locator(".document")).to_have_text("Dear Noa, and")
