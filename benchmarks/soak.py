@@ -33,12 +33,15 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.door import SMALL, SWITCH, request, running, serve_door, serve_origin
+from fly.local.limits import Limits
 from tests.support.operator import Operator
 
 AT_ONCE = 64
 REQUESTS_A_CONNECTION = 50
 ECHOES = 5
 OPEN_WHEN_IT_DIES = 200
+TOLD_WITHIN_S = Limits().hold_s + 30
+"""So long the door waits for a page to start anew before it says that there is none."""
 WARM_UPS = 3
 """The allocator keeps what it once needed: memory is at home only after a few rounds."""
 MEMORY_SLACK_MB = 4.0
@@ -146,7 +149,7 @@ async def dies_under_visitors(port: int, origin_pid: int) -> int:
     os.kill(origin_pid, signal.SIGKILL)
     told = 0
     for reader, writer in waiting:
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TOLD_WITHIN_S)
         told += answer.startswith((b"HTTP/1.1 502", b"HTTP/1.1 503", b"HTTP/1.1 504"))
         writer.close()
     return told

@@ -307,7 +307,8 @@ class Visitor(asyncio.Protocol):
     def missed(self) -> None:
         """Held again, until it answers or until the time to wait is over."""
         self._missed = True
-        if self._came and self._time() >= self._came + self._limits.hold_s:
+        self._came = self._came or self._time()
+        if self._time() >= self._came + self._limits.hold_s:
             self.turned_away(answers.UNREACHABLE)
         else:
             self._find_again()
