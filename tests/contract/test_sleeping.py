@@ -34,4 +34,5 @@ def test_a_machine_that_has_been_awake_for_the_longest_time_sleeps_though_it_was
         assert client.get("/_local/platform").json()["max_awake_s"] == LONGEST_S
         wait_until(lambda: client.get(machine).json()["state"] == "suspended", "it to sleep")
         assert door.get("/").status_code == 200
-        assert client.get(machine).json()["state"] == "started"
+        # The page may answer before it is written down that it runs.
+        wait_until(lambda: client.get(machine).json()["state"] == "started", "it to be started")
