@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 _HOST = re.compile(r"([a-z0-9-]+)\.([a-z0-9.-]+?)\.?(?::[0-9]*)?")
 _SILENT_QUESTIONS = 3
 """A workspace that does not say so often in a row whether it is busy is not asked again."""
-
-
 _GLANCES = 32
 """So many machines are asked at once when somebody wants to know of all of them."""
 

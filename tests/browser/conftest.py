@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ PATIENCE_MS = 60_000
 """A machine that does much else at once lets Claude start in ten seconds instead of one."""
 OF_THIS_MACHINE = "net::ERR_NETWORK_CHANGED"
 """What Chromium says while a container comes or goes: each brings this machine another interface."""
+OF_THAT_MOMENT = 'interrupted by another navigation to "chrome-error:'
+"""The same a moment later: what the browser shows for it comes in the way of the next try."""
 WITHOUT_PUSH = "does not support the Push API in incognito mode"
 """What Chromium says where the page asks for it: each test has a window of that kind to itself."""
 OF_ITS_WORKER = "An unknown error occurred when fetching the script."
@@ -83,13 +86,10 @@ def home(run: Run, image: str, internet: Internet) -> Iterator[Workspace]:
     from tests.support.containers import Workspaces
     from tests.support.login import give_login
 
-    made = Workspaces(run, image)
-    try:
+    with closing(Workspaces(run, image)) as made:
         workspace = made.start(internet=internet)
         give_login(workspace, internet.anthropic)
         yield workspace
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def _patient(step: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return step(*given, **options)
             except PlaywrightError as error:
-                if OF_THIS_MACHINE not in str(error):
+                if not any(text in str(error) for text in (OF_THIS_MACHINE, OF_THAT_MOMENT)):
                     raise
         return step(*given, **options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -23,11 +24,8 @@ LOCKED = {
 @pytest.fixture(scope="module")
 def workspace(run: Run, image: str) -> Iterator[Workspace]:
     """Her devices are all those that the tests have signed in."""
-    made = Workspaces(run, image)
-    try:
+    with closing(Workspaces(run, image)) as made:
         yield made.start(environment=LOCKED)
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,11 +19,8 @@ from tests.support.wait import wait_until
 
 @pytest.fixture(scope="module")
 def unsettled(run: Run, image: str) -> Iterator[Workspace]:
-    made = Workspaces(run, image)
-    try:
+    with closing(Workspaces(run, image)) as made:
         yield made.start()
-    finally:
-        made.close()
 
 
 @pytest.fixture

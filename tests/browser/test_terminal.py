@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -23,11 +24,8 @@ ASKS_FOR_GROUND = "printf '\\e]11;?\\a'; IFS= read -rs -d '\\' ground; echo told
 
 @pytest.fixture(scope="module")
 def container(run: Run, image: str) -> Iterator[Workspace]:
-    made = Workspaces(run, image)
-    try:
+    with closing(Workspaces(run, image)) as made:
         yield made.start()
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -25,14 +26,11 @@ GIVES_UP_SOON = {"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
 @pytest.fixture(scope="module")
 def troubled(run: Run, image: str, internet: Internet) -> Iterator[Workspace]:
     """A workspace of its own for all of them; its Claude is logged in."""
-    made = Workspaces(run, image)
-    try:
+    with closing(Workspaces(run, image)) as made:
         workspace = made.start(internet=internet)
         workspace.put("/data/claude/settings.json", json.dumps(GIVES_UP_SOON).encode(), owner=1000)
         give_login(workspace, internet.anthropic)
         yield workspace
-    finally:
-        made.close()
 
 
 def notice(page: Page, title: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 import httpx
 import pytest
@@ -65,11 +66,8 @@ def open_socket(workspace: Workspace, path: str, cookie: str = "") -> ClientConn
 @pytest.fixture(scope="module")
 def locked(run: Run, image: str) -> Iterator[Workspace]:
     """For tests that only try to come in, or do and leave everything as it is."""
-    made = Workspaces(run, image)
-    try:
+    with closing(Workspaces(run, image)) as made:
         yield made.start(environment=locked_with(KEY))
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -33,15 +34,12 @@ def test_everything_passes_through_the_wrapper(shared_workspace: Workspace) -> N
 @pytest.fixture(scope="module")
 def asking(run: Run, image: str) -> Iterator[tuple[Workspace, str]]:
     """A workspace in which `claude authenticate` waits for its code, and what it has shown."""
-    made = Workspaces(run, image)
-    try:
+    with closing(Workspaces(run, image)) as made:
         workspace = made.start()
         shell = workspace.shell(columns=200).settle()
         shell.type("claude authenticate")
         shell.expect(ASKS_FOR_CODE, timeout_s=40)
         yield workspace, shell.before
-    finally:
-        made.close()
 
 
 def test_the_wrapper_leaves_no_process_between(asking: tuple[Workspace, str]) -> None:

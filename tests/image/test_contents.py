@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import docker
@@ -55,9 +56,8 @@ def inside(run: Run, image: str) -> Iterator[Inside]:
     It has to end with 0, in each of its pieces, and to complain of nothing: else that it has found nothing
     would say nothing.
     """
-    made = Workspaces(run, image)
     still: dict[str, Any] = {"entrypoint": ["sleep"], "command": ["infinity"], "user": "root", "init": True}
-    try:
+    with closing(Workspaces(run, image)) as made:
         workspace = made.start(ready=False, network="none", dns=None, **still)
 
         def lines_of(script: str) -> list[str]:
@@ -67,8 +67,6 @@ def inside(run: Run, image: str) -> Iterator[Inside]:
             return ran.output.splitlines()
 
         yield lines_of
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
