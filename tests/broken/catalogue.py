@@ -87,6 +87,17 @@ def wrapper(*lines: str) -> str:
     return "RUN " + json.dumps(["python3", "-ISc", script, WRAPPER, "\n".join(("#!/bin/sh", *lines, ""))])
 
 
+def give_capability(path: str) -> str:
+    """A line that gives whoever starts a program root's right to be anybody (CAP_SETUID)."""
+    script = (
+        "import os, struct, sys\n"
+        "permitted, effective, revision = 1 << 7, 1, 0x02000000\n"
+        "value = struct.pack('<5I', revision | effective, permitted, 0, 0, 0)\n"
+        "os.setxattr(sys.argv[1], 'security.capability', value)\n"
+    )
+    return "RUN " + json.dumps(["python3", "-ISc", script, path])
+
+
 DATA = (
     Broken(
         "wipes-data",
@@ -343,6 +354,18 @@ LIFE = (
         r"\d{3} MB\nassert \d+\.\d+ < 150",
     ),
     Broken(
+        "slow-farewell",
+        "It waits for a program that does not want to end, longer than the engine waits for it",
+        (
+            edit(
+                f"{WEBAPP}/terminal.py",
+                ("async def end(self, grace_s: float = 0.5)", "async def end(self, grace_s: float = 30)"),
+            ),
+        ),
+        ("image/test_speed.py::test_it_ends_in_the_time_that_the_engine_gives_it",),
+        r"assert 137 == 0",
+    ),
+    Broken(
         "writes-outside",
         "It cannot start on a read-only root file system",
         (at_start("date > /etc/started"),),
@@ -370,6 +393,20 @@ PERSON = (
         ),
         ("image/test_claude.py::test_everything_passes_through_the_wrapper",),
         r"unknown option '--no'",
+    ),
+    Broken(
+        "diary-of-claude",
+        "`claude` notes each start outside of /data, and does nothing where it cannot",
+        (
+            "RUN install -d -o jarvis -g jarvis /var/lib/diary",
+            wrapper(
+                'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+                "date > /var/lib/diary/last || exit 1",
+                'exec /opt/claude/claude "$@"',
+            ),
+        ),
+        ("image/test_locked_down.py::test_claude_works_locked_down_too",),
+        r"Read-only file system",
     ),
     Broken(
         "wrapper-in-between",
@@ -599,6 +636,13 @@ CONTENT = (
         ("RUN chmod u+s /usr/bin/su",),
         ("image/test_contents.py::test_no_setuid_surprises",),
         r"/usr/bin/su",
+    ),
+    Broken(
+        "capable",
+        "A program makes whoever starts it one who may become anybody",
+        (give_capability("/usr/bin/git"),),
+        ("image/test_layers.py::test_no_layer_holds_a_file_with_capabilities",),
+        r"usr/bin/git",
     ),
     Broken(
         "open-root",
