@@ -18,6 +18,8 @@ from image.release.suite import Suite
 PASSED = "passed"
 LATEST = "latest"
 COMPARED_WITH = "compared with"
+EFFORTS = "efforts"
+"""Under this name is kept what each stage took: `Effort`s."""
 
 TABLES = {
     "images": "id TEXT PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL",

@@ -16,7 +16,7 @@ from image.release.budget import LINES, layer_changes, limits, value_of
 from image.release.content import short
 from image.release.packages import KINDS, changes, listed
 from image.release.plot import Series, plot
-from image.release.records import Outcome, Records, Verification
+from image.release.records import EFFORTS, Outcome, Records, Verification
 from image.release.suite import read_budget, read_growth
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def report(records: Records, number: int, folder: Path) -> dict[str, Any]:
         "upgraded_from": records.kept(number, "previous") or "",
         "counts": {"promises": len(outcomes), "broken": sum(not one.is_kept for one in outcomes)},
         "groups": _groups(outcomes, folder),
+        "efforts": records.kept(number, EFFORTS) or {},
         "budget": _budget(records, found, last),
         "layers": _layers(records, found, image, last),
         "packages": {kind: _changes(records, found, last, kind) for kind in KINDS},

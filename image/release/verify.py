@@ -25,7 +25,7 @@ from image.release.bill import complete
 from image.release.budget import Breach, Limit, breaches, figure_name, limits, value_of
 from image.release.content import Content
 from image.release.inspection import inspect, part_of, read_layers, save
-from image.release.records import COMPARED_WITH, PASSED, Outcome, Push, Records, Verification
+from image.release.records import COMPARED_WITH, EFFORTS, PASSED, Outcome, Push, Records, Verification
 from image.release.report import failure_path
 from image.release.sbom import Sbom, write_sbom
 from image.release.stage import Effort, Progress, Stage, events, last_words, tier_of
@@ -80,8 +80,6 @@ SBOM_FILE = "sbom.spdx.json"
 SAVED_FILE = "image.tar"
 """The image itself, for as long as it is read."""
 BUDGET_TIER = "budget"
-EFFORTS = "efforts"
-"""Under this name the record keeps `Effort`s, by stage."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 
 from image.release.content import Content, Layer
 from image.release.plot import Series, plot
-from image.release.records import COMPARED_WITH, PASSED, Outcome, Records
+from image.release.records import COMPARED_WITH, EFFORTS, PASSED, Outcome, Records
 from image.release.report import failure_path, write_report
 from image.release.suite import Suite
 
@@ -76,6 +76,19 @@ def test_it_says_what_changed_since_the_last_release(records: Records, tmp_path:
     ]
     assert "+10.0 MB" in page.read_text()
     assert "keeps its promise" in page.read_text()
+
+
+def test_it_says_what_each_stage_took(records: Records, tmp_path: Path) -> None:
+    number = verified(records, FIRST, KEPT, curl="1")
+    assert "What it took" not in write_report(records, number, tmp_path).read_text()
+    spent = {
+        "smoke": {"clock_s": 7.2, "programs_s": 3.1, "machine_s": 9.8},
+        "promises": {"clock_s": 400.1, "programs_s": 222.2, "machine_s": 0.0},
+    }
+    records.keep(number, EFFORTS, spent)
+    page = write_report(records, number, tmp_path).read_text()
+    assert all(word in page for word in ("407 s by the clock", "<td>Promises</td>", ">222 s<", ">–<"))
+    assert json.loads((tmp_path / "report.json").read_text())["efforts"] == spent
 
 
 def test_it_names_what_is_broken_and_lets_no_markup_through(records: Records, tmp_path: Path) -> None:
