@@ -361,6 +361,7 @@ LIFE = (
                 f"{WEBAPP}/terminal.py",
                 ("async def end(self, grace_s: float = 0.5)", "async def end(self, grace_s: float = 30)"),
             ),
+            edit(f"{WEBAPP}/app.py", ("CLOSE_WITHIN_S = 2.5", "CLOSE_WITHIN_S = 30.0")),
         ),
         ("image/test_speed.py::test_it_ends_in_the_time_that_the_engine_gives_it",),
         r"assert 137 == 0",
