@@ -51,10 +51,12 @@ class Server:
         self.terminals = Terminals(config.workspace, environment, self.live.publish)
         subject = config.url if config.url.startswith("https://") else f"mailto:{config.user_email}"
         self.push = Push(config.app / "push.json", subject, self.access.is_in, self.live.is_looked_at)
-        self.chat = Chat(config, environment, self._tell_of_chat, lambda: self.settings.current)
+        self.files = Files(config, environment, self.live.publish)
+        self.chat = Chat(
+            config, environment, self._tell_of_chat, lambda: self.settings.current, self.files.uploads
+        )
         self.awake = Awake(config.url, self.chat.busy)
         self.chat.stirred = self.awake.stir
-        self.files = Files(config, environment, self.live.publish)
         self.data = Data(config, self.files, self.live.publish, self._data_arrived)
         self._boot = boot_of(config, self.login, self.settings)
         self._assets = assets or Assets(config.static)

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +25,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from webapp.problem import Problem, not_found
+from webapp.files.uploads import Uploads
+from webapp.problem import Problem, json_object, not_found
 
 log = logging.getLogger("webapp")
 
@@ -40,7 +41,7 @@ KEPT_UNSENT_S = 24 * 3600.0
 LONGEST_NAME_BYTES = 150
 UPLOADS = "uploads"
 ID = re.compile(r"a_[0-9a-f]{32}")
-ARRIVING, COPYING, NOTING = UNFINISHED = (".part", ".copy", ".new")
+COPYING, NOTING = UNFINISHED = (".copy", ".new")
 """How the names of what is not whole yet end."""
 
 PDF = "application/pdf"
@@ -72,9 +73,10 @@ class Attachment:
 class Attachments:
     """The files in a folder; two for each: the content, and what is known of it."""
 
-    def __init__(self, folder: Path, workspace: Path) -> None:
+    def __init__(self, folder: Path, workspace: Path, uploads: Uploads) -> None:
         self._folder = folder
         self._workspace = workspace
+        self._uploads = uploads
 
     def get(self, attachment_id: str) -> Attachment | None:
         """Synchronous, as all but the routes."""
@@ -111,7 +113,7 @@ class Attachments:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/api/attachments", self._post, methods=["POST"], max_body_size=LARGEST),
+            Route("/api/attachments", self._post, methods=["POST"]),
             Route("/api/attachments/{id}", self._get),
         ]
 
@@ -156,29 +158,31 @@ class Attachments:
         draft.write_text(json.dumps({"file": asdict(one), "place": place}), encoding="utf-8")
         draft.replace(self._folder / f"{one.id}.json")
 
-    async def _keep(self, name: str, type_: str, body: AsyncIterable[bytes]) -> Attachment:
-        attachment_id = f"a_{uuid.uuid4().hex}"
-        draft = self._folder / f"{attachment_id}{ARRIVING}"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            size, beginning = await _write(draft, body)
-            if not size:
-                raise Problem(400, "empty", "The file is empty.")
-            one = Attachment(attachment_id, name, type_of(beginning, type_), size)
-            self._remember(one)
-            draft.replace(self._path(attachment_id))
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            (self._folder / f"{attachment_id}.json").unlink(missing_ok=True)
-            raise
+    def _take(self, upload: str, name: str, told: str) -> Attachment:
+        """Makes what was uploaded an attachment; who has not heard the answer asks again, and gets it."""
+        attachment_id = f"a_{upload}"
+        if one := self.get(attachment_id):
+            return one
+        content = self._uploads.whole(upload)
+        size = content.stat().st_size
+        if not size:
+            raise Problem(400, "empty", "The file is empty.")
+        if size > LARGEST:
+            raise Problem(413, "too_large", "The file is too large to go along.", "Put it into your files.")
+        with content.open("rb") as file:
+            one = Attachment(attachment_id, name, type_of(file.read(16), told), size)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._remember(one)
+        self._uploads.hand_over(upload, self._path(attachment_id))
         return one
 
     # --- HTTP ---
 
     async def _post(self, request: Request) -> Response:
-        name = safe_name(request.query_params.get("name", ""))
+        asked = await json_object(request)
+        upload, name, told = (str(asked.get(key, "")) for key in ("upload", "name", "type"))
         try:
-            one = await self._keep(name, request.headers.get("content-type", ""), request.stream())
+            one = await asyncio.to_thread(self._take, upload, safe_name(name), told)
         except OSError as error:
             raise _no_room(error) from error
         return JSONResponse(asdict(one), 201)
@@ -232,17 +236,6 @@ def type_of(beginning: bytes, told: str) -> str:
         return "image/webp"
     told = told.partition(";")[0].strip().lower()
     return told if _TYPE.fullmatch(told) and not told.startswith("image/") and told != PDF else UNKNOWN
-
-
-async def _write(draft: Path, body: AsyncIterable[bytes]) -> tuple[int, bytes]:
-    """How many bytes were written, and the first of them."""
-    size, beginning = 0, b""
-    with draft.open("wb") as file:
-        async for chunk in body:
-            beginning = beginning if len(beginning) >= 16 else (beginning + chunk)[:16]
-            size += await asyncio.to_thread(file.write, chunk)
-        await asyncio.to_thread(file.flush)
-    return size, beginning
 
 
 def _put(source: Path, folder: Path, name: str) -> Path:

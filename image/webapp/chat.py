@@ -27,6 +27,7 @@ from webapp.conversation import Conversation, RefusedError
 from webapp.conversations import UUID, Index, Summary, about, title_of
 from webapp.copying import copy_transcript
 from webapp.export import markdown
+from webapp.files.uploads import Uploads
 from webapp.journal import Journal, Sent
 from webapp.memory import free_mb
 from webapp.orphans import MARK, end_orphans
@@ -68,6 +69,7 @@ class Chat:
         environment: dict[str, str],
         publish: Callable[[Message], None],
         settings: Callable[[], Settings],
+        uploads: Uploads,
     ) -> None:
         self.settings = settings
         self._config = config
@@ -76,7 +78,7 @@ class Chat:
         self.abilities = Abilities(
             config.app / "abilities.json", config.workspace, self._ask_claude, self._rest_all
         )
-        self.attachments = Attachments(config.app / "attachments", config.workspace)
+        self.attachments = Attachments(config.app / "attachments", config.workspace, uploads)
         self._index = Index(folder_of(config.claude_config, config.workspace), config.app)
         self._loaded: dict[str, Conversation] = {}
         self._loading: dict[str, asyncio.Lock] = {}
@@ -424,7 +426,10 @@ class Chat:
         limit, offset = _number(request, "limit", 50, 1, 200), _number(request, "offset", 0, 0, 10**9)
         query = request.query_params.get("q", "")[:200]
         found, total = await asyncio.to_thread(self._index.listed, limit, offset, query)
-        return JSONResponse({"conversations": [self._json(one) for one in found], "total": total})
+        deleted = await asyncio.to_thread(self._index.has_deleted)
+        return JSONResponse(
+            {"conversations": [self._json(one) for one in found], "total": total, "deleted": deleted}
+        )
 
     async def _get_deleted(self, _request: Request) -> Response:
         found = await asyncio.to_thread(self._index.deleted)

@@ -271,6 +271,10 @@ class Index:
             for (at_s, _), summary in sorted(known.items(), reverse=True, key=lambda one: one[0])
         ]
 
+    def has_deleted(self) -> bool:
+        """Whether anything can be restored."""
+        return any(_is_whole(place) for place in self._deleted.glob("*"))
+
     def purge(self, now_s: float) -> None:
         """Forgets what was deleted long ago."""
         for place in self._deleted.glob("*"):

@@ -12,6 +12,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Playwright,
     expect,
@@ -199,6 +200,17 @@ def say(page: Page, words: str) -> None:
     """Writes a message and sends it."""
     page.get_by_label("Message Claude").fill(words)
     page.get_by_role("button", name="Send", exact=True).click()
+
+
+def drop(page: Page, place: Locator, *paths: Path) -> None:
+    """Files and folders of this machine, dragged over a place of the page and let go there."""
+    box = place.bounding_box()
+    assert box, "a place that is seen"
+    browser = page.context.new_cdp_session(page)
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", {"type": step, **at, "data": data})
 
 
 def picture(page: Page, name: str) -> Path:

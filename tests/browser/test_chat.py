@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 
-from playwright.sync_api import FilePayload, Page, WebSocketRoute, expect
+from playwright.sync_api import FilePayload, Page, Request, WebSocketRoute, expect
 
-from tests.browser.conftest import PHONE, picture, say
+from tests.browser.conftest import PHONE, drop, picture, say
 from tests.support.containers import Workspace
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
@@ -20,6 +22,7 @@ PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGPgzU78DwADOwHZzon70AAAAABJRU5ErkJggg=="
 )
 """One pixel."""
+FINGER_PX = 44
 SLOWLY = f"[tokens {MANY} at 40 ms]"
 
 
@@ -37,6 +40,24 @@ def assert_whole(page: Page) -> None:
     assert words_of(last_answer(page)) == [f"word{number}" for number in range(1, MANY + 1)]
 
 
+def path_of(page: Page) -> str:
+    """Where she is, for another device."""
+    return re.sub(r"^.*?//[^/]*", "", page.url)
+
+
+def assert_at_hand(phone: Page, name: str) -> None:
+    """What a card asks can be answered by a thumb: all of it is on the screen, and large enough."""
+    picture(phone, name)
+    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing scrolls sideways"
+    for button in phone.locator("[data-role=ask] .actions button").all():
+        box = button.bounding_box()
+        assert box, "it is seen"
+        assert box["height"] >= FINGER_PX, box
+        assert box["x"] >= 0, box
+        assert box["x"] + box["width"] <= PHONE["width"], box
+        assert box["y"] + box["height"] <= PHONE["height"], box
+
+
 def test_a_command_shows_what_it_did(home: Workspace, page_of: Callable[..., Page]) -> None:
     page = page_of(home)
     say(page, 'Count [tool Bash {"command": "seq 3 | tac", "description": "Count down"}][say Three.]')
@@ -44,6 +65,39 @@ def test_a_command_shows_what_it_did(home: Workspace, page_of: Callable[..., Pag
     page.locator(".steps summary").last.click()
     expect(page.locator(".plain-text.output pre").last).to_contain_text("3\n2\n1")
     picture(page, "chat-command")
+
+
+def test_claudes_steps_are_shown_in_short_or_in_full(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home)
+    say(
+        page,
+        'Look [tool Bash {"command": "echo $((40+2))", "description": "Reckon"}]'
+        '[tool Bash {"command": "seq 3 | tac", "description": "Count down"}][say Both done.]',
+    )
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("Both done.")
+    gathered = page.locator(".steps.gathered > summary")
+    expect(gathered).to_contain_text("2 steps")
+    for more in (".plain-text.output", ".timeline .end"):
+        expect(page.locator(more)).to_have_count(0)
+    picture(page, "chat-in-short")
+    before = home.get("/api/boot").json()["settings"]
+    path = path_of(page)
+    phone = page_of(home, PHONE, touch=True, path="/settings/general")
+    try:
+        phone.get_by_text("In full", exact=True).tap()
+        outputs = page.locator(".plain-text.output pre")
+        expect(outputs).to_have_text(["42", re.compile("3\n2\n1")])
+        expect(gathered).to_have_count(0)
+        expect(page.locator(".timeline .end")).to_have_count(1)
+        picture(page, "chat-in-full")
+        phone.goto(home.url + path)
+        expect(phone.locator(".plain-text.output pre")).to_have_count(2)
+        expect(phone.locator(".user .message-tools")).to_have_css("opacity", "1")
+        picture(phone, "chat-in-full-phone")
+    finally:
+        home.ask("PUT", "/api/settings", before).raise_for_status()
+    expect(gathered).to_contain_text("2 steps")
+    expect(page.locator(".plain-text.output")).to_have_count(0)
 
 
 def test_a_picture_that_claude_looks_at_can_be_seen(home: Workspace, page_of: Callable[..., Page]) -> None:
@@ -107,8 +161,8 @@ def test_claudes_question_takes_several_answers_and_her_own_words(
     page.get_by_label("Red").check()
     page.get_by_label("Blue").check()
     page.get_by_label("Another answer to: Which colours?").fill("and a little gold")
-    picture(page, "chat-question-phone")
-    page.get_by_role("button", name="Answer", exact=True).click()
+    assert_at_hand(page, "chat-question-phone")
+    page.get_by_role("button", name="Answer", exact=True).tap()
     expect(page.locator("[data-role=assistant]").last).to_contain_text("Red, Blue, and a little gold")
 
 
@@ -122,7 +176,10 @@ def test_a_plan_is_sent_back_and_then_approved(home: Workspace, page_of: Callabl
     page.get_by_role("button", name="Send back").click()
     expect(page.locator("[data-role=ask]")).to_contain_text("Ask the landlord")
     picture(page, "chat-plan")
-    page.get_by_role("button", name="Go ahead").click()
+    phone = page_of(home, PHONE, touch=True, path=path_of(page))
+    expect(phone.locator("[data-role=ask]")).to_contain_text("Ask the landlord")
+    assert_at_hand(phone, "chat-plan-phone")
+    phone.get_by_role("button", name="Go ahead").tap()
     expect(page.locator("[data-role=assistant]").last).to_contain_text("Started.")
 
 
@@ -248,8 +305,11 @@ def test_two_devices_see_the_same_and_one_answer_counts(
     laptop = page_of(home)
     say(laptop, 'Both [tool Write {"file_path": "/data/workspace/both.md", "content": "x"}]')
     expect(laptop.locator("[data-role=ask]")).to_be_visible()
-    phone = page_of(home, PHONE, touch=True, path=re.sub(r"^.*?//[^/]*", "", laptop.url))
-    phone.get_by_role("button", name="Allow once").click()
+    phone = page_of(home, PHONE, touch=True, path=path_of(laptop))
+    expect(phone.locator("[data-role=ask] .tool-path")).to_have_text("both.md")
+    expect(phone.get_by_role("link", name="both.md")).to_have_count(0)
+    assert_at_hand(phone, "chat-permission-phone")
+    phone.get_by_role("button", name="Allow once").tap()
     expect(laptop.locator("[data-role=ask]")).to_be_hidden()
     for page in (laptop, phone):
         expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said:")
@@ -295,14 +355,66 @@ def test_files_and_pictures_go_along(home: Workspace, page_of: Callable[..., Pag
         }""",
         base64.b64encode(PICTURE).decode(),
     )
-    expect(page.get_by_label("Goes along with your message").get_by_role("listitem")).to_have_count(2)
-    say(page, "Two pictures")
+    page.get_by_role("button", name="Add files and more").tap()
+    with page.expect_file_chooser() as asked:
+        page.get_by_role("menuitem", name="Take a photo").tap()
+    camera = asked.value.element
+    assert [camera.get_attribute(name) for name in ("accept", "capture")] == ["image/*", "environment"]
+    asked.value.set_files({"name": "photo.png", "mimeType": "image/png", "buffer": PICTURE})
+    expect(page.get_by_label("Goes along with your message").get_by_role("listitem")).to_have_count(3)
+    picture(page, "chat-attaching-phone")
+    say(page, "Three pictures")
     pictures = page.locator("[data-role=user] .attachments img")
-    expect(pictures).to_have_count(2)
+    expect(pictures).to_have_count(3)
     page.reload()
-    expect(pictures).to_have_count(2)
+    expect(pictures).to_have_count(3)
     wait_until(lambda: pictures.first.evaluate("one => one.naturalWidth") == 1, "the picture is shown")
     picture(page, "chat-attachments-phone")
+
+
+def test_a_video_that_is_dropped_goes_on_where_the_network_broke(
+    home: Workspace, page_of: Callable[..., Page], tmp_path: Path, cut_s: float
+) -> None:
+    video = tmp_path / "holiday.mp4"
+    video.write_bytes(random.Random(4).randbytes(6_000_000))
+    with Wire(home.port) as wire:
+        page = page_of(home, url=wire.url, calm=False)
+        expect(page.get_by_label("Message Claude")).to_be_visible()
+        begun: list[str] = []
+        offsets: list[int] = []
+        page.on("request", lambda request: _note(request, begun, offsets))
+        slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000}
+        network = page.context.new_cdp_session(page)
+        network.send("Network.enable")
+        network.send("Network.emulateNetworkConditions", slow)
+        drop(page, page.locator("main"), video)
+        expect(page.get_by_label("Goes along with your message")).to_contain_text("holiday.mp4")
+        with page.expect_request(lambda request: _offset(request) > 1_000_000):
+            """A part of it has arrived, and the next one is on its way."""
+        wire.cut()
+        expect(page.get_by_text("Waits for the connection")).to_be_visible()
+        expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+        picture(page, "chat-attaching-cut-off")
+        page.wait_for_timeout(cut_s * 1000)
+        before = len(offsets)
+        wire.mend()
+        say(page, "My holiday")
+        assert (len(begun), min(offsets[before:]) > 1_000_000) == (1, True), offsets
+        shown = page.locator("[data-role=user] .attachments a")
+        assert home.get(f"{shown.get_attribute('href')}").content == video.read_bytes()
+
+
+def _note(request: Request, begun: list[str], offsets: list[int]) -> None:
+    if request.method == "POST" and request.url.endswith("/api/uploads"):
+        begun.append(request.url)
+    if request.method == "PUT":
+        offsets.append(_offset(request))
+
+
+def _offset(request: Request) -> int:
+    """Where the piece of a file begins that is sent."""
+    found = re.search(r"/api/uploads/.*offset=(\d+)", request.url)
+    return int(found[1]) if found else 0
 
 
 def test_a_long_text_is_pasted_into_a_message_whole(home: Workspace, page_of: Callable[..., Page]) -> None:

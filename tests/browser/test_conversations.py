@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from uuid import uuid4
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import picture, say
+from tests.browser.conftest import DESKTOP, PHONE, picture, say
 from tests.support.containers import Workspace, Workspaces
 
 MANY = 1000
+LONG = 400
+"""Exchanges in one conversation: more than a page asks for at once, several times."""
 
 
 def begin(page: Page, words: str) -> None:
@@ -48,8 +51,10 @@ def test_what_she_deletes_can_be_brought_back(home: Workspace, page_of: Callable
     begin(page, "Delete me by mistake")
     choose(page, "Delete")
     expect(page.get_by_role("link", name="Delete me by mistake")).to_have_count(0)
+    expect(page.get_by_role("link", name="Recently deleted")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("link", name="Delete me by mistake")).to_be_visible()
+    expect(page.get_by_role("link", name="Recently deleted")).to_have_count(0)
     expect(page.locator("[data-role=assistant]")).to_contain_text(["Delete me by mistake"])
 
 
@@ -87,6 +92,44 @@ def test_a_message_is_written_anew_and_asked_once_more(home: Workspace, page_of:
     expect(page.locator("[data-role=assistant]")).to_contain_text(["You said: The first try"])
 
 
+@pytest.mark.parametrize("device", ["laptop", "phone"])
+def test_what_was_said_earlier_comes_as_she_scrolls_up(
+    home: Workspace, page_of: Callable[..., Page], device: str
+) -> None:
+    session = str(uuid4())
+    folder = "/data/claude/projects/-data-workspace"
+    home.run("mkdir", "-p", folder)
+    home.put(f"{folder}/{session}.jsonl", transcript(session, range(LONG)), owner=1000)
+    viewport, is_phone = (PHONE, True) if device == "phone" else (DESKTOP, False)
+    page = page_of(home, viewport, touch=is_phone, path=f"/c/{session}")
+    asked = page.locator("[data-role=user] .bubble")
+    expect(asked.last).to_contain_text(f"Question {LONG - 1} ")
+    held: list[Route] = []
+    page.route("**/items?*", lambda route: held.append(route))  # noqa: PLW0108 - which Playwright marks
+    while asked.count() < LONG:
+        scroll_up(page, held)
+    expect(page.get_by_role("button", name="Show earlier messages")).to_have_count(0)
+    assert asked.all_inner_texts() == [f"Question {number} about something" for number in range(LONG)]
+    page.locator(".scroller").evaluate("box => box.scrollTo(0, 0)")
+    picture(page, f"chat-earlier-{device}")
+
+
+def scroll_up(page: Page, held: list[Route]) -> None:
+    """To where more is asked for; what she reads there stays where it is when that comes in above it."""
+    asked = page.locator("[data-role=user] .bubble")
+    before = asked.count()
+    with page.expect_request("**/items?*"):
+        page.locator(".scroller").evaluate("box => box.scrollTo(0, 0)")
+    read = asked.first.element_handle()
+    stood = read.bounding_box()
+    held.pop().continue_()
+    expect(asked.nth(before)).to_be_attached()
+    stands = read.bounding_box()
+    assert stood
+    assert stands
+    assert abs(stands["y"] - stood["y"]) <= 2
+
+
 def test_a_thousand_of_them_stay_quick(workspaces: Workspaces, page_of: Callable[..., Page]) -> None:
     workspace = workspaces.start()
     assert workspace.container.put_archive("/data/claude", transcripts(MANY))
@@ -109,7 +152,7 @@ def transcripts(count: int) -> bytes:
     with tarfile.open(fileobj=whole, mode="w") as archive:
         for number in range(count):
             session = str(uuid4())
-            body = "\n".join(_line(line) for line in _exchange(session, number)).encode() + b"\n"
+            body = transcript(session, [number])
             entry = tarfile.TarInfo(f"projects/-data-workspace/{session}.jsonl")
             entry.size, entry.mtime = len(body), 1_760_000_000 + number * 60
             entry.uid = entry.gid = 1000
@@ -117,11 +160,15 @@ def transcripts(count: int) -> bytes:
     return whole.getvalue()
 
 
-def _line(entry: dict[str, object]) -> str:
-    return json.dumps(entry, separators=(",", ":"))
+def transcript(session: str, numbers: Iterable[int]) -> bytes:
+    """One conversation: a question and an answer for each number."""
+    entries: list[dict[str, object]] = []
+    for number in numbers:
+        entries += _exchange(session, number, after=entries[-1]["uuid"] if entries else None)
+    return b"".join(json.dumps(entry, separators=(",", ":")).encode() + b"\n" for entry in entries)
 
 
-def _exchange(session: str, number: int) -> list[dict[str, object]]:
+def _exchange(session: str, number: int, *, after: object) -> list[dict[str, object]]:
     said = {
         "sessionId": session,
         "cwd": "/data/workspace",
@@ -142,12 +189,19 @@ def _exchange(session: str, number: int) -> list[dict[str, object]]:
         "usage": {"input_tokens": 1, "output_tokens": 1},
     }
     return [
-        {**said, "type": "user", "uuid": asked, "parentUuid": None, "timestamp": when, "message": question},
         {
+            "parentUuid": after,
+            **said,
+            "type": "user",
+            "uuid": asked,
+            "timestamp": when,
+            "message": question,
+        },
+        {
+            "parentUuid": asked,
             **said,
             "type": "assistant",
             "uuid": answered,
-            "parentUuid": asked,
             "timestamp": when,
             "message": answer,
         },

@@ -17,6 +17,7 @@ from webapp.problem import Problem, answer_problem
 from webapp.settings import Settings
 
 from tests.support.anthropic.standin import Anthropic
+from tests.support.uploading import uploads_of
 
 _SDK = importlib.util.find_spec("claude_agent_sdk")
 assert _SDK
@@ -53,7 +54,8 @@ class World:
         }
 
     def chat(self) -> Chat:
-        return Chat(self.config, self.environment(), self.published.append, lambda: self.settings)
+        uploads = uploads_of(self.config)
+        return Chat(self.config, self.environment(), self.published.append, lambda: self.settings, uploads)
 
     def run(self, story: Callable[[Chat], Awaitable[None]]) -> None:
         """One life of the server."""

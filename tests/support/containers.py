@@ -9,6 +9,7 @@ import io
 import re
 import ssl
 import tarfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -228,6 +229,7 @@ class Workspace:
         with tarfile.open(fileobj=whole, mode="w") as archive:
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.size, entry.mode, entry.uid, entry.gid = len(content), mode, owner, owner
+            entry.mtime = int(time.time())
             archive.addfile(entry, io.BytesIO(content))
         assert self.container.put_archive("/", whole.getvalue())
 

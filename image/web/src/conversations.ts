@@ -12,12 +12,15 @@ import { Told, upToDate } from "./told";
 interface Found {
   conversations: Conversation[];
   total: number;
+  /** Whether any can be put back. */
+  deleted: boolean;
 }
 
 const PAGE = 50;
 
 export const conversations = signal<readonly Conversation[]>([]);
 export const total = signal(0);
+export const hasDeleted = signal(false);
 export const query = signal("");
 /** What the search brought so far; null where she searches nothing. */
 export const found = signal<readonly Conversation[] | null>(null);
@@ -42,6 +45,7 @@ async function reload(): Promise<void> {
   if (!page) return;
   conversations.value = upToDate(page.conversations, since).sort(newestFirst);
   total.value = page.total;
+  hasDeleted.value = page.deleted;
 }
 
 /** Whether there are more than those that are shown. */
@@ -154,12 +158,16 @@ export async function restore(id: string, show = false): Promise<void> {
   if (!restored) return;
   note(restored);
   if (show) toChat(id);
+  void reload();
 }
 
 live.onOpen(() => void reload());
 live.on("conversation", (message) => note(message.conversation));
 live.on("import", (message) => message.import.state === "done" && void reload());
-live.on("conversation_gone", (message) => forget(message.id));
+live.on("conversation_gone", (message) => {
+  forget(message.id);
+  hasDeleted.value = true;
+});
 
 effect(() => {
   const id = current.value;

@@ -2,7 +2,7 @@
 
 import { delayMs } from "./backoff";
 import { ask, Refusal, send } from "./http";
-import type { Upload } from "./protocol";
+import type { Attachment, Upload } from "./protocol";
 import { untilReachable } from "./reach";
 
 const SMALLEST_PIECE = 64 * 1024;
@@ -30,6 +30,13 @@ export async function upload(file: Blob, path: string | null, course: Course = {
     void ask("DELETE", `/api/uploads/${begun.id}`).catch(() => undefined);
     throw error;
   }
+}
+
+/** One that goes along with a message. */
+export async function attach(file: File, course: Course): Promise<Attachment> {
+  const { id } = await upload(file, null, course);
+  const body = { upload: id, name: file.name || "picture", type: file.type };
+  return persevering(() => ask<Attachment>("POST", "/api/attachments", body), course);
 }
 
 async function pieces(file: Blob, begun: Upload, course: Course): Promise<Upload> {

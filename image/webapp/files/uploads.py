@@ -23,7 +23,7 @@ KEPT_S = 24 * 3600
 PIECE = 1 << 20
 LEFT_FREE = 16 << 20  # for everything else that has to be written
 LARGEST = 1 << 42
-ID = re.compile(r"[0-9a-f]{16}")
+ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Uploads:
         self._forget_old()
         self._folder.mkdir(parents=True, exist_ok=True)
         _need_room(self._folder, size)
-        upload = Upload(secrets.token_hex(8), path, size, rename)
+        upload = Upload(secrets.token_hex(16), path, size, rename)
         self._part(upload.id).touch(mode=0o644)
         self._write_note(upload)
         return upload if size or path is None else self._arrive(upload)
@@ -90,6 +90,11 @@ class Uploads:
         if upload.path is not None or self.offset(upload) != upload.size:
             raise Problem(409, "not_whole", "This upload is not complete.")
         return self._part(name)
+
+    def hand_over(self, name: str, to: Path) -> None:
+        """Moves the bytes of an upload to where they belong. Errors: OSError, Problem 404, 409."""
+        self.whole(name).replace(to)
+        self._remove(name)
 
     async def receive(self, name: str, offset: int, chunks: AsyncIterator[bytes]) -> Upload:
         """Takes bytes in until the page has no more, or goes away. The last one to come writes.

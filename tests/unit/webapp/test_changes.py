@@ -15,6 +15,7 @@ from webapp.chat import Chat
 from tests.support.anthropic.standin import Anthropic
 from tests.support.chat_page import Page, soon
 from tests.support.chat_world import World, browser
+from tests.support.uploading import attach, uploads_of
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -36,8 +37,7 @@ def world(tmp_path: Path, anthropic: Anthropic) -> World:
 
 async def upload(chat: Chat, name: str, content: bytes, type_: str = "") -> dict[str, Any]:
     async with browser(chat) as http:
-        headers = {"content-type": type_} if type_ else {}
-        answer = await http.post("/api/attachments", params={"name": name}, content=content, headers=headers)
+        answer = await attach(http, uploads_of(chat._config), content, name, type_)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
     return made

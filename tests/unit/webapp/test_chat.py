@@ -551,13 +551,15 @@ KILLED = """
 import asyncio, os, pathlib, sys
 from tests.support.chat_page import Page, soon
 from tests.support.chat_world import CLAUDE, World
+from tests.support.uploading import uploads_of
 from webapp.chat import Chat
 from webapp.config import Config
 from webapp.settings import Settings
 
 async def life(folder, claude, conversation):
     config = Config(pathlib.Path(folder), pathlib.Path(folder), pathlib.Path(claude), 0, "", "")
-    page = await Page(Chat(config, dict(os.environ), lambda _: None, Settings), conversation).follow()
+    chat = Chat(config, dict(os.environ), lambda _: None, Settings, uploads_of(config))
+    page = await Page(chat, conversation).follow()
     await page.send("one [tokens 500 at 20 ms]")
     await soon(lambda: "word20 " in page.said, "twenty words")
     await soon(lambda: [*config.app.glob("chat/*.draft")], "what is kept of them")

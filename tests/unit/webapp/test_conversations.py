@@ -28,6 +28,7 @@ from webapp.transcript import Transcript, folder_of
 from webapp.translate import user_item
 
 from tests.support.chat_page import Page
+from tests.support.uploading import uploads_of
 
 
 class Shelf:
@@ -43,7 +44,7 @@ class Shelf:
         self._minute = 0
 
     def chat(self) -> Chat:
-        return Chat(self.config, {}, self.published.append, Settings)
+        return Chat(self.config, {}, self.published.append, Settings, uploads_of(self.config))
 
     def path(self, conversation: str) -> Path:
         return self.folder / f"{conversation}.jsonl"
@@ -639,7 +640,7 @@ def test_the_list_the_history_and_the_changes_are_there_over_http(shelf: Shelf) 
         ("GET", "/api/conversations/deleted", None),
         ("POST", f"{at}/restore", None),
     )
-    assert listed.json()["total"] == 1
+    assert (listed.json()["total"], listed.json()["deleted"]) == (1, False)
     assert listed.json()["conversations"][0] == {
         "id": conversation,
         "title": "one",
@@ -661,7 +662,7 @@ def test_the_list_the_history_and_the_changes_are_there_over_http(shelf: Shelf) 
     )
     assert renamed.json()["title"] == "Better"
     assert (kinds(items.json()["items"]), items.json()["more"]) == (["assistant", "end"], True)
-    assert (gone.status_code, empty.json()) == (204, {"conversations": [], "total": 0})
+    assert (gone.status_code, empty.json()) == (204, {"conversations": [], "total": 0, "deleted": True})
     assert back.json()["title"] == "Better"
     assert [message["type"] for message in shelf.published] == [
         "conversation",

@@ -18,6 +18,7 @@ from webapp.settings import Settings
 from webapp.translate import Translator
 
 from tests.support.chat_page import Page, soon
+from tests.support.uploading import uploads_of
 from tests.support.webapp import run_async
 
 
@@ -67,7 +68,7 @@ class Claude:
 class Workspace:
     def __init__(self, folder: Path) -> None:
         config = Config(folder, folder, folder / "no-claude", 0, "Lilach", "lilach@example.com")
-        self.chat = Chat(config, {}, lambda _message: None, Settings)
+        self.chat = Chat(config, {}, lambda _message: None, Settings, uploads_of(config))
         self.started: dict[str, Claude] = {}
         self.chat._starter = self._starter  # type: ignore[method-assign, assignment]
 

@@ -1,13 +1,12 @@
 // Files that go along with what she writes: sent at once, so that they are there when she is ready.
 
 import { signal } from "@preact/signals";
-import { delayMs } from "../backoff";
-import { refused, Refusal } from "../http";
+import { Refusal } from "../http";
 import { uuid } from "../identity";
 import { toast } from "../parts/toast";
 import type { Attachment } from "../protocol";
-import { untilReachable } from "../reach";
 import { tab } from "../storage";
+import { attach } from "../upload";
 
 export interface Enclosed {
   key: string;
@@ -18,6 +17,8 @@ export interface Enclosed {
   share: number;
   /** Once it is in the workspace. */
   id: string | null;
+  /** Whether it waits for the connection to come back. */
+  isWaiting: boolean;
   /** Why it did not arrive. */
   fault: string;
   /** Where its picture is, if it is one. */
@@ -34,7 +35,7 @@ const all = signal<Readonly<Record<string, readonly Enclosed[]>>>(
   Object.fromEntries(Object.entries(tab.get<Kept>("enclosed", {})).map(([key, list]) => [key, list.map(arrived)])),
 );
 /** What is on its way, to be sent once more or given up. */
-const senders = new Map<string, { file: File; request: XMLHttpRequest; losses: number }>();
+const senders = new Map<string, { file: File; stop: AbortController }>();
 
 const keyOf = (conversation: string | null) => conversation ?? "new";
 export const enclosedIn = (conversation: string | null) => all.value[keyOf(conversation)] ?? [];
@@ -42,7 +43,14 @@ export const isPicture = ({ type }: { type: string }) => PICTURES.test(type);
 export const addressOf = ({ id }: { id: string }) => `/api/attachments/${id}`;
 
 function arrived(one: Attachment): Enclosed {
-  return { ...one, key: one.id, share: 1, fault: "", picture: isPicture(one) ? addressOf(one) : null };
+  return {
+    ...one,
+    key: one.id,
+    share: 1,
+    isWaiting: false,
+    fault: "",
+    picture: isPicture(one) ? addressOf(one) : null,
+  };
 }
 
 function keep(conversation: string | null, list: readonly Enclosed[]): void {
@@ -83,46 +91,39 @@ function begin(conversation: string | null, file: File): void {
   const picture = isPicture(file) ? URL.createObjectURL(file) : null;
   keep(conversation, [
     ...enclosedIn(conversation),
-    { key, name: name || "picture", type, size, share: 0, id: null, fault: "", picture },
+    { key, name: name || "picture", type, size, share: 0, id: null, isWaiting: false, fault: "", picture },
   ]);
-  transfer(conversation, key, file);
+  void transfer(conversation, key, file);
 }
 
-/** Where the connection breaks it begins anew by itself once there is one again. */
-function transfer(conversation: string | null, key: string, file: File, losses = 0): void {
-  const request = new XMLHttpRequest();
-  senders.set(key, { file, request, losses });
-  const failed = (fault: string) => change(conversation, key, { fault });
-  request.upload.onprogress = ({ loaded, total }) => change(conversation, key, { share: total ? loaded / total : 0 });
-  request.onerror = () => {
-    failed("The connection was lost. It is sent again by itself.");
-    void untilReachable(delayMs(losses)).then(
-      () => senders.get(key)?.request === request && tryAgain(conversation, key),
-    );
-  };
-  request.onload = () => {
-    if (request.status !== 201) {
-      refused(request.status, request.responseText).catch((error: Refusal) => failed(error.message));
-      return;
-    }
+async function transfer(conversation: string | null, key: string, file: File): Promise<void> {
+  const stop = new AbortController();
+  senders.set(key, { file, stop });
+  const note = (part: Partial<Enclosed>) => change(conversation, key, part);
+  try {
+    const { id } = await attach(file, {
+      progress: (share) => note({ share }),
+      waits: (isWaiting) => note({ isWaiting }),
+      signal: stop.signal,
+    });
+    note({ id, share: 1 });
     senders.delete(key);
-    change(conversation, key, { id: (JSON.parse(request.responseText) as Attachment).id, share: 1 });
-  };
-  request.open("POST", `/api/attachments?name=${encodeURIComponent(file.name || "picture")}`);
-  request.setRequestHeader("content-type", file.type || "application/octet-stream");
-  request.send(file);
+  } catch (error) {
+    if (error instanceof Refusal) note({ fault: error.message });
+    else if (!stop.signal.aborted) throw error;
+  }
 }
 
 export function tryAgain(conversation: string | null, key: string): void {
   const sender = senders.get(key);
   if (!sender) return;
   change(conversation, key, { fault: "", share: 0 });
-  transfer(conversation, key, sender.file, sender.losses + 1);
+  void transfer(conversation, key, sender.file);
 }
 
 export function takeOut(conversation: string | null, key: string): void {
   const one = enclosedIn(conversation).find((each) => each.key === key);
-  senders.get(key)?.request.abort();
+  senders.get(key)?.stop.abort();
   senders.delete(key);
   if (one?.picture?.startsWith("blob:")) URL.revokeObjectURL(one.picture);
   keep(

@@ -27,6 +27,8 @@ function OneEnclosure({ one, conversation }: { one: Enclosed; conversation: stri
         <span dir="auto">{one.name}</span>
         {one.fault ? (
           <small role="alert">{one.fault}</small>
+        ) : one.isWaiting ? (
+          <small role="status">Waits for the connection …</small>
         ) : one.id ? (
           <small>{bytes(one.size)}</small>
         ) : (

@@ -91,6 +91,8 @@ test("figures that are not known are left out", () => {
     tokens: 5,
   } as const;
   expect(figures(known)).toBe("1 s · 5 tokens");
+  expect(figures({ ...known, cost_usd: 0.0004 })).toBe("1 s · 5 tokens");
+  expect(figures({ ...known, cost_usd: 0.0006 })).toBe("1 s · 5 tokens · $0.001");
 });
 
 test("a turn lasts from its message on, or from the end of the one before it", () => {

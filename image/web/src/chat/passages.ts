@@ -123,12 +123,15 @@ export function lasting(ms: number): string {
   return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 }
 
+/** What is less would be shown as nothing. */
+const LEAST_USD = 0.0005;
+
 /** "12 s · 1,234 tokens · $0.02". */
 export function figures({ duration_ms, tokens, cost_usd }: EndItem): string {
   return [
     duration_ms === null ? "" : lasting(Math.max(1000, Math.round(duration_ms / 1000) * 1000)),
     tokens === null ? "" : `${tokens.toLocaleString()} tokens`,
-    cost_usd === null ? "" : `$${cost_usd.toFixed(cost_usd < 0.1 ? 3 : 2)}`,
+    cost_usd === null || cost_usd < LEAST_USD ? "" : `$${cost_usd.toFixed(cost_usd < 0.1 ? 3 : 2)}`,
   ]
     .filter(Boolean)
     .join(" · ");

@@ -80,6 +80,7 @@ function Tool({ item, inner }: { item: ToolItem; inner: Step[] }) {
   const isDetailed = settings.value.detail === "detailed";
   return (
     <Fold
+      key={String(isDetailed)}
       class={`step tool ${item.status}`}
       icon={<Sign name={SIGNS.get(item.name) ?? "spark"} isBusy={item.status === "running"} />}
       title={item.title || item.name}

@@ -14,9 +14,9 @@ export function ToolBody({ item, children }: { item: ToolItem; children?: Compon
   return (
     <div class="tool-body">
       {item.patch?.length ? (
-        <Patch path={text(item.input, "file_path")} lines={fromPatch(item.patch)} />
+        <Patch path={text(item.input, "file_path")} lines={fromPatch(item.patch)} isThere />
       ) : (
-        <ToolInput name={item.name} input={item.input} />
+        <ToolInput name={item.name} input={item.input} isDone={item.status === "done"} />
       )}
       {children}
       <Output item={item} />
@@ -27,7 +27,8 @@ export function ToolBody({ item, children }: { item: ToolItem; children?: Compon
 
 const text = (input: Input, name: string) => (typeof input[name] === "string" ? input[name] : "");
 
-export function ToolInput({ name, input }: { name: string; input: Input }) {
+/** A file that is still to be written may not be there yet: only what is done leads to it. */
+export function ToolInput({ name, input, isDone = false }: { name: string; input: Input; isDone?: boolean }) {
   switch (name) {
     case "Bash":
       return <Command command={text(input, "command")} about={text(input, "description")} />;
@@ -35,13 +36,13 @@ export function ToolInput({ name, input }: { name: string; input: Input }) {
     case "MultiEdit":
       return <Edits input={input} />;
     case "Write":
-      return <Change path={text(input, "file_path")} before="" after={text(input, "content")} />;
+      return <Change path={text(input, "file_path")} before="" after={text(input, "content")} isThere={isDone} />;
     case "NotebookEdit":
-      return <Change path={text(input, "notebook_path")} before="" after={text(input, "new_source")} />;
+      return <Change path={text(input, "notebook_path")} before="" after={text(input, "new_source")} isThere />;
     case "TodoWrite":
       return <Todos input={input} />;
     case "Read":
-      return <Path path={text(input, "file_path")} />;
+      return <Path path={text(input, "file_path")} isThere />;
     case "WebFetch":
       return (
         <p class="tool-line">
@@ -91,6 +92,7 @@ function Edits({ input }: { input: Input }) {
           path={index === 0 ? text(input, "file_path") : ""}
           before={text(edit, "old_string")}
           after={text(edit, "new_string")}
+          isThere
         />
       ))}
     </>
@@ -99,14 +101,19 @@ function Edits({ input }: { input: Input }) {
 
 const SIGNS = { same: " ", added: "+", removed: "−", gap: "⋯" } as const;
 
-const Change = ({ path, before, after }: { path: string; before: string; after: string }) => (
-  <Patch path={path} lines={diff(before, after)} />
+interface FileProps {
+  path: string;
+  isThere: boolean;
+}
+
+const Change = ({ before, after, ...file }: FileProps & { before: string; after: string }) => (
+  <Patch {...file} lines={diff(before, after)} />
 );
 
-function Patch({ path, lines }: { path: string; lines: readonly Line[] }) {
+function Patch({ path, lines, isThere }: FileProps & { lines: readonly Line[] }) {
   return (
     <>
-      <Path path={path} />
+      <Path path={path} isThere={isThere} />
       <pre class="diff" dir="ltr" tabIndex={0} aria-label={path ? `Changes in ${path}` : "Changes"}>
         {lines.map((line, index) => (
           <span key={index} class={line.kind}>
@@ -121,16 +128,12 @@ function Patch({ path, lines }: { path: string; lines: readonly Line[] }) {
 }
 
 /** A file of the workspace opens where files are. */
-function Path({ path }: { path: string }) {
+function Path({ path, isThere }: FileProps) {
   const root = `${boot.value?.workspace ?? ""}/`;
   if (!path) return null;
   if (root === "/" || !path.startsWith(root)) return <p class="tool-path">{path}</p>;
   const inside = path.slice(root.length);
-  return (
-    <p class="tool-path">
-      <a {...linkTo({ page: "files", path: inside })}>{inside}</a>
-    </p>
-  );
+  return <p class="tool-path">{isThere ? <a {...linkTo({ page: "files", path: inside })}>{inside}</a> : inside}</p>;
 }
 
 function Todos({ input }: { input: Input }) {

@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test, vi } from "vitest";
+import { hasDeleted } from "../conversations";
 import { drawerOpen, toFiles } from "../place";
 
 let opener: HTMLButtonElement;
@@ -32,4 +33,11 @@ test("it takes the focus from nothing that has it by then", async () => {
     toFiles();
   });
   expect(focused()?.tagName).toBe("TEXTAREA");
+});
+
+test("it leads to what was deleted where there is something, and also when nothing else is left", async () => {
+  const leads = () => [...drawer().querySelectorAll("nav.conversations a")].map((link) => link.textContent);
+  expect(leads()).toEqual([]);
+  await act(() => void (hasDeleted.value = true));
+  expect(leads()).toEqual(["Recently deleted"]);
 });

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import { conversations, found, hasMore, loadMore, query, search } from "../conversations";
+import { conversations, found, hasDeleted, hasMore, loadMore, query, search } from "../conversations";
 import { Icon } from "../parts/icon";
 import { Mark } from "../parts/mark";
 import { drawerOpen, inSettings, linkTo, place, toChat, toSettings } from "../place";
@@ -125,11 +125,14 @@ function Conversations() {
   const shown = found.value ?? conversations.value;
   if (shown.length === 0)
     return (
-      <p class="none">
-        {found.value
-          ? `Nothing found for “${query.value}”.`
-          : "Your conversations appear here and stay until you delete them."}
-      </p>
+      <>
+        <p class="none">
+          {found.value
+            ? `Nothing found for “${query.value}”.`
+            : "Your conversations appear here and stay until you delete them."}
+        </p>
+        <Deleted />
+      </>
     );
   return (
     <>
@@ -143,17 +146,18 @@ function Conversations() {
           </ul>
         </section>
       ))}
-      {hasMore.value ? <More key={shown.length} /> : !found.value && <Deleted />}
+      {hasMore.value ? <More key={shown.length} /> : <Deleted />}
     </>
   );
 }
 
 /** At the end of the list: where to look for what is not in it any more. */
-const Deleted = () => (
-  <p class="none">
-    <a {...linkTo({ page: "settings", section: "data" })}>Recently deleted</a>
-  </p>
-);
+const Deleted = () =>
+  hasDeleted.value && !found.value ? (
+    <p class="none">
+      <a {...linkTo({ page: "settings", section: "data" })}>Recently deleted</a>
+    </p>
+  ) : null;
 
 /** More come by themselves when she has scrolled down to here. */
 function More() {
