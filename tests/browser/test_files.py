@@ -10,7 +10,7 @@ from pathlib import Path
 from openpyxl import Workbook
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, picture
+from tests.browser.conftest import PHONE, drop, picture
 from tests.support.containers import Workspace
 from tests.support.wait import wait_until
 
@@ -180,6 +180,17 @@ def test_files_come_and_go(home: Workspace, page_of: Callable[..., Page], tmp_pa
     for name in names:
         expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
     assert read(home, f"photos/{NASTY}") == "content 1"
+    album = tmp_path / "album" / "summer"
+    album.mkdir(parents=True)
+    for name in ("one.txt", "two.txt"):
+        (album / name).write_text(f"dropped {name}")
+    (tmp_path / "alone.txt").write_text("dropped alone")
+    drop(page, page.locator(".files-list"), tmp_path / "album", tmp_path / "alone.txt")
+    expect(page.get_by_text("3 files have arrived.")).to_be_visible()
+    expect(page.get_by_role("link", name="album")).to_be_visible()
+    picture(page, "files-dropped")
+    assert read(home, "photos/album/summer/two.txt") == "dropped two.txt"
+    assert read(home, "photos/alone.txt") == "dropped alone"
     with page.expect_download() as download:
         page.get_by_role("link", name="Download this folder").click()
     with zipfile.ZipFile(download.value.path()) as archive:

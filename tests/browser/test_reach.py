@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, ViewportSize, expect
+from playwright.sync_api import Locator, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, picture, say
 from tests.support.axe import grave_complaints
@@ -222,8 +222,22 @@ def test_a_phones_keyboard_covers_nothing(home: Workspace, page_of: Callable[...
             visualViewport.dispatchEvent(new Event('resize'));
         }"""
     )
-    bottom = page.locator(".composer-box").evaluate("one => one.getBoundingClientRect().bottom")
-    assert bottom <= 480
+    assert_ends_above(page.locator(".composer-box"), 480)
+    home.run("touch", "/data/workspace/typed.txt")
+    page.get_by_role("button", name="Show conversations").tap()
+    page.get_by_role("link", name="Files").tap()
+    page.get_by_role("link", name="typed.txt").tap()
+    expect(page.get_by_label("Text of typed.txt")).to_be_visible()
+    assert_ends_above(page.locator(".editor"), 480)
+    page.get_by_role("button", name="Show conversations").tap()
+    page.get_by_role("button", name="Terminal", exact=True).tap()
+    expect(page.get_by_test_id("terminal")).to_be_visible()
+    assert_ends_above(page.get_by_role("toolbar", name="Keys"), 480)
+    assert_ends_above(page.get_by_test_id("terminal"), 480)
+
+
+def assert_ends_above(place: Locator, y: int) -> None:
+    assert place.evaluate("one => one.getBoundingClientRect().bottom") <= y
 
 
 @pytest.mark.parametrize("kind", ["script", "stylesheet"])

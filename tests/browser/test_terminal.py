@@ -169,6 +169,36 @@ def press_long(page: Page) -> None:
     )
 
 
+def test_keys_that_a_phone_has_not_reach_the_shell(home: Workspace, page_of: Callable[..., Page]) -> None:
+    page = page_of(home, PHONE, touch=True)
+    page.get_by_role("button", name="Show conversations").tap()
+    open_shell(page)
+    bar = page.get_by_role("toolbar", name="Keys")
+    ctrl = bar.get_by_role("button", name="Ctrl", exact=True)
+    page.keyboard.type("cat -v\n")
+    for name, shown in (("Esc", "^["), ("Up", "^[^[[A"), ("Left", "^[[A^[[D"), ("Bar", "^[[D|")):
+        bar.get_by_role("button", name=name, exact=True).tap()
+        until_shown(page, shown)
+    ctrl.tap()
+    expect(ctrl).to_have_attribute("aria-pressed", "true")
+    bar.get_by_role("button", name="Right", exact=True).tap()
+    until_shown(page, "|^[[1;5C")
+    expect(ctrl).to_have_attribute("aria-pressed", "false")
+    picture(page, "terminal-keys-phone")
+    ctrl.tap()
+    page.keyboard.type("c")
+    until_shown(page, "^C")
+    page.keyboard.type("echo back-$((40+2))\n")
+    until_shown(page, "back-42")
+    page.keyboard.type("printf '\\e[?1h'; cat -v\n")
+    until_shown(page, "cat -v\n")
+    bar.get_by_role("button", name="Up", exact=True).tap()
+    until_shown(page, "^[OA")
+    bar.get_by_role("button", name="Ctrl C, interrupt").tap()
+    page.keyboard.type("echo again-$((40+2))\n")
+    until_shown(page, "again-42")
+
+
 def test_it_is_light_on_a_light_page_and_dark_on_a_dark_one(
     home: Workspace, page_of: Callable[..., Page]
 ) -> None:

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { BAR, controlled, deed } from "./keys";
+import { BAR, controlled, deed, inApplication } from "./keys";
 import { loginLink } from "./login";
 import { shownTitle } from "./shells";
 
@@ -38,6 +38,14 @@ test("Esc, Tab and letters go to the shell", () => {
 
 test("a letter after the Ctrl key of the bar is a control character", () => {
   expect(["c", "C", "[", " ", "é", "ab"].map(controlled)).toEqual(["\x03", "\x03", "\x1b", "\0", "é", "ab"]);
+});
+
+test("an arrow after it goes on by a word, and any other key of the bar is what it is", () => {
+  expect(["\x1b[C", "\x1b[Z", "\t"].map(controlled)).toEqual(["\x1b[1;5C", "\x1b[Z", "\t"]);
+});
+
+test("arrows differ for a program that has the whole screen", () => {
+  expect(["\x1b[A", "\x1b[Z", "\x1b"].map(inApplication)).toEqual(["\x1bOA", "\x1b[Z", "\x1b"]);
 });
 
 test("the login link is found while Claude waits for the code, in both its shapes", () => {

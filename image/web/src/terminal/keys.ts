@@ -18,12 +18,18 @@ export function deed(key: Key, hasSelection: boolean): "copy" | "paste" | "searc
   return null;
 }
 
-/** A letter as it is with Ctrl held; anything else as it is. */
+const ARROW = /^\x1b\[[A-D]$/;
+
+/** A letter or an arrow as it is with Ctrl held; anything else as it is. */
 export function controlled(text: string): string {
+  if (ARROW.test(text)) return text.replace("[", "[1;5");
   const code = text.toUpperCase().charCodeAt(0);
   if (text.length !== 1 || !(code >= 0x40 && code <= 0x5f)) return text === " " ? "\0" : text;
   return String.fromCharCode(code & 0x1f);
 }
+
+/** An arrow as a program wants it that has the whole screen; anything else as it is. */
+export const inApplication = (keys: string) => (ARROW.test(keys) ? keys.replace("[", "O") : keys);
 
 export const BAR: readonly [label: string, name: string, keys: string][] = [
   ["Esc", "Esc", "\x1b"],

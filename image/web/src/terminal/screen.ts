@@ -14,7 +14,7 @@ import { toast } from "../parts/toast";
 import { device } from "../storage";
 import { settings } from "../workspace";
 import { DARK, FOUND, LIGHT } from "./colours";
-import { controlled, deed } from "./keys";
+import { controlled, deed, inApplication } from "./keys";
 import { loginLink } from "./login";
 import { styleSpansByObject, withAdoptedStyles } from "../styles";
 import type { Screen as Drawn } from "./wire";
@@ -137,11 +137,11 @@ export class Screen implements Drawn {
     this.focus();
   }
 
-  /** A key of the bar: arrows differ while a program has the whole screen. */
+  /** A key of the bar. */
   press(keys: string): void {
-    const isArrow = keys.startsWith("\x1b[") && keys.length === 3;
     const isApplication = this.terminal.modes.applicationCursorKeysMode;
-    this.events.typed(isArrow && isApplication ? keys.replace("[", "O") : keys);
+    this.events.typed(this.ctrl.peek() ? controlled(keys) : isApplication ? inApplication(keys) : keys);
+    this.ctrl.value = false;
   }
 
   setScreenReader(isOn: boolean): void {
