@@ -111,7 +111,7 @@ def uvicorn_config(app: "Callable[[], ASGIApp]") -> "uvicorn.Config":
 
 def _websocket(*given: Any, **named: Any) -> "asyncio.Protocol":
     """The protocol of one socket: the first one loads it."""
-    from webapp.deflate import Socket  # noqa: PLC0415
+    from webapp.protocol import Socket  # noqa: PLC0415
 
     return Socket(*given, **named)
 

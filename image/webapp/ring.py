@@ -10,6 +10,7 @@ ON_AT_FIRST = frozenset({b"7", b"25"})
 NOT_RESTORED = frozenset({b"2026"})
 
 MODE = re.compile(rb"\x1b\[\?([\d;]{1,64})([hl])")
+ESCAPE = b"\x1b"
 LONGEST_MODE = 68
 NOTED_EVERY = 128 << 10
 LARGEST_PIECE = 128 << 10
@@ -39,6 +40,7 @@ class Ring:
         self._size = capacity + NOTED_EVERY + LARGEST_PIECE + LONGEST_MODE
         self._memory = mmap.mmap(-1, self._size)
         self._modes: dict[bytes, bool] = {}
+        self._escape_at = -LONGEST_MODE  # the last one
         self._modes_at: deque[tuple[int, dict[bytes, bool]]] = deque([(0, {})])  # oldest first
         self.end = 0
 
@@ -54,8 +56,15 @@ class Ring:
         self._memory[at : at + len(head)] = head
         if len(head) < len(data):
             self._memory[: len(data) - len(head)] = data[len(head) :]
+        escape = data.rfind(ESCAPE)
+        # A sequence may come in parts: what follows closely upon an ESC may end one.
+        may_set_modes = escape >= 0 or self.end - self._escape_at < LONGEST_MODE
+        if escape >= 0:
+            self._escape_at = self.end + escape
         self.end += len(data)
-        self._note_modes(len(data))
+        if may_set_modes:
+            self._note_modes(len(data))
+        self._keep_modes()
 
     def read(self, position: int, size: int) -> bytes:
         """Up to `size` bytes from this position on."""
@@ -97,6 +106,8 @@ class Ring:
         """Follows the modes through the newest bytes, and a few older ones: a sequence may come in parts."""
         begin = max(0, self.end - size - LONGEST_MODE)
         _note(self._modes, self.read(begin, self.end - begin))
+
+    def _keep_modes(self) -> None:
         if self.end - self._modes_at[-1][0] >= NOTED_EVERY:
             self._modes_at.append((self.end, dict(self._modes)))
         while len(self._modes_at) > 1 and self._modes_at[1][0] <= self.start:

@@ -65,7 +65,9 @@ class Terminal:
         self._viewers: list[Viewer] = []  # the last one owns the size
         self._input: deque[memoryview] = deque()
         self._input_bytes = 0
-        self._input_taken = asyncio.Event()
+        self.has_room = asyncio.Event()
+        """Unless the program has left tens of megabytes of input lying."""
+        self.has_room.set()
         self._is_reading = False
         self._is_ending = False
         self._is_silent = False
@@ -95,11 +97,12 @@ class Terminal:
 
     # Pages
 
-    def attach(self, drawn: int) -> Viewer:
+    def attach(self, drawn: int, say: Callable[[bytes], None]) -> Viewer:
         """A page that has drawn up to this position and wants the rest."""
-        viewer = Viewer(self.history)
+        viewer = Viewer(self.history, say)
         viewer.begin(drawn)
         self._viewers.insert(0, viewer)
+        viewer.show()
         self._regulate()
         return viewer
 
@@ -111,23 +114,20 @@ class Terminal:
 
     def ack(self, viewer: Viewer, drawn: int) -> None:
         viewer.ack(drawn)
-        viewer.wake.set()
+        viewer.show()
         self._regulate()
 
     def resize(self, viewer: Viewer, cols: int, rows: int) -> None:
         viewer.wanted_size = (cols, rows)
         self._own(viewer)
 
-    async def type(self, viewer: Viewer, data: bytes) -> None:
-        """Input from a page. Waits only when the program has left tens of megabytes lying."""
+    def type(self, viewer: Viewer, data: bytes) -> None:
+        """Input from a page."""
         if self._viewers and viewer is not self._viewers[-1]:
             if ANSWER.fullmatch(data):
                 return  # each screen answers a program's question; it asked once
             self._own(viewer)
         self._write(data)
-        while self._input_bytes > MOST_INPUT:
-            self._input_taken.clear()
-            await self._input_taken.wait()
 
     def _own(self, viewer: Viewer) -> None:
         if viewer in self._viewers:
@@ -142,11 +142,11 @@ class Terminal:
             return
         _set_size(self._fd, *wanted)
         self.history.resize(*wanted)
-        self._wake_viewers()
+        self._show()
 
-    def _wake_viewers(self) -> None:
+    def _show(self) -> None:
         for viewer in self._viewers:
-            viewer.wake.set()
+            viewer.show()
 
     # Output
 
@@ -175,7 +175,7 @@ class Terminal:
     def _print(self, data: bytes) -> None:
         if data:
             self.history.ring.append(data)
-            self._wake_viewers()
+            self._show()
             if (title := self._said.heard(data)) is not None:
                 self._said_title, self._said_by = title, self._foreground()
                 self._tell()
@@ -224,20 +224,23 @@ class Terminal:
         if data == INTERRUPT:
             self._drop_input()  # as the kernel does with what it still holds
         self._input.append(memoryview(data))
-        self._input_bytes += len(data)
+        self._count_input(len(data))
         if len(self._input) == 1:
-            self._on_room_for_input()
+            self._hand_on_some()
+            if self._input:
+                self._loop.add_writer(self._fd, self._on_room_for_input)
 
     def _on_room_for_input(self) -> None:
-        """Hands on as much as the program takes; the rest waits for its turn."""
+        self._hand_on_some()
+        if not self._input:
+            self._loop.remove_writer(self._fd)
+
+    def _hand_on_some(self) -> None:
+        """As much as the program takes; the rest waits for its turn."""
         handed_on = 0
         with contextlib.suppress(BlockingIOError):
             while self._input and handed_on < WRITE_BYTES:
                 handed_on += self._hand_on(self._input.popleft())
-        if self._input:
-            self._loop.add_writer(self._fd, self._on_room_for_input)
-        else:
-            self._loop.remove_writer(self._fd)
 
     def _hand_on(self, data: memoryview) -> int:
         try:
@@ -249,14 +252,19 @@ class Terminal:
             written = len(data)  # nobody will ever read it
         if rest := data[written:]:
             self._input.appendleft(rest)
-        self._input_bytes -= written
-        self._input_taken.set()
+        self._count_input(-written)
         return written
 
     def _drop_input(self) -> None:
         self._input.clear()
-        self._input_bytes = 0
-        self._input_taken.set()
+        self._count_input(-self._input_bytes)
+
+    def _count_input(self, more: int) -> None:
+        self._input_bytes += more
+        if self._input_bytes > MOST_INPUT:
+            self.has_room.clear()
+        else:
+            self.has_room.set()
 
     # End
 
@@ -288,7 +296,7 @@ class Terminal:
         self._read_on(False)
         self._loop.remove_writer(self._fd)
         os.close(self._fd)
-        self._wake_viewers()
+        self._show()
         if self._telling:
             self._telling.cancel()
         self._tell_now()

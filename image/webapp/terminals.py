@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,6 +26,9 @@ from webapp.websocket import (
     close,
     until_one_ends,
 )
+
+if TYPE_CHECKING:
+    from webapp.protocol import Socket
 
 log = logging.getLogger("webapp")
 
@@ -143,12 +146,17 @@ def _side(wanted: dict[str, object], name: str, default: int) -> int:
 async def _serve(websocket: WebSocket, terminal: Terminal) -> None:
     """One page on one terminal, from its hello until either has enough."""
     try:
-        viewer = terminal.attach(await _hello(websocket))
+        drawn = await _hello(websocket)
+        socket: Socket = websocket.state.socket
+        viewer = terminal.attach(drawn, socket.say)
+        page = _Page(terminal, viewer, socket)
         try:
-            works = (_obey(websocket, terminal, viewer), _show(websocket, viewer), viewer.sent_away.wait())
-            await until_one_ends(*works)
+            page.listen()
+            await until_one_ends(
+                _left(websocket), page.serve(), viewer.has_all.wait(), viewer.sent_away.wait()
+            )
         finally:
-            terminal.detach(viewer)
+            page.leave()
     except WebSocketDisconnect:
         return
     except (ProtocolError, TimeoutError):
@@ -156,7 +164,7 @@ async def _serve(websocket: WebSocket, terminal: Terminal) -> None:
         return
     if viewer.sent_away.is_set():
         await close(websocket, CLOSED_TOO_FAR_BEHIND)
-    elif viewer.has_all:
+    elif viewer.has_all.is_set():
         await close(websocket, CLOSED_NORMALLY)
 
 
@@ -168,29 +176,58 @@ async def _hello(websocket: WebSocket) -> int:
     return _numbers(">Q", body)[0]
 
 
-async def _show(websocket: WebSocket, viewer: Viewer) -> None:
-    """Sends what there is, until there will be no more."""
-    while not viewer.has_all:
-        frame = viewer.next_frame()
-        if frame is not None:
-            await websocket.send_bytes(frame)
-        else:
-            viewer.wake.clear()
-            await viewer.wake.wait()
+class _Page:
+    """Does what a page says, as it is heard."""
 
+    def __init__(self, terminal: Terminal, viewer: Viewer, socket: "Socket") -> None:
+        self._terminal = terminal
+        self._viewer = viewer
+        self._socket = socket
+        self._stirred = asyncio.Event()
+        self._fault: ProtocolError | None = None
 
-async def _obey(websocket: WebSocket, terminal: Terminal, viewer: Viewer) -> None:
-    """Does what the page says, until it leaves."""
-    while True:
-        kind, body = await _frame(websocket)
+    def listen(self) -> None:
+        self._socket.listen(self._hear)
+
+    async def serve(self) -> None:
+        """Makes the page wait while the program takes no input. Errors: ProtocolError, once one is heard."""
+        while not self._fault:
+            await self._stirred.wait()
+            self._stirred.clear()
+            if not self._terminal.has_room.is_set():
+                self._socket.hold(True)
+                await self._terminal.has_room.wait()
+                self._socket.hold(False)
+        raise self._fault
+
+    def leave(self) -> None:
+        self._socket.listen(lambda _frame: None)
+        self._terminal.detach(self._viewer)
+
+    def _hear(self, frame: bytes) -> None:
+        if self._fault:
+            return
+        try:
+            self._obey(frame[:1], frame[1:])
+        except ProtocolError as fault:
+            self._fault = fault
+        if self._fault or not self._terminal.has_room.is_set():
+            self._stirred.set()
+
+    def _obey(self, kind: bytes, body: bytes) -> None:
         if kind == b"i":
-            await terminal.type(viewer, body)
+            self._terminal.type(self._viewer, body)
         elif kind == b"a":
-            terminal.ack(viewer, _numbers(">Q", body)[0])
+            self._terminal.ack(self._viewer, _numbers(">Q", body)[0])
         elif kind == b"r":
-            terminal.resize(viewer, *_size(body))
+            self._terminal.resize(self._viewer, *_size(body))
         else:
             raise ProtocolError
+
+
+async def _left(websocket: WebSocket) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        """Nothing else comes this way."""
 
 
 async def _frame(websocket: WebSocket) -> tuple[bytes, bytes]:

@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from collections import deque
+from collections.abc import Callable
 
 from webapp.history import History, Size
 
@@ -11,8 +12,10 @@ LARGEST_FRAME = 64 << 10
 
 
 class Viewer:
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, say: Callable[[bytes], None]) -> None:
+        """`say` sends a frame at once: what is under way is bounded by what the page has drawn."""
         self._history = history
+        self._say = say
         self._prelude: deque[bytes] = deque()
         self._size: Size | None = None
         self._position = 0
@@ -21,8 +24,7 @@ class Viewer:
         self.acked = 0
         self.waited_for_since: float | None = None  # when the shell began to wait for this page
         self.wanted_size: tuple[int, int] | None = None
-        self.wake = asyncio.Event()
-        self.has_all = False  # the shell has ended, and the page has been told
+        self.has_all = asyncio.Event()  # the shell has ended, and the page has been told
         self.sent_away = asyncio.Event()
 
     def begin(self, drawn: int) -> None:
@@ -42,6 +44,11 @@ class Viewer:
         if self.acked < drawn <= self._position:
             self.acked = drawn
             self.waited_for_since = None
+
+    def show(self) -> None:
+        """Sends what the page may get now."""
+        while (frame := self.next_frame()) is not None:
+            self._say(frame)
 
     @property
     def is_behind(self) -> bool:
@@ -71,7 +78,7 @@ class Viewer:
 
     def _exit(self) -> bytes | None:
         code = self._history.exit_code
-        if code is None or self.has_all or self._position < self._history.end:
+        if code is None or self.has_all.is_set() or self._position < self._history.end:
             return None
-        self.has_all = True
+        self.has_all.set()
         return struct.pack(">ci", b"x", code)

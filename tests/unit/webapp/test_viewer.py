@@ -22,7 +22,7 @@ def history(*pieces: bytes, capacity: int = 8 * MEGABYTE) -> History:
 
 
 def viewer(history: History, drawn: int = 0) -> Viewer:
-    made = Viewer(history)
+    made = Viewer(history, lambda _frame: None)
     made.begin(drawn)
     return made
 
@@ -160,7 +160,7 @@ def test_the_exit_code_is_the_last_frame() -> None:
     watching = viewer(shown)
     shown.exit_code = 7
     assert frames(watching)[-1] == ("x", (7,), b"")
-    assert watching.has_all
+    assert watching.has_all.is_set()
     assert frames(watching) == []
 
 
