@@ -25,6 +25,8 @@ log = logging.getLogger("webapp")
 
 READ_BYTES = 64 << 10
 WRITE_BYTES = 64 << 10
+ECHO_BYTES = 64
+"""Of a key: fewer than anything that has more behind it."""
 MOST_INPUT = 32 << 20  # typed or pasted, not yet taken by the program
 REST_BYTES = 1 << 20  # printed, not yet read when the shell ends
 PATIENCE_S = 10.0  # with a page that draws nothing while the shell waits for it
@@ -170,6 +172,8 @@ class Terminal:
                 return b"".join(pieces), True
             pieces.append(piece)
             size += len(piece)
+            if size < ECHO_BYTES:
+                break  # that was all; if it was not, the loop says so
         return b"".join(pieces), False
 
     def _print(self, data: bytes) -> None:
