@@ -1,61 +1,65 @@
 """Every verb an operator types: `invoke --list` shows them, `invoke VERB --help` explains one."""
 
+from __future__ import annotations
+
 import os
 import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.context import Context
 
-import fly.access.verbs
-import fly.alarm.verbs
-import fly.backup.verbs
-import fly.change.verbs
-import fly.dashboard.verbs
-import fly.invoices.verbs
-import fly.money.verbs
-import fly.people.verbs
-import fly.verbs
-import fly.watch.verbs
-import image.release.verbs
-import image.verbs
-import tests.broken.verbs
-import tests.verbs
-from docs import written
 from fly import console
-from fly.access import keys
 from fly.console import say, step, verb
 from fly.desk import Desk, desk, image_reference
 from fly.errors import LedgerError
+from fly.lazy import Lazy
 from fly.ledger import READY, Ledger, Workspace
-from fly.local import process
 from fly.plan import Person
 from fly.provision import draft, page_probe, wait_for_page
 from fly.reader import end_quietly_without_a_reader
 from fly.remains import find_app
 from fly.settings import VARIABLES, Settings
-from fly.verbs import make, show
-from image.build import build_image, remove_images
-from image.engine import find_engine, stop_started_engine
-from image.leftovers import remove_labelled
-from image.release.records import Records
+
+if TYPE_CHECKING:
+    import fly.verbs as workspaces
+    import image.release.records as releases
+    import tests.verbs as checks
+    from docs import written
+    from fly.access import keys
+    from fly.local import process
+    from image import build, engine, leftovers
+else:
+    workspaces, releases, checks = (
+        Lazy(name) for name in ("fly.verbs", "image.release.records", "tests.verbs")
+    )
+    written, keys, process = (Lazy(name) for name in ("docs.written", "fly.access.keys", "fly.local.process"))
+    build, engine, leftovers = (Lazy(f"image.{name}") for name in ("build", "engine", "leftovers"))
 
 ROOT = Path(__file__).resolve().parent
-VERBS = (
-    fly.verbs,
-    fly.money.verbs,
-    fly.access.verbs,
-    fly.people.verbs,
-    fly.change.verbs,
-    fly.watch.verbs,
-    fly.alarm.verbs,
-    fly.dashboard.verbs,
-    fly.backup.verbs,
-    fly.invoices.verbs,
-    image.verbs,
-    image.release.verbs,
-    tests.verbs,
-)
+VERBS = {
+    "fly.verbs": "provision destroy repair users platform",
+    "fly.money.verbs": "estimate meter terms paid bill reconcile forecast",
+    "fly.access.verbs": "link rotate-key open",
+    "fly.people.verbs": (
+        "onboard checklist offboard mail outbox note edit users-import ledger-backup ledger-restore"
+    ),
+    "fly.change.verbs": "upgrade rollback suspend wake restart resize secrets",
+    "fly.watch.verbs": "status logs shell usage metrics",
+    "fly.alarm.verbs": "check probe cap",
+    "fly.dashboard.verbs": "dashboard",
+    "fly.backup.verbs": "backup backups forget restore drill move",
+    "fly.invoices.verbs": "invoices remind",
+    "image.verbs": "build",
+    "image.release.verbs": "verify report push promote releases release outdated bump",
+    "tests.verbs": "test bench lint format lock",
+    "tests.broken.verbs": "verify.selftest",
+}
+"""Where each verb is, so that only those are loaded that were typed: all take several times as long."""
 
 end_quietly_without_a_reader()
 
@@ -71,9 +75,9 @@ def up(context: Context, like_fly: bool = False, not_like_fly: bool = False) -> 
     settings = Settings.read(os.environ, ROOT)
     wanted = True if like_fly else False if not_like_fly else None
     with step("Docker Engine") as report:
-        engine = find_engine(report, settings.home / "engine")
+        found = engine.find_engine(report, settings.home / "engine")
     with step("Image") as report:
-        build_image(engine, report=report)
+        build.build_image(found, report=report)
     with step("Embedded platform"):
         process.ensure_running(
             settings.platform_dir,
@@ -89,7 +93,7 @@ def up(context: Context, like_fly: bool = False, not_like_fly: bool = False) -> 
         with step("Her page"):
             wait_for_page(here.client, page_probe(here.platform), workspace.url, 60)
         welcome = keys.current(here.client, here.ledger, workspace) if is_new else None
-    show(workspace, welcome)
+    workspaces.show(workspace, welcome)
 
 
 def _first_user(here: Desk) -> tuple[Workspace, bool]:
@@ -106,7 +110,7 @@ def _first_user(here: Desk) -> tuple[Workspace, bool]:
     person = Person(here.settings.user_name, here.settings.user_email)
     image_of_hers = image_reference(here.settings, here.platform)
     plan = draft(here.platform, person, image=image_of_hers, region=here.settings.region)
-    return make(here, plan), True
+    return workspaces.make(here, plan), True
 
 
 @verb(
@@ -175,13 +179,13 @@ def _destroy(settings: Settings, *, keep_cache: bool) -> None:
     made = process.platform_id(settings.platform_dir)
     if made or not keep_cache:
         with step("Removing machines, volumes and images") as report:
-            engine = find_engine(report, settings.home / "engine")
+            found = engine.find_engine(report, settings.home / "engine")
             if made:
-                remove_labelled(engine, f"my-jarvis.platform={made}")
+                leftovers.remove_labelled(found, f"my-jarvis.platform={made}")
             if not keep_cache:
-                remove_images(engine, report)
-            engine.close()
-    if stop_started_engine(settings.home / "engine"):
+                build.remove_images(found, report)
+            found.close()
+    if engine.stop_started_engine(settings.home / "engine"):
         say("The Docker Engine that was started here has ended; its packages stay.")
     shutil.rmtree(settings.platform_dir, ignore_errors=True)
     _close_ledger(settings)
@@ -193,7 +197,7 @@ def _close_ledger(settings: Settings) -> None:
     with Ledger(settings.ledger) as ledger:
         ledger.close_all("local", "the embedded platform was removed")
         elsewhere = ledger.workspaces()
-    with Records(settings.releases) as records:
+    with releases.Records(settings.releases) as records:
         pushes = records.pushes()
     if elsewhere:
         say(f"{settings.ledger} stays: {len(elsewhere)} workspaces on Fly are in it.")
@@ -203,29 +207,44 @@ def _close_ledger(settings: Settings) -> None:
         shutil.rmtree(settings.home)
 
 
-ns = Collection(up, down)
-
-
 @verb(help={"site": "also build the documents as a site, into this folder"})
 def docs(context: Context, site: str = "") -> None:
     """Writes the parts of the documents that come from the code."""
-    written.README.write_text(written.readme(ns, VARIABLES), encoding="utf-8")
-    written.COMMANDS.write_text(written.command_reference(ns), encoding="utf-8")
+    whole = collected(VERBS)
+    written.README.write_text(written.readme(whole, VARIABLES), encoding="utf-8")
+    written.COMMANDS.write_text(written.command_reference(whole), encoding="utf-8")
     say("README.md and docs/commands.md are up to date.")
     if site:
-        tests.verbs.install_test_packages()
+        checks.install_test_packages()
         with step("Site"):
             written.build_site(Path(site).absolute())
 
 
-ns.add_task(docs)
-# `verify` has a task below it, and is one itself.
-verifying = Collection("verify")
-verifying.add_task(tests.broken.verbs.selftest)
-for module in VERBS:
-    for task in Collection.from_module(module).tasks.values():
-        if task.name == verifying.name:
-            verifying.add_task(task, default=True)
-        else:
-            ns.add_task(task)
-ns.add_collection(verifying)
+# --- all of them ----------------------------------------------------------------------------------
+
+
+def needed(words: Sequence[str]) -> list[str]:
+    """The modules of the verbs among these words; all, where what comes first is no verb: a list, help."""
+    of_verb = {name: module for module, names in VERBS.items() for name in names.split()}
+    if not words or words[0] not in of_verb or {"-l", "--list"} & set(words):
+        return list(VERBS)
+    return list({of_verb[word]: None for word in words if word in of_verb})
+
+
+def collected(modules: Iterable[str]) -> Collection:
+    """The verbs of these modules, and those of this one. `verify` has a task below it, and is one itself."""
+    verbs, verifying = Collection(up, down, docs), Collection("verify")
+    for name in modules:
+        for task in Collection.from_module(import_module(name)).tasks.values():
+            if task.name == verifying.name:
+                verifying.add_task(task, default=True)
+            elif task.name == "selftest":
+                verifying.add_task(task)
+            else:
+                verbs.add_task(task)
+    if verifying.tasks:
+        verbs.add_collection(verifying)
+    return verbs
+
+
+ns = collected(needed([word for word in sys.argv[1:] if word != "--write-pyc"]))

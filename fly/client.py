@@ -140,14 +140,9 @@ class Client:
         self.platform = platform
         self.sleep = sleep
         self.clock = clock
-        self._http = httpx.Client(
-            base_url=platform.api_url,
-            headers={"authorization": _authorization(platform), "user-agent": "my-jarvis"},
-            transport=transport,
-            verify=trust(platform.api_url),
-            # A proxy of the operator's has no business between us and this machine's own platform.
-            trust_env=platform.kind == "fly",
-        )
+        self._transport = transport
+        self._first = threading.Lock()
+        self._made: httpx.Client | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +156,23 @@ class Client:
         return f"Client({self.platform.api_url})"
 
     def close(self) -> None:
-        self._http.close()
+        with self._first:
+            if self._made:
+                self._made.close()
+
+    @property
+    def _http(self) -> httpx.Client:
+        """Made for the first request: many verbs ask the ledger alone."""
+        with self._first:
+            self._made = self._made or httpx.Client(
+                base_url=self.platform.api_url,
+                headers={"authorization": _authorization(self.platform), "user-agent": "my-jarvis"},
+                transport=self._transport,
+                verify=trust(self.platform.api_url),
+                # A proxy of the operator's has no business between us and this machine's own platform.
+                trust_env=self.platform.kind == "fly",
+            )
+            return self._made
 
     # --- apps -------------------------------------------------------------------------------------
 

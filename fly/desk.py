@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fly.change.images import local_reference, proven_here
 from fly.client import Client
 from fly.console import say
 from fly.errors import LedgerError, PlanError, SettingsError
@@ -17,16 +16,21 @@ from fly.lazy import Lazy
 from fly.ledger import Ledger, Workspace
 from fly.people import copies
 from fly.settings import Platform, Settings, choose_platform
-from image.build import TAG
-from image.engine import find_engine
-from image.release.content import short
-from image.release.records import Records
-from image.release.registry import Repository
 
 if TYPE_CHECKING:
     import docker
+
+    from fly.change import images
+    from image import build, engine
+    from image.release import content, registry
+    from image.release import records as releases
 else:
-    docker = Lazy("docker")
+    docker, images, build, engine = (
+        Lazy(name) for name in ("docker", "fly.change.images", "image.build", "image.engine")
+    )
+    content, registry, releases = (
+        Lazy(f"image.release.{name}") for name in ("content", "registry", "records")
+    )
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM_HELP = "fly or local; without it Fly when FLY_API_TOKEN is set, else the embedded one"
@@ -78,13 +82,13 @@ def image_reference(settings: Settings, platform: Platform) -> str:
     """
     if settings.image:
         return settings.image
-    with Records(settings.releases) as records:
+    with releases.Records(settings.releases) as records:
         return _released(records) if platform.kind == "fly" else _built(settings, records)
 
 
-def _released(records: Records) -> str:
+def _released(records: releases.Records) -> str:
     found = records.current()
-    if found is None or Repository.parse(found.repository).is_here:
+    if found is None or registry.Repository.parse(found.repository).is_here:
         raise SettingsError(
             "Nothing was released, and JARVIS_IMAGE is not set: Fly needs to know which pushed image to run.",
             hint="invoke release; or export JARVIS_IMAGE=registry.fly.io/<app>@sha256:<digest>",
@@ -92,25 +96,25 @@ def _released(records: Records) -> str:
     return found.reference
 
 
-def _built(settings: Settings, records: Records) -> str:
+def _built(settings: Settings, records: releases.Records) -> str:
     """The newest that could be pushed; a build that was not tried serves too, since it is only here."""
-    engine = engine_of(settings)
-    verified = next(proven_here(records, engine), None)
-    built = _find_id(engine, TAG)
+    here = engine_of(settings)
+    verified = next(images.proven_here(records, here), None)
+    built = _find_id(here, build.TAG)
     if not (chosen := verified or built):
-        raise PlanError(f"The image {TAG} has not been built.", hint="invoke build")
+        raise PlanError(f"The image {build.TAG} has not been built.", hint="invoke build")
     if built not in (None, chosen):
-        say(f"Image: {short(chosen)}, which is verified; {TAG} is not, until: invoke verify")
-    return local_reference(chosen)
+        say(f"Image: {content.short(chosen)}, which is verified; {build.TAG} is not, until: invoke verify")
+    return images.local_reference(chosen)
 
 
 def engine_of(settings: Settings) -> docker.DockerClient:
     """*Errors*: EngineError."""
-    return find_engine(lambda _line: None, settings.home / "engine")
+    return engine.find_engine(lambda _line: None, settings.home / "engine")
 
 
-def _find_id(engine: docker.DockerClient, ref: str) -> str | None:
+def _find_id(here: docker.DockerClient, ref: str) -> str | None:
     try:
-        return str(engine.images.get(ref).id)
+        return str(here.images.get(ref).id)
     except docker.errors.ImageNotFound:
         return None

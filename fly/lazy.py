@@ -1,4 +1,4 @@
-"""Modules of others that take long to load, and that few verbs need: loaded as they are first used."""
+"""Modules that take long to load, and that few verbs need: loaded as they are first used."""
 
 from importlib import import_module
 from typing import Any

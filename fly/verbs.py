@@ -1,10 +1,10 @@
 """What an operator types about workspaces."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -13,23 +13,22 @@ from fly import console
 from fly.access import keys
 from fly.access.verbs import LOGIN_HELP, advice, facts
 from fly.access.welcome import LINK, PASSWORD, Welcome
-from fly.backup.records import Backups
-from fly.backup.restoring import copy_in_words
-from fly.backup.throwaway import Work
-from fly.backup.unsettled import settle_all
-from fly.change.rollout import cut_off
-from fly.change.rollouts import Rollouts
 from fly.console import say, step, verb
 from fly.desk import JSON_HELP, NAME_HELP, PLATFORM_HELP, Desk, desk, image_reference
+from fly.lazy import Lazy
 from fly.ledger import Workspace
 from fly.model import Stray
-from fly.people.verbs import check_mail, tell_of_repairs, write_roll
 from fly.plan import Person, Plan
 from fly.provision import destroy as destroy_workspace
 from fly.provision import draft, fly_toml
 from fly.provision import provision as provision_workspace
 from fly.repair import ADOPT, LIST, REMOVE, Finding
-from fly.repair import repair as repair_all
+
+if TYPE_CHECKING:
+    import fly.people.verbs as people
+    from fly import upkeep
+else:
+    people, upkeep = Lazy("fly.people.verbs"), Lazy("fly.upkeep")
 
 # --- making and unmaking --------------------------------------------------------------------------
 
@@ -196,35 +195,17 @@ def repair(
         if close and not dry_run:
             console.confirm("Close the rows of all lost workspaces, and forget their keys?", yes=yes)
         if tell and not dry_run:
-            check_mail(here)
+            people.check_mail(here)
         with step("Comparing ledger and platform") as report:
-            # What was cut off first: only then the ledger says of a workspace what there is to compare.
-            findings = _unsettled(here, report, remove=remove, dry_run=dry_run)
-            findings += repair_all(
-                here.client, here.ledger, report=report, orphans=orphans, dry_run=dry_run,
-                copy_of=_no_copy if close else partial(copy_in_words, here.settings),
-            )  # fmt: skip
-            findings += _cut_off(here)
+            findings = upkeep.Upkeep(
+                here.settings, here.platform, here.client, here.ledger,
+                report=report, orphans=orphans, close=close, dry_run=dry_run,
+            ).findings()  # fmt: skip
         if tell and not dry_run:
-            tell_of_repairs(here, [one.row for one in findings if one.row and one.is_mended])
+            people.tell_of_repairs(here, [one.row for one in findings if one.row and one.is_mended])
     console.print_json([one.to_json() for one in findings]) if json else _show_findings(findings)
     if not all(one.ok for one in findings):
         raise Exit("Not everything could be put in order.\n  Try: invoke repair again", code=1)
-
-
-def _no_copy(_row: Workspace) -> str:
-    return ""
-
-
-def _cut_off(here: Desk) -> list[Finding]:
-    with Rollouts(here.settings.ledger) as rollouts:
-        return cut_off(here.ledger, rollouts, here.platform.key)
-
-
-def _unsettled(here: Desk, report: Callable[[str], None], *, remove: bool, dry_run: bool) -> list[Finding]:
-    with Backups(here.settings.backups) as backups:
-        work = Work(client=here.client, backups=backups, report=report)
-        return settle_all(work, here.ledger, remove=remove, dry_run=dry_run)
 
 
 def _show_findings(findings: list[Finding]) -> None:
@@ -259,7 +240,7 @@ def users(
     with desk(platform) as here:
         rows = here.ledger.workspaces(here.platform.key, everything=everything)
         if written := [Path(file) for file in (csv, xlsx) if file]:
-            write_roll(here, rows, written)
+            people.write_roll(here, rows, written)
             return
     if json:
         console.print_json([row.to_json() for row in rows])

@@ -6,9 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from invoke.collection import Collection
+
+import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOING_IO = {
@@ -173,16 +177,44 @@ HEAVY = {
 
 def test_verbs_are_listed_without_loading_what_only_some_of_them_need() -> None:
     """Every verb takes as long to start as all that is loaded for the list of them; see `fly/lazy.py`."""
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys, tasks; print(*sys.modules, sep='\\n')"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    loaded = {name.partition(".")[0] for name in _modules_of("import sys, tasks", [])}
     assert "fly" in loaded
     assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "idle"),
+    [
+        (["users"], {"fly.backup", "fly.change.verbs", "fly.money", "fly.watch", "image.build"}),
+        (["status"], {"fly.people.verbs", "fly.alarm.verbs", "fly.verbs", "image.build", "tests.verbs"}),
+        (["--write-pyc", "users", "status"], {"fly.people.verbs", "fly.alarm.verbs", "tests.verbs"}),
+    ],
+)
+def test_a_verb_loads_no_other_verbs(words: list[str], idle: set[str]) -> None:
+    loaded = _modules_of("import sys; sys.argv[1:] = {!r}; import tasks", words)
+    assert loaded & HEAVY == set()
+    assert {name for name in idle if any(within(one, name) for one in loaded)} == set()
+
+
+def _modules_of(code: str, words: list[str]) -> set[str]:
+    told = f"{code.format(words)}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("words", [[], ["--list"], ["--help", "users"], ["users", "--list"], ["nonsense"]])
+def test_who_asks_for_a_list_or_errs_is_told_of_every_verb(words: list[str]) -> None:
+    assert tasks.needed(words) == list(tasks.VERBS)
+
+
+def test_every_verb_is_where_the_tasks_say() -> None:
+    there = {
+        name: {task.name for task in Collection.from_module(import_module(name)).tasks.values()}
+        for name in tasks.VERBS
+    }
+    said = {name: {one.rpartition(".")[2] for one in verbs.split()} for name, verbs in tasks.VERBS.items()}
+    assert said == there
+    assert {path for path in _modules("fly", "image") if path.endswith(".verbs")} <= set(tasks.VERBS)
 
 
 def test_the_verbs_need_nothing_that_only_the_tests_bring() -> None:
