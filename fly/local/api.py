@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,6 +25,7 @@ from fly.local.docker import DockerError
 from fly.local.faults import SHAPE as FAULT
 from fly.local.faults import TRANSPORT, Troubled
 from fly.local.logbook import page
+from fly.local.machines import Guard
 from fly.local.names import ulid
 from fly.local.platform import Platform
 from fly.local.promql import BadQuery, Series, instant, parse, ranged, seconds
@@ -331,12 +333,13 @@ class Api:
         return JSONResponse(self._machine_view(machine, include_lease=leases))
 
     async def update_machine(self, request: Request) -> Response:
-        machine, body = self._guarded(request), await asked.body(request, shapes.MACHINE)
+        machine, body = self._machine(request), await asked.body(request, shapes.MACHINE)
         change = await draft.change(self._host, machine, body)
         changed = await self._machines.replace(
             machine.id,
-            lambda: draft.new_version(self._state, self._app(request), self._guarded(request), change),
+            lambda: draft.new_version(self._state, self._app(request), self._machine(request), change),
             launch=not body.get("skip_launch", False),
+            may=self._guard(request),
         )
         if "lease_ttl" in body:
             self._leases.acquire(changed, body["lease_ttl"], "", request.headers.get(NONCE))
@@ -344,28 +347,29 @@ class Api:
 
     async def destroy_machine(self, request: Request) -> Response:
         force = asked.flag(request, "force") or asked.flag(request, "kill")
-        await self._machines.destroy(self._guarded(request).id, force=force)
+        await self._machines.destroy(self._machine(request).id, force=force, may=self._guard(request))
         return _ok()
 
     async def start(self, request: Request) -> Response:
-        previous = await self._machines.start(self._guarded(request).id)
+        previous = await self._machines.start(self._machine(request).id, may=self._guard(request))
         return JSONResponse({"previous_state": previous, "migrated": False, "new_host": ""})
 
     async def stop(self, request: Request) -> Response:
-        machine, body = self._guarded(request), await asked.body(request, shapes.STOP)
-        await self._machines.stop(
-            machine.id, asked.signal(body.get("signal")), asked.seconds(body.get("timeout"))
-        )
+        machine, body = self._machine(request), await asked.body(request, shapes.STOP)
+        signal, timeout_s = asked.signal(body.get("signal")), asked.seconds(body.get("timeout"))
+        await self._machines.stop(machine.id, signal, timeout_s, self._guard(request))
         return _ok()
 
     async def suspend(self, request: Request) -> Response:
-        await self._machines.suspend(self._guarded(request).id)
+        await self._machines.suspend(self._machine(request).id, self._guard(request))
         return _ok()
 
     async def restart(self, request: Request) -> Response:
         query, force = request.query_params, asked.flag(request, "force_stop")
         signal, timeout_s = asked.signal(query.get("signal")), asked.seconds(query.get("timeout"))
-        await self._machines.restart(self._guarded(request).id, signal, timeout_s, force=force)
+        await self._machines.restart(
+            self._machine(request).id, signal, timeout_s, force=force, may=self._guard(request)
+        )
         return _ok()
 
     async def signal(self, request: Request) -> Response:
@@ -377,11 +381,16 @@ class Api:
         return _ok()
 
     async def cordon(self, request: Request) -> Response:
-        self._machines.amend(self._guarded(request), cordoned=True)
-        return _ok()
+        return self._set_cordon(request, cordoned=True)
 
     async def uncordon(self, request: Request) -> Response:
-        self._machines.amend(self._guarded(request), cordoned=False)
+        return self._set_cordon(request, cordoned=False)
+
+    def _set_cordon(self, request: Request, *, cordoned: bool) -> Response:
+        """At once, whatever is done with the machine: there is no turn to wait for."""
+        machine = self._machine(request)
+        self._guard(request)(machine)
+        self._machines.amend(machine, cordoned=cordoned)
         return _ok()
 
     async def wait(self, request: Request) -> Response:
@@ -678,11 +687,9 @@ class Api:
             raise missing("machine")
         return machine
 
-    def _guarded(self, request: Request) -> Machine:
-        """The machine, if no one else's lease holds it."""
-        machine = self._machine(request)
-        self._leases.guard(machine, request.headers.get(NONCE))
-        return machine
+    def _guard(self, request: Request) -> Guard:
+        """Refuses where somebody else's lease holds the machine."""
+        return partial(self._leases.guard, nonce=request.headers.get(NONCE))
 
     def _running(self, request: Request) -> Machine:
         machine = self._machine(request)

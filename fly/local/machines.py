@@ -129,6 +129,14 @@ class Live:
     waking: asyncio.Task[Address] | None = None
 
 
+Guard = Callable[[Machine], None]
+"""Refuses whoever may not change the machine at this moment: somebody else holds it."""
+
+
+def anybody(_machine: Machine) -> None:
+    """The platform itself."""
+
+
 class Machines:
     def __init__(self, state: State, host: Hosting, leases: Leases, likeness: Likeness = OWN) -> None:
         self._state, self._host, self._leases, self._likeness = state, host, leases, likeness
@@ -295,12 +303,14 @@ class Machines:
             self._work_on(live, machine.id, self._launch)
         return machine
 
-    async def replace(self, machine_id: str, draft: Callable[[], Machine], *, launch: bool) -> Machine:
+    async def replace(
+        self, machine_id: str, draft: Callable[[], Machine], *, launch: bool, may: Guard = anybody
+    ) -> Machine:
         """Gives it another config, all of it, and a new container if it is to be launched.
 
         `draft` is asked when its turn has come: what was true before may be so no more. It may refuse.
         """
-        async with self._turn(machine_id) as turn:
+        async with self._turn(machine_id, may=may) as turn:
             drafted = draft()
             running = turn.machine.state in {"started", "suspended", "restarting"}
             state = "updating" if launch else "stopping" if running else turn.machine.state
@@ -314,9 +324,9 @@ class Machines:
                 turn.go_on(self._halt)
             return changed
 
-    async def start(self, machine_id: str, source: Source = USER) -> str:
+    async def start(self, machine_id: str, source: Source = USER, may: Guard = anybody) -> str:
         """Begins to start it; gives the state that it was in."""
-        async with self._turn(machine_id, "start") as turn:
+        async with self._turn(machine_id, "start", may) as turn:
             previous = turn.machine.state
             if previous == "suspended":
                 self._begin(turn.machine, "resuming", source, restarts=0)
@@ -326,14 +336,20 @@ class Machines:
                 turn.go_on(self._launch)
             return previous
 
-    async def stop(self, machine_id: str, signal: str | None = None, timeout_s: float | None = None) -> None:
-        async with self._turn(machine_id, "stop") as turn:
+    async def stop(
+        self,
+        machine_id: str,
+        signal: str | None = None,
+        timeout_s: float | None = None,
+        may: Guard = anybody,
+    ) -> None:
+        async with self._turn(machine_id, "stop", may) as turn:
             if turn.machine.state in {"started", "suspended", "restarting"}:
                 self._begin(turn.machine, "stopping")
                 turn.go_on(lambda machine: self._halt(machine, signal, timeout_s))
 
-    async def suspend(self, machine_id: str) -> None:
-        async with self._turn(machine_id, "suspend") as turn:
+    async def suspend(self, machine_id: str, may: Guard = anybody) -> None:
+        async with self._turn(machine_id, "suspend", may) as turn:
             machine = turn.machine
             if machine.state == "suspended":
                 return
@@ -345,25 +361,32 @@ class Machines:
             turn.go_on(self._suspend)
 
     async def restart(
-        self, machine_id: str, signal: str | None, timeout_s: float | None, *, force: bool
+        self,
+        machine_id: str,
+        signal: str | None,
+        timeout_s: float | None,
+        *,
+        force: bool,
+        may: Guard = anybody,
     ) -> None:
-        async with self._turn(machine_id, "restart") as turn:
+        async with self._turn(machine_id, "restart", may) as turn:
             self._begin(turn.machine, "restarting", restarts=0)
             hard = ("SIGKILL", 0.0) if force else (signal, timeout_s)
             turn.go_on(lambda machine: self._relaunch(machine, *hard))
 
-    async def destroy(self, machine_id: str, *, force: bool) -> None:
+    async def destroy(self, machine_id: str, *, force: bool, may: Guard = anybody) -> None:
         """Begins to destroy it; with force whatever it does and whoever is busy with it."""
         machine, live = self.found(machine_id), self._of(machine_id)
+        may(machine)
         if machine.state == "destroying":
             return
-        if not force and machine.state not in AT_REST:
-            raise precondition(
-                "unable to destroy machine, not currently stopped, suspended, failed or created"
-            )
-        if live.work and force:
+        if not force:
+            _must_rest(machine)
+        elif live.work:
             live.work.cancel()
-        async with self._turn(machine_id, "destroy") as turn:
+        async with self._turn(machine_id, "destroy", may) as turn:
+            if not force:
+                _must_rest(turn.machine)
             self._begin(turn.machine, "destroying")
             turn.go_on(self._destroy)
 
@@ -754,13 +777,15 @@ class Machines:
 
     @contextlib.asynccontextmanager
     async def _turn(
-        self, machine_id: str, verb: str = "act", *, patient: bool = False
+        self, machine_id: str, verb: str = "act", may: Guard = anybody, *, patient: bool = False
     ) -> AsyncIterator["Turn"]:
         """The machine to oneself; kept beyond the block by work that goes on.
 
-        *Errors*: Refusal 412 when it stays busy, 404 when it is gone.
+        Whether one may is asked at once, and again when the turn has come: it may be somebody else's by then.
+
+        *Errors*: Refusal 412 when it stays busy, 404 when it is gone; those of `may`.
         """
-        self.found(machine_id)
+        may(self.found(machine_id))
         live = self._of(machine_id)
         try:
             async with asyncio.timeout(None if patient else PATIENCE_S):
@@ -769,7 +794,7 @@ class Machines:
             raise precondition(f"machine still active, refusing to {verb}") from error
         turn = Turn(self, machine_id)
         try:
-            self.found(machine_id)
+            may(self.found(machine_id))
             yield turn
         finally:
             if turn.work is None:
@@ -954,6 +979,11 @@ def readiness(machine: Machine) -> Check:
     port = machineconfig.port(machine.config) or 0
     path = machineconfig.health_path(machine.config)
     return Check("readiness", port, path, "GET", (), interval_s=0, timeout_s=WAKE_DEADLINE_S, grace_s=0)
+
+
+def _must_rest(machine: Machine) -> None:
+    if machine.state not in AT_REST:
+        raise precondition("unable to destroy machine, not currently stopped, suspended, failed or created")
 
 
 def _gone(states: Collection[str]) -> tuple[str, None]:

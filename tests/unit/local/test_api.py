@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from fly.local.likeness import OWN
 from fly.local.platform import Platform
 from fly.local.refusal import Refusal
 from fly.local.volumes import Volumes
-from tests.support.door import run
+from tests.support.door import run, until
 from tests.support.host import Scene, scene
 
 TOKEN = {"Authorization": "Bearer token"}
@@ -207,3 +208,45 @@ def test_unknown_fields_and_nulls_are_left_out() -> None:
 )
 def test_durations_are_understood(text: str, seconds: float | None) -> None:
     assert shapes.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "suspend", "restart"])
+def test_a_lease_that_was_taken_while_a_call_waited_for_its_turn_holds(tmp_path: Path, verb: str) -> None:
+    async def work() -> None:
+        async with client(tmp_path) as (ask, one):
+            machine = one.machine()
+            gate = one.host.gate("launch")
+            await one.machines.start(machine.id)
+            await gate.reached.wait()
+            waiting = asyncio.create_task(ask.post(f"/v1/apps/app/machines/{machine.id}/{verb}"))
+            await asyncio.sleep(0.05)
+            one.leases.acquire(machine, 60, "", None)
+            gate.opened.set()
+            assert (await waiting).status_code == 409
+            await one.reach(machine, "started")
+            assert one.host.calls.count("launch") == 1
+
+    run(work())
+
+
+def test_a_machine_that_woke_before_its_turn_to_be_destroyed_came_is_left_alone(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with client(tmp_path) as (ask, one):
+            machine = await one.suspended()
+            at, copied = f"/v1/apps/app/machines/{machine.id}", asyncio.Event()
+
+            async def copy() -> None:
+                await copied.wait()
+
+            first = asyncio.create_task(one.machines.while_still(machine.id, copy))
+            waking = asyncio.create_task(ask.post(f"{at}/start"))
+            await until(lambda: one.machines.busy(machine.id), "its turn")
+            destroying = asyncio.create_task(ask.delete(at))
+            await asyncio.sleep(0.05)
+            copied.set()
+            await first
+            assert (await waking).status_code == 200
+            assert (await destroying).status_code == 412
+            assert one.now(machine).state == "started"
+
+    run(work())
