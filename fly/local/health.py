@@ -1,6 +1,7 @@
 """The health checks of the machines that run: made at their interval, the last finding of each kept."""
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,12 +32,13 @@ class Health:
         names = [check.name for check in machineconfig.checks(machine.config)]
         return [found.get(name) or CheckStatus(name, "critical", yet, machine.updated_at) for name in names]
 
-    def watch(self, machine: Machine, place: Place | None) -> None:
-        """Checks it from now on, unless that is so already."""
+    def watch(self, machine: Machine, place: Place | None, *, booted: bool = False) -> None:
+        """Checks it from now on, unless that is so already; one that has just booted after its grace."""
         checks = machineconfig.checks(machine.config)
         if checks and place and machine.id not in self._checkers:
             self._found[machine.id] = {}
-            self._checkers[machine.id] = asyncio.create_task(self._keep_checking(machine, place, checks))
+            asking = (self._repeat(machine, place, check, check.grace_s if booted else 0) for check in checks)
+            self._checkers[machine.id] = asyncio.create_task(_all_of(asking))
 
     def rest(self, machine: Machine) -> None:
         """Leaves it in peace; what was found last stays known."""
@@ -53,10 +55,8 @@ class Health:
             checker.cancel()
         await asyncio.gather(*checkers, return_exceptions=True)
 
-    async def _keep_checking(self, machine: Machine, place: Place, checks: list[Check]) -> None:
-        await asyncio.gather(*(self._repeat(machine, place, check) for check in checks))
-
-    async def _repeat(self, machine: Machine, place: Place, check: Check) -> None:
+    async def _repeat(self, machine: Machine, place: Place, check: Check, grace_s: float) -> None:
+        await asyncio.sleep(grace_s)
         passed_once = False
         while True:
             finding = await probe.ask(place.address(check.port), check)
@@ -66,3 +66,7 @@ class Health:
             await asyncio.sleep(
                 check.interval_s if passed_once else min(UNTIL_FIRST_PASS_S, check.interval_s)
             )
+
+
+async def _all_of(checks: Iterable[Coroutine[None, None, None]]) -> None:
+    await asyncio.gather(*checks)

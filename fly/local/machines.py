@@ -542,7 +542,7 @@ class Machines:
             log.exception("machine %s: unexpected", machine.id)
             await self._give_up(machine, f"{type(error).__name__}: {error}")
             return
-        self._is_running(machine)
+        self._is_running(machine, booted=True)
 
     async def _resume(self, machine: Machine) -> None:
         """Where the frozen memory is lost it boots instead, as on Fly."""
@@ -556,13 +556,13 @@ class Machines:
                 return
         self._is_running(machine)
 
-    def _is_running(self, machine: Machine) -> None:
+    def _is_running(self, machine: Machine, *, booted: bool = False) -> None:
         self._of(machine.id).running_since = asyncio.get_running_loop().time()
-        self._runs_on(machine)
+        self._runs_on(machine, booted=booted)
 
-    def _runs_on(self, machine: Machine) -> None:
+    def _runs_on(self, machine: Machine, *, booted: bool = False) -> None:
         self._enter(machine, "started", "start", PLATFORM)
-        self._health.watch(machine, self._of(machine.id).place)
+        self._health.watch(machine, self._of(machine.id).place, booted=booted)
 
     async def _update(self, machine: Machine) -> None:
         await self._relaunch(self._begin(machine, "replacing"))

@@ -19,6 +19,8 @@ LIMITS = Limits()
 MEMORY_FULL = 0.95
 OF_A_TIME = frozenset({"awake", "egress_bytes"})
 """Of a reading: what says something of a stretch of time only, and so nothing of this moment."""
+CHECKED_WITHIN = timedelta(minutes=1)
+"""So soon after a start a check need not have been made."""
 AT_REST = frozenset({"started", "stopped", "suspended"})
 
 
@@ -155,8 +157,9 @@ def _of_machine(status: Status) -> list[str]:
         return ["machine gone: invoke repair"]
     if machine is None:
         return []
-    found = [f"{one.name}: {one.status}" for one in machine.checks if one.status not in ("passing", "")]
     lasted = status.known.at - status.since if status.since else timedelta()
+    checks = machine.checks if lasted >= CHECKED_WITHIN else ()
+    found = [f"{one.name}: {one.status}" for one in checks if one.status not in ("passing", "")]
     if machine.state == "failed":
         found.append("machine failed")
     elif machine.state not in AT_REST and lasted > LIMITS.settles_within:

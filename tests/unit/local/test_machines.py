@@ -15,7 +15,7 @@ from fly.local.names import ulid
 from fly.local.refusal import Refusal
 from fly.local.state import Destroyed, Machine, now
 from tests.support.door import run, until
-from tests.support.host import Scene, engine_error, scene, service
+from tests.support.host import PORT, Scene, engine_error, scene, service
 
 
 def test_a_start_launches_and_notes_it() -> None:
@@ -749,5 +749,22 @@ def test_an_update_of_what_sleeps_throws_its_memory_away() -> None:
                 draft.instance_id,
                 machine.instance_id,
             ]
+
+    run(work())
+
+
+def test_a_check_has_its_grace_after_a_boot_and_none_after_a_resume() -> None:
+    checks = {"health": {"type": "http", "path": "/health", "port": PORT, "grace_period": "1h"}}
+
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.running(checks=checks, services=[service(checks=[])])
+            await asyncio.sleep(0.1)
+            (found,) = one.machines.checks(one.now(machine))
+            assert (found.status, found.output) == ("critical", "the check has not run yet")
+            await one.machines.suspend(machine.id)
+            await one.reach(machine, "suspended")
+            await one.machines.start(machine.id)
+            await until(lambda: one.machines.checks(one.now(machine))[0].status == "passing", "the check")
 
     run(work())
