@@ -1,7 +1,8 @@
 """What answers first: /health, signing in, the page's files. Everything else is loaded behind it.
 
 A machine that was stopped is started because somebody waits for a page. She gets it, from a third of the
-code. The rest is loaded when anything asks for it, or a moment later by itself; from then on it answers.
+code. The rest is loaded when anything asks for it, or a moment after anything was; where nobody came (it was
+made, or looked at), when others that start beside it have had their turn. From then on it answers.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from webapp.access import Access
 from webapp.assets import Assets
 from webapp.config import Config
 from webapp.gate import Gate
-from webapp.guard import Guard
+from webapp.guard import HEALTH, Guard
 from webapp.health import health_routes
 from webapp.problem import Problem, answer_crash, answer_http_exception, answer_problem
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("webapp")
 
 LARGEST_BODY = 1 << 20
-LOADED_BY_ITSELF_AFTER_S = 0.25
+LOADED_AFTER_S = 0.25
+UNVISITED_LOADED_AFTER_S = 10.0
 IN_THIS_ORDER = (
     "webapp.terminals",
     "webapp.files.routes",
@@ -76,6 +78,7 @@ class Front:
         self._environment = environment
         self._access = Access(config)
         self._assets = Assets(config.static)
+        self._visited = asyncio.Event()
         self._wanted = asyncio.Event()
         self._loaded = asyncio.Event()
         self._ended = asyncio.Event()
@@ -89,9 +92,11 @@ class Front:
         return guarded(self._answer, self._config, self._access, self._assets)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._whole is None and not _comes_first(scope):
-            self._wanted.set()
-            await self._loaded.wait()
+        if self._whole is None and not _is_a_look(scope):
+            self._visited.set()
+            if not _comes_first(scope):
+                self._wanted.set()
+                await self._loaded.wait()
         await (self._whole or self._first)(scope, receive, send)
 
     @contextlib.asynccontextmanager
@@ -101,14 +106,14 @@ class Front:
             yield
         finally:
             self._ended.set()
+            self._visited.set()
             self._wanted.set()
             await living
 
     async def _live(self) -> None:
         """Loads the rest, and lives with it until the end."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOADED_BY_ITSELF_AFTER_S):
-                await self._wanted.wait()
+        await _come_or_over(self._visited, UNVISITED_LOADED_AFTER_S)
+        await _come_or_over(self._wanted, LOADED_AFTER_S)
         if self._ended.is_set():
             return
         try:
@@ -140,6 +145,17 @@ class Front:
         from webapp.app import Server  # noqa: PLC0415
 
         return Server(self._config, self._environment, self._access, self._assets)
+
+
+async def _come_or_over(event: asyncio.Event, limit_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+
+
+def _is_a_look(scope: Scope) -> bool:
+    """Whether only a machine asks: the platform how it fares, or uvicorn to begin and to end."""
+    return scope["type"] == "lifespan" or scope.get("path") == HEALTH
 
 
 def _comes_first(scope: Scope) -> bool:

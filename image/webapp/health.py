@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from webapp.guard import HEALTH
+
 BUSY_FOR_S = 30
 
 
@@ -19,4 +21,4 @@ def health_routes(busy: Callable[[], bool]) -> list[Route]:
             headers["x-jarvis-busy"] = str(BUSY_FOR_S)
         return JSONResponse({"status": "ok", "busy": working}, headers=headers)
 
-    return [Route("/health", health)]
+    return [Route(HEALTH, health)]

@@ -9,10 +9,9 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 NOT_NEEDED = frozenset({"mcp", "jsonschema"})
 
@@ -31,12 +30,14 @@ class _Placeholder(ModuleType):
         return type(name, (_Nothing,), {})
 
 
-class _Placeholders(MetaPathFinder, Loader):
+class _Placeholders:
+    """Finder and loader, without the classes of `importlib.abc`: those bring more than all of this."""
+
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         wanted = fullname.partition(".")[0] in NOT_NEEDED
-        return ModuleSpec(fullname, self, is_package=True) if wanted else None
+        return ModuleSpec(fullname, cast(Any, self), is_package=True) if wanted else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _Placeholder(spec.name)

@@ -151,6 +151,7 @@ def test_what_it_starts_cannot_inherit_its_environment() -> None:
 def test_without_its_parts_it_ends_and_says_why(tmp_path: Path) -> None:
     missing = "import webapp.front as front; front.IN_THIS_ORDER = ('webapp.missing',); "
     with program(tmp_path, code=f"{missing}import webapp.__main__ as program; program.main()") as running:
+        httpx.get(running.url(), trust_env=False)
         assert running.process.wait(timeout=10) == 1
         assert "ModuleNotFoundError: No module named 'webapp.missing'" in running.log
 
