@@ -77,6 +77,8 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Connections inherit it: a page that vanished without a word is noticed in a minute, not in fifteen.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
+    # And no word or key waits until the one before it is acknowledged.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind(("0.0.0.0", port))  # noqa: S104 - the platform's proxy comes from outside the machine
     except OSError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from webapp.__main__ import _listen
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
@@ -154,6 +155,14 @@ def test_without_its_parts_it_ends_and_says_why(tmp_path: Path) -> None:
         httpx.get(running.url(), trust_env=False)
         assert running.process.wait(timeout=10) == 1
         assert "ModuleNotFoundError: No module named 'webapp.missing'" in running.log
+
+
+def test_what_is_small_is_sent_at_once() -> None:
+    """A key's echo, or a word of Claude's, would wait for the one before it to be acknowledged."""
+    with _listen(0) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
