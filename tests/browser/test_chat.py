@@ -72,9 +72,10 @@ def test_claudes_steps_are_shown_in_short_or_in_full(home: Workspace, page_of: C
     say(
         page,
         'Look [tool Bash {"command": "echo $((40+2))", "description": "Reckon"}]'
-        '[tool Bash {"command": "seq 3 | tac", "description": "Count down"}][say Both done.]',
+        '[tool Bash {"command": "seq 3 | tac", "description": "Count down"}][say Both done.]'
+        '[tool Bash {"command": "echo $((50+5))", "description": "Reckon again"}][say All done.]',
     )
-    expect(page.locator("[data-role=assistant]").last).to_contain_text("Both done.")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("All done.")
     gathered = page.locator(".steps.gathered > summary")
     expect(gathered).to_contain_text("2 steps")
     for more in (".plain-text.output", ".timeline .end"):
@@ -86,12 +87,12 @@ def test_claudes_steps_are_shown_in_short_or_in_full(home: Workspace, page_of: C
     try:
         phone.get_by_text("In full", exact=True).tap()
         outputs = page.locator(".plain-text.output pre")
-        expect(outputs).to_have_text(["42", re.compile("3\n2\n1")])
+        expect(outputs).to_have_text(["42", re.compile("3\n2\n1"), "55"])
         expect(gathered).to_have_count(0)
         expect(page.locator(".timeline .end")).to_have_count(1)
         picture(page, "chat-in-full")
         phone.goto(home.url + path)
-        expect(phone.locator(".plain-text.output pre")).to_have_count(2)
+        expect(phone.locator(".plain-text.output pre")).to_have_count(3)
         expect(phone.locator(".user .message-tools")).to_have_css("opacity", "1")
         picture(phone, "chat-in-full-phone")
     finally:
