@@ -23,7 +23,7 @@ async def uploaded(uploads: Uploads, content: bytes) -> str:
 
     upload = uploads.begin(None, len(content), rename=True)
     await uploads.receive(upload.id, 0, body())
-    return upload.id
+    return str(upload.id)
 
 
 async def attach(
