@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -104,8 +105,11 @@ async def begin(one: Scene, machine: Machine, verb: str) -> None:
     elif verb == "destroy":
         await one.machines.destroy(machine.id, force=True)
     else:
-        act = {"stop": one.machines.stop, "suspend": one.machines.suspend}.get(verb, one.machines.start)
-        await act(machine.id)
+        acts: dict[str, Callable[[str], Awaitable[object]]] = {
+            "stop": one.machines.stop,
+            "suspend": one.machines.suspend,
+        }
+        await acts.get(verb, one.machines.start)(machine.id)
 
 
 @pytest.mark.parametrize(
