@@ -357,11 +357,11 @@ class Api:
     async def stop(self, request: Request) -> Response:
         machine, body = self._machine(request), await asked.body(request, shapes.STOP)
         signal, timeout_s = asked.signal(body.get("signal")), asked.seconds(body.get("timeout"))
-        await self._machines.stop(machine.id, signal, timeout_s, self._guard(request))
+        await self._machines.stop(machine.id, signal, timeout_s, may=self._guard(request))
         return _ok()
 
     async def suspend(self, request: Request) -> Response:
-        await self._machines.suspend(self._machine(request).id, self._guard(request))
+        await self._machines.suspend(self._machine(request).id, may=self._guard(request))
         return _ok()
 
     async def restart(self, request: Request) -> Response:

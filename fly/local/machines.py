@@ -324,7 +324,7 @@ class Machines:
                 turn.go_on(self._halt)
             return changed
 
-    async def start(self, machine_id: str, source: Source = USER, may: Guard = anybody) -> str:
+    async def start(self, machine_id: str, source: Source = USER, *, may: Guard = anybody) -> str:
         """Begins to start it; gives the state that it was in."""
         async with self._turn(machine_id, "start", may) as turn:
             previous = turn.machine.state
@@ -341,6 +341,7 @@ class Machines:
         machine_id: str,
         signal: str | None = None,
         timeout_s: float | None = None,
+        *,
         may: Guard = anybody,
     ) -> None:
         async with self._turn(machine_id, "stop", may) as turn:
@@ -348,7 +349,7 @@ class Machines:
                 self._begin(turn.machine, "stopping")
                 turn.go_on(lambda machine: self._halt(machine, signal, timeout_s))
 
-    async def suspend(self, machine_id: str, may: Guard = anybody) -> None:
+    async def suspend(self, machine_id: str, *, may: Guard = anybody) -> None:
         async with self._turn(machine_id, "suspend", may) as turn:
             machine = turn.machine
             if machine.state == "suspended":
