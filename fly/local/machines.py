@@ -40,7 +40,9 @@ WAKE_DEADLINE_S = 60.0
 WAKE_STARTS = 3
 """So often a machine that falls asleep again while it is being woken is started."""
 DRAIN_S = 10.0
-DIAL_EVERY_S = 0.01
+DIAL_EVERY_S, DIAL_AFTER_SHARE = 0.01, 0.05
+"""A page is dialled again after so long, or a share of the time since it was first: where many start at once
+each takes long, and dialling would take the processor from them."""
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.25, 10.0
 STEADY_S = 300.0
 """A run as long as this clears the count of restarts."""
@@ -227,7 +229,7 @@ class Machines:
             live.wanted = False
 
     async def _until_ready(self, machine_id: str, live: Live) -> Address:
-        starts = 0
+        starts, now_s, dialled_at_s = 0, asyncio.get_running_loop().time, 0.0
         while True:
             machine, changed = self.found(machine_id), live.changed
             if machine.state in ASLEEP and not live.lock.locked():
@@ -235,11 +237,13 @@ class Machines:
                     raise WakeFailed(f"machine {machine_id} did not stay up: {self._last_words(machine_id)}")
                 if lease := self._leases.of(machine):
                     raise Tended(f"machine {machine_id}: lease currently held by {lease.owner}")
-                starts += 1
+                starts, dialled_at_s = starts + 1, 0.0
                 await self.start(machine_id, PLATFORM)
             elif machine.state in UP and live.place:
+                dialled_at_s = dialled_at_s or now_s()
                 if address := await self._answers(machine, live):
                     return address
+                await asyncio.sleep(max(DIAL_EVERY_S, DIAL_AFTER_SHARE * (now_s() - dialled_at_s)))
             else:
                 await changed.wait()
 
@@ -266,10 +270,7 @@ class Machines:
                     return False
         finally:
             asking.cancel()
-        if not asking.result().passed:
-            await asyncio.sleep(DIAL_EVERY_S)
-            return False
-        return True
+        return asking.result().passed
 
     def _last_words(self, machine_id: str) -> str:
         exits = [one.request["exit_event"] for one in self._state.events_of(machine_id) if one.request]
