@@ -270,7 +270,7 @@ class Machines:
                     return False
         finally:
             asking.cancel()
-        return asking.result().passed
+        return bool(asking.result().passed)
 
     def _last_words(self, machine_id: str) -> str:
         exits = [one.request["exit_event"] for one in self._state.events_of(machine_id) if one.request]
