@@ -293,18 +293,23 @@ def test_an_interrupted_batch_finishes_whom_it_began_and_begins_nobody_else(offi
     orders = [Order.parse(f"Person {n}", f"person{n}@example.com", "fixed", "20") for n in range(12)]
     main = threading.main_thread().ident
     assert main is not None
-    struck = threading.Event()
+    struck, heard = threading.Event(), threading.Event()
 
     def strike(_number: int, call: Call) -> None:
-        if (call.method, call.path) == ("POST", "/v1/apps") and not struck.is_set():
-            struck.set()
-            signal.pthread_kill(main, signal.SIGINT)
+        if (call.method, call.path) == ("POST", "/v1/apps"):
+            if not struck.is_set():
+                struck.set()
+                signal.pthread_kill(main, signal.SIGINT)
+            assert heard.wait(30), "who types Ctrl-C is heard"
+
+    def report(line: str) -> None:
+        if line == "finishing what is under way":
+            heard.set()
 
     office.world.fly.before = strike
-    said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        batch(office.onboarder, orders, said.append)
-    assert "finishing what is under way" in said
+        batch(office.onboarder, orders, report)
+    assert heard.is_set()
     rows = office.world.rows()
     assert 1 <= len(rows) < len(orders)
     assert {row.state for row in rows} == {"ready"}
