@@ -30,6 +30,7 @@ from tests.support.anthropic.standin import Anthropic, printed_url
 CLAUDE = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 VERIFIER = "a-verifier-of-some-length-that-only-the-client-knows"
 SHORT = f"https://claude.ai/oauth/authorize?z-{challenge_of(VERIFIER)}"
+SHORT_FOR_A_KEY = f"https://platform.claude.com/oauth/authorize?T-{challenge_of(VERIFIER)}"
 LONG = "https://claude.com/cai/oauth/authorize?" + urlencode(
     {
         "response_type": "code",
@@ -60,7 +61,9 @@ def log_in(state: State, code: str, verifier: str = VERIFIER) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("url", "after"), [(SHORT, challenge_of(VERIFIER)), (LONG, "STATE")], ids=["short", "long"]
+    ("url", "after"),
+    [(SHORT, challenge_of(VERIFIER)), (SHORT_FOR_A_KEY, challenge_of(VERIFIER)), (LONG, "STATE")],
+    ids=["short", "short, for a key", "long"],
 )
 def test_a_code_and_its_verifier_give_tokens_once(url: str, after: str) -> None:
     state = State()

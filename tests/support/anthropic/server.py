@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import html
 import json
+import re
 import secrets
 import ssl
 import time
@@ -126,6 +127,8 @@ def failure(status: int, kind: str, message: str, headers: tuple[tuple[str, str]
     return Answer(status, body, headers)
 
 
+SHORT = re.compile(r"[A-Za-z]-([\w-]{43})")
+"""A letter (z with a plan, T with a key, from 2.1.332 on), and the challenge, which is the state as well."""
 NOT_FOUND = failure(404, "not_found_error", "Not found")
 UNAUTHORISED = failure(401, "authentication_error", "Invalid authentication credentials")
 
@@ -143,8 +146,8 @@ def authorise(state: State, url: str) -> str:
     parts = urlsplit(url)
     if parts.hostname not in HOSTS or not parts.path.endswith("/oauth/authorize"):
         raise ValueError(f"not an address to log in at: {url}")
-    if parts.query.startswith("z-"):
-        challenge = after = parts.query.removeprefix("z-")
+    if short := SHORT.fullmatch(parts.query):
+        challenge = after = short[1]
     else:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if query.get("code_challenge_method") != "S256" or query.get("response_type") != "code":
