@@ -14,6 +14,7 @@ from tests.support.wait import wait_until
 from tests.support.webapp import Page
 
 GO = "/tmp/go-on"
+_END = "\nend\r\n"
 FLOOD_BYTES = 10_000_000
 """More than the server keeps of a terminal."""
 
@@ -35,12 +36,17 @@ def _opened(workspace: Workspace, terminal: str, drawn: int = 0) -> Iterator[Pag
 
 
 def _said(page: Page, command: str) -> str:
-    """What a command prints; its end is computed, since the terminal echoes what is typed."""
+    """What a command prints; its end is computed, since the terminal echoes what is typed.
+
+    It leaves the shell at its prompt: what is typed before that is shown twice.
+    """
     page.output.clear()
     page.type(f"{command}; echo en''d\r")
-    page.until("\nend\r\n")
-    _, _, shown = without_escapes(page.output.decode()).partition("\n")
-    return shown.rpartition("end\n")[0]
+    page.until(_END)
+    shown, _, after = page.output.decode().partition(_END)
+    page.output[:] = after.encode()
+    page.until("$ ")
+    return without_escapes(shown).partition("\n")[2]
 
 
 def test_it_is_jarviss_shell_in_the_workspace(shared_workspace: Workspace, terminal: str) -> None:
