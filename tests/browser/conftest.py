@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PICTURES = output() / "pictures"
 QUIET = (
     "--no-sandbox",
+    "--disable-auto-reload",  # of a page that did not come
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -45,8 +46,8 @@ PATIENCE_MS = 60_000
 """A machine that does much else at once lets Claude start in ten seconds instead of one."""
 OF_THIS_MACHINE = "net::ERR_NETWORK_CHANGED"
 """What Chromium says while a container comes or goes: each brings this machine another interface."""
-OF_THAT_MOMENT = 'interrupted by another navigation to "chrome-error:'
-"""The same a moment later: what the browser shows for it comes in the way of the next try."""
+OF_THAT_MOMENT = "is interrupted by another navigation"
+"""The same a moment later: what the browser does about it by itself comes in the way of the next try."""
 WITHOUT_PUSH = "does not support the Push API in incognito mode"
 """What Chromium says where the page asks for it: each test has a window of that kind to itself."""
 OF_ITS_WORKER = "An unknown error occurred when fetching the script."
