@@ -112,6 +112,8 @@ def test_who_has_used_up_her_month_rests_until_she_is_let_go_on(
     operator: Operator, mails: MailServer
 ) -> None:
     """The page says so, her data can be had, each is told once, and `--lift` brings her back."""
+    with closing(operator.signs_in(LILACH.name)) as browser:
+        assert browser.get("/api/boot").is_success  # a server that nobody has visited yet tells of no turns
     operator.runs("meter")
     operator.runs("cap", "--name", LILACH.name, "--hours", "0.0001")
     for _ in range(2):
