@@ -12,6 +12,8 @@ from dataclasses import dataclass
 ENTRYPOINT = "/opt/jarvis/entrypoint.sh"
 WEBAPP = "/opt/jarvis/app/webapp"
 WRAPPER = "/usr/local/bin/claude"
+LOGS_IN = 'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi'
+"""The line of the wrapper by which `claude authenticate` is a login."""
 
 STANDS_ALONE = (
     "image/test_contents.py::test_labels_say_what_it_is",
@@ -388,7 +390,7 @@ PERSON = (
         "`claude` takes arguments with blanks apart",
         (
             wrapper(
-                'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+                LOGS_IN,
                 "exec /opt/claude/claude $*",
             ),
         ),
@@ -401,7 +403,7 @@ PERSON = (
         (
             "RUN install -d -o jarvis -g jarvis /var/lib/diary",
             wrapper(
-                'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+                LOGS_IN,
                 "date > /var/lib/diary/last || exit 1",
                 'exec /opt/claude/claude "$@"',
             ),
@@ -414,7 +416,7 @@ PERSON = (
         "`claude` starts Claude and waits, instead of becoming it",
         (
             wrapper(
-                'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+                LOGS_IN,
                 '/opt/claude/claude "$@"',
             ),
         ),
@@ -728,7 +730,7 @@ CONTENT = (
 
 SHELL = "/etc/bash.bashrc"
 AS_EVER = (
-    'if [ "${1-}" = authenticate ]; then shift; set -- auth login "$@"; fi',
+    LOGS_IN,
     'exec /opt/claude/claude "$@"',
 )
 """What the wrapper does."""
