@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -222,16 +223,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Repository(settings_of(tmp_path, backup_repository=str(tmp_path / "file" / "kept"))).ensure()
 
 
-def test_the_password_is_in_no_list_of_processes(
-    kept: Repository, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _seen_of(program: str) -> Iterator[bytes]:
+    """What a list of processes tells of this program's: the arguments and the environment of each."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # others come and go meanwhile
+            if (process / "comm").read_text().strip() == program:
+                yield (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+
+
+def test_the_password_is_in_no_list_of_processes(kept: Repository) -> None:
     seen: list[bytes] = []
 
     def feed(out: Callable[[bytes], Any]) -> Seal:
         out(BYTES)
-        for process in Path("/proc").iterdir():
-            if process.name.isdecimal() and (process / "comm").read_text().strip() == "restic":
-                seen.append((process / "cmdline").read_bytes() + (process / "environ").read_bytes())
+        seen.extend(_seen_of("restic"))
         return Seal(1, 1, "abc")
 
     kept.store("01A", "W1", NOW, feed)
