@@ -1,7 +1,9 @@
 """From a machine to the container that it runs as. Pure."""
 
 import base64
+import hashlib
 import io
+import json
 import re
 import tarfile
 from collections.abc import Mapping
@@ -15,6 +17,8 @@ from fly.local.state import Machine, Network, Volume
 PLATFORM, APP, MACHINE, VOLUME, NETWORK = (
     f"my-jarvis.{what}" for what in ("platform", "app", "machine", "volume", "network")
 )
+MADE_OF = "my-jarvis.made-of"
+"""What a machine's container was made of, as a digest."""
 CARRIED = "/volume"
 LOST_AND_FOUND = "lost+found"
 LOG_LIMITS = {"max-size": "5m", "max-file": "2"}
@@ -50,7 +54,22 @@ def network_name(network: Network) -> str:
 
 
 def body(machine: Machine, volume: Volume | None, network: Network, site: Site) -> dict[str, Any]:
-    """What the engine is asked to create."""
+    """What the engine is asked to create; its label tells whether a container was made of just this."""
+    wanted = _body(machine, volume, network, site)
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    return wanted | {"Labels": wanted["Labels"] | {MADE_OF: digest}}
+
+
+def is_ready(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a container can be started as what is wanted: made of the same, and never run."""
+    return never_ran(found) and found["Config"]["Labels"].get(MADE_OF) == wanted["Labels"][MADE_OF]
+
+
+def never_ran(found: Mapping[str, Any]) -> bool:
+    return bool(found["State"]["Status"] == "created")
+
+
+def _body(machine: Machine, volume: Volume | None, network: Network, site: Site) -> dict[str, Any]:
     config = machine.config
     exposed: dict[str, Any] = {f"{port}/tcp": {} for port in machineconfig.ports(config)}
     return {

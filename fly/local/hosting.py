@@ -54,7 +54,7 @@ class Exit:
 
 @dataclass(frozen=True)
 class Seen:
-    """A machine's container as the engine has it."""
+    """A machine's container as the engine has it; one that never ran is none yet."""
 
     state: Literal["running", "paused", "exited", "absent"]
     place: "Place | None" = None
@@ -102,23 +102,37 @@ class Host:
         raise aborted(networks.NO_ROOM)
 
     async def _launch(self, machine: Machine) -> Place:
-        network = self._network_of(machine)
+        network, volume = self._network_of(machine), await self._contain(machine)
+        await _together(self._present(network), self._furnish(machine, volume))
+        await self._start(container.container_name(machine), network)
+        if self.site.direct:
+            return Place(machine.private_ip)
+        seen = await self.look(machine)
+        return seen.place or Place(machine.private_ip)
+
+    async def prepare(self, machine: Machine) -> None:
+        """Makes the container of its next run: for a start somebody waits, for what follows a stop nobody.
+
+        The start makes what is missing then, and makes anew what was made of something else.
+        """
+        try:
+            await self._contain(machine)
+        except DockerError as error:
+            log.warning("machine %s: its next run could not be prepared: %s", machine.id, error)
+
+    async def _contain(self, machine: Machine) -> Volume | None:
+        """Sees to it that there is a container for it that never ran; gives its volume."""
         volume = self._volume_of(machine)
         if volume:
             volume = await self._prepared(volume)
-        body = container.body(machine, volume, network, self.site)
         name = container.container_name(machine)
-        try:
+        body = container.body(machine, volume, self._network_of(machine), self.site)
+        found = await self.engine.inspect(name)
+        if found is None or not container.is_ready(found, body):
+            if found:
+                await self.engine.remove(name)
             await self._create(name, body)
-        except DockerError as error:
-            if error.status != 409:
-                raise
-            await self.engine.remove(name)
-            await self._create(name, body)
-        await _together(self._present(network), self._furnish(machine, volume))
-        await self._start(name, network)
-        seen = await self.look(machine)
-        return seen.place or Place(machine.private_ip)
+        return volume
 
     async def _create(self, name: str, body: dict[str, Any]) -> None:
         """Seen to its end even when nobody wants it any more: only what is there can be cleared away."""
@@ -153,7 +167,7 @@ class Host:
 
     async def look(self, machine: Machine) -> Seen:
         found = await self.engine.inspect(container.container_name(machine))
-        return _seen(found, self.site) if found else Seen("absent")
+        return Seen("absent") if found is None or container.never_ran(found) else _seen(found, self.site)
 
     async def end(self, machine: Machine, signal: str, timeout_s: float) -> Exit:
         """Asks the process to end, makes it end when it does not, and clears its container away."""

@@ -91,6 +91,7 @@ class Target:
 class Hosting(Protocol):
     """What a machine needs of the host that it runs on."""
 
+    async def prepare(self, machine: Machine) -> None: ...
     async def launch(self, machine: Machine) -> Place: ...
     async def look(self, machine: Machine) -> Seen: ...
     async def end(self, machine: Machine, signal: str, timeout_s: float) -> Exit: ...
@@ -579,6 +580,7 @@ class Machines:
         self, machine: Machine, signal: str | None = None, timeout_s: float | None = None
     ) -> None:
         await self._end(machine, signal, timeout_s)
+        await self._host.prepare(machine)
         self._set(machine, state="stopped")
 
     async def _end(self, machine: Machine, signal: str | None, timeout_s: float | None) -> None:
@@ -761,6 +763,8 @@ class Machines:
             self._restart_later(machine)
         elif machine.config.get("auto_destroy"):
             await self._destroy(self._begin(machine, "destroying", PLATFORM))
+        else:
+            await self._host.prepare(machine)
 
     def _restart_later(self, machine: Machine) -> None:
         self._spawn(self._restart_after(machine, _back_off_s(machine.restarts)))

@@ -187,6 +187,39 @@ def test_stop_and_start_give_a_fresh_root_file_system(app: AppUnderTest, config:
     assert app.run(made["id"], "ls", "/mark")["exit_code"] != 0
 
 
+@pytest.mark.parametrize("change", [{}, {"env": {"NEW": "1"}}])
+def test_a_start_runs_the_container_that_the_stop_made_unless_something_else_is_wanted(
+    app: AppUnderTest, config: Make, docker_client: docker.DockerClient, change: dict[str, Any]
+) -> None:
+    made = app.serving(config())
+    app.do(made["id"], "stop")
+    app.wait(made["id"], "stopped")
+    name = f"jarvis-{app.name}-{made['id']}"
+    prepared = docker_client.containers.get(name)
+    assert prepared.status == "created"
+    if change:
+        wanted = {"config": config(**change), "skip_launch": True}
+        assert app.ask.json("POST", app.at(made["id"]), wanted)["state"] == "stopped"
+    app.do(made["id"], "start")
+    app.wait(made["id"], "started")
+    assert (docker_client.containers.get(name).id == prepared.id) == (not change)
+    assert app.run(made["id"], "printenv", "NEW")["stdout"] == "".join(
+        f"{one}\n" for one in change.get("env", {}).values()
+    )
+
+
+def test_a_container_that_was_prepared_goes_with_its_machine(
+    app: AppUnderTest, ask: Asker, config: Make, docker_client: docker.DockerClient
+) -> None:
+    made = app.serving(config())
+    app.do(made["id"], "stop")
+    app.wait(made["id"], "stopped")
+    ask.json("DELETE", app.at(made["id"]))
+    wait_until(lambda: ask("GET", app.at(made["id"])).status_code == 404, "the machine to be gone")
+    filters: dict[str, Any] = {"label": f"my-jarvis.machine={made['id']}"}
+    assert docker_client.containers.list(all=True, filters=filters) == []
+
+
 def test_suspend_and_start_keep_what_was_in_memory(app: AppUnderTest, config: Make) -> None:
     made = app.machine(config())
     app.run(made["id"], "touch", "/mark")

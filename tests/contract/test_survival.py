@@ -173,6 +173,22 @@ def test_a_snapshot_that_was_cut_off_is_forgotten_and_its_machine_runs_on(
         assert client.get("/_local/orphans").json()["containers"] == []
 
 
+def test_what_was_prepared_for_the_next_start_is_no_stray_and_outlives_the_platform(
+    again: Again, config: Make, docker_client: docker.DockerClient
+) -> None:
+    made = again.app.serving(config())
+    again.app.do(made["id"], "stop")
+    again.app.wait(made["id"], "stopped")
+    name = f"jarvis-{again.name}-{made['id']}"
+    prepared = docker_client.containers.get(name)
+    kill_and_start(again)
+    with again.platform.client() as client:
+        assert client.delete("/_local/orphans").json()["containers"] == []
+    assert again.app.get(made["id"])["state"] == "stopped"
+    assert again.page() == 200
+    assert docker_client.containers.get(name).id == prepared.id
+
+
 def test_a_deletion_that_was_cut_off_is_finished(
     again: Again, config: Make, docker_client: docker.DockerClient
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_volume_that_was_removed_behind_our_back_is_not_made_anew(
     machine = app.serving(config(mounts=[{"volume": volume["id"], "path": "/data"}]))
     app.do(machine["id"], "stop")
     app.wait(machine["id"], "stopped")
+    docker_client.containers.get(f"jarvis-{app.name}-{machine['id']}").remove()
     docker_client.volumes.list(filters={"label": f"my-jarvis.volume={volume['id']}"})[0].remove()
     app.do(machine["id"], "start")
     app.wait(machine["id"], "failed")

@@ -70,6 +70,9 @@ class FakeHost:
     def place(self) -> Place:
         return Place("127.0.0.1", ((PORT, self.page_port),))
 
+    async def prepare(self, machine: Machine) -> None:
+        await self._do("prepare", machine)
+
     async def launch(self, machine: Machine) -> Place:
         await self._do("launch", machine, self.launched)
         return self.place

@@ -1,18 +1,19 @@
-"""Freezing and thawing, with an engine whose own record of it lags behind the kernel's."""
+"""Freezing, thawing and next runs, with an engine whose own record of them lags behind the kernel's."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from fly.local import hosting
+from fly.local import container, hosting, machineconfig
 from fly.local.container import Site
 from fly.local.docker import DockerError, Engine
 from fly.local.hosting import Host
 from fly.local.names import ulid
-from fly.local.state import Machine, State, now
+from fly.local.state import App, Machine, Network, State, now
 from tests.support.door import run
 
 ALREADY = DockerError(409, "Container jarvis-a-m is already paused")
@@ -103,3 +104,59 @@ def test_what_does_not_pass_is_an_error_in_the_end(
     with pytest.raises(DockerError, match=str(refusal)):
         run(host(tmp_path, engine).freeze(machine))
     assert len(engine.asked) == (hosting.FREEZE_ATTEMPTS if refusal is ALREADY else 1)
+
+
+class FullEngine:
+    """Has the one container that it has, and no room for another."""
+
+    def __init__(self, found: Any = None) -> None:
+        self._found = found
+        self.asked: list[str] = []
+
+    async def inspect(self, _name: str) -> Any:
+        return self._found
+
+    async def remove(self, _name: str) -> None:
+        self.asked.append("remove")
+
+    async def create(self, _name: str, _body: Any) -> str:
+        self.asked.append("create")
+        raise DockerError(500, "no space left on device")
+
+
+def prepared_by(engine: FullEngine, folder: Path, machine: Machine) -> list[str]:
+    state = State(":memory:")
+    state.save(App("a", "i", 1, "personal", "default", 0))
+    state.save(NETWORK)
+    run(Host(state, cast(Engine, engine), Site("p", 2, True), folder).prepare(machine))
+    return engine.asked
+
+
+NETWORK = Network("n", "personal", "default", "10.117.0.0/22")
+
+
+@pytest.fixture
+def stopped(machine: Machine) -> Machine:
+    return replace(machine, config=machineconfig.complete({"image": "image"}), image={"id": "sha256:0"})
+
+
+def test_a_next_run_that_can_not_be_prepared_is_left_to_the_start(tmp_path: Path, stopped: Machine) -> None:
+    assert prepared_by(FullEngine(), tmp_path, stopped) == ["create"]
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "expected"),
+    [
+        ("created", {}, []),
+        ("created", {"secrets": {"KEY": "new"}}, ["remove", "create"]),
+        ("created", {"image": {"id": "sha256:1"}}, ["remove", "create"]),
+        ("created", {"private_ip": "10.117.0.3"}, ["remove", "create"]),
+        ("exited", {}, ["remove", "create"]),
+    ],
+)
+def test_only_what_was_made_of_the_same_and_never_ran_is_kept_for_the_next_run(
+    tmp_path: Path, stopped: Machine, status: str, changes: dict[str, Any], expected: list[str]
+) -> None:
+    made_of = container.body(stopped, None, NETWORK, Site("p", 2, True))
+    found = {"State": {"Status": status}, "Config": {"Labels": made_of["Labels"]}}
+    assert prepared_by(FullEngine(found), tmp_path, replace(stopped, **changes)) == expected
