@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,9 +98,8 @@ def _released(records: releases.Records) -> str:
 
 def _built(settings: Settings, records: releases.Records) -> str:
     """The newest that could be pushed; a build that was not tried serves too, since it is only here."""
-    here = engine_of(settings)
-    verified = next(images.proven_here(records, here), None)
-    built = _find_id(here, build.TAG)
+    verified = next(images.proven_here(records, lambda: engine_of(settings)), None)
+    built = _find_id(settings, build.TAG)
     if not (chosen := verified or built):
         raise PlanError(f"The image {build.TAG} has not been built.", hint="invoke build")
     if built not in (None, chosen):
@@ -113,8 +112,10 @@ def engine_of(settings: Settings) -> docker.DockerClient:
     return engine.find_engine(lambda _line: None, settings.home / "engine")
 
 
-def _find_id(here: docker.DockerClient, ref: str) -> str | None:
+def _find_id(settings: Settings, ref: str) -> str | None:
+    with suppress(OSError):
+        return engine.find_image(ref)
     try:
-        return str(here.images.get(ref).id)
+        return str(engine_of(settings).images.get(ref).id)
     except docker.errors.ImageNotFound:
         return None

@@ -1,7 +1,11 @@
 """Modules that take long to load, and that few verbs need: loaded as they are first used."""
 
+import sys
 from importlib import import_module
 from typing import Any
+
+BESIDES = {"httpx": "httpx._main"}
+"""What a module loads for a command line of its own, which it does without where that is not there."""
 
 
 class Lazy:
@@ -15,4 +19,6 @@ class Lazy:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        if self._name in BESIDES:
+            sys.modules.setdefault(BESIDES[self._name], None)  # type: ignore[arg-type]  # "there is none"
         return getattr(import_module(self._name), attribute)

@@ -1,16 +1,21 @@
 """What lets a user into her workspace: drawn here, kept in the ledger; her machine knows only its hash."""
 
+from __future__ import annotations
+
 import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from argon2 import PasswordHasher
-from argon2.low_level import Type
+from typing import TYPE_CHECKING, Any
 
 from fly.errors import PlanError
+from fly.lazy import Lazy
 from fly.settings import Secret
+
+if TYPE_CHECKING:
+    import argon2
+else:
+    argon2 = Lazy("argon2")
 
 LINK, PASSWORD, NONE = "link", "password", "none"
 LOGINS = (LINK, PASSWORD, NONE)
@@ -23,9 +28,6 @@ GROUPS, GROUP_LENGTH = 4, 5
 LOGIN_VARIABLE, HASH_VARIABLE, USER_VARIABLE = "JARVIS_LOGIN", "JARVIS_LOGIN_HASH", "JARVIS_LOGIN_USER"
 OF_LOGIN = (LOGIN_VARIABLE, HASH_VARIABLE, USER_VARIABLE)
 HOSTS_VARIABLE = "JARVIS_HOSTS"
-
-# A guess costs the machine 19 MB and some hundredths of a second: enough; the password is drawn, not chosen.
-_HASHER = PasswordHasher(time_cost=3, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def draw(login: str, email: str) -> Welcome:
         return Welcome(LINK, "", f"sha256:{hashlib.sha256(key.encode()).hexdigest()}", Secret(key))
     if login == PASSWORD:
         password = "-".join(_group() for _ in range(GROUPS))
-        return Welcome(PASSWORD, email, _HASHER.hash(password), Secret(password))
+        return Welcome(PASSWORD, email, _hashed(password), Secret(password))
     if login == NONE:
         return Welcome(NONE)
     raise PlanError(f"There is no way to sign in called {login!r}.", hint=f"--login {', '.join(LOGINS)}")
@@ -75,6 +77,12 @@ def of_environment(environment: Mapping[str, Any]) -> Welcome:
     """The Welcome that a machine was told of."""
     login, hashed, user = (str(environment.get(name, "")) for name in OF_LOGIN)
     return Welcome(login, user, hashed)
+
+
+def _hashed(password: str) -> str:
+    """A guess costs 19 MB and some hundredths of a second: enough; the password is drawn, not chosen."""
+    hasher = argon2.PasswordHasher(time_cost=3, memory_cost=19 * 1024, parallelism=1, type=argon2.Type.ID)
+    return hasher.hash(password)
 
 
 def _group() -> str:

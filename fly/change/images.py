@@ -26,7 +26,7 @@ def eligible(records: Records, platform: Platform, engine: Callable[[], docker.D
     """The references of all that may be rolled out, the newest last. On Fly no engine is needed."""
     if platform.kind == "fly":
         return list(dict.fromkeys(_pushed(records)))
-    return [local_reference(image) for image in reversed(list(proven_here(records, engine())))]
+    return [local_reference(image) for image in reversed(list(proven_here(records, engine)))]
 
 
 def _pushed(records: Records) -> Iterator[str]:
@@ -35,13 +35,15 @@ def _pushed(records: Records) -> Iterator[str]:
             yield one.reference
 
 
-def proven_here(records: Records, engine: docker.DockerClient) -> Iterator[str]:
+def proven_here(records: Records, engine: Callable[[], docker.DockerClient]) -> Iterator[str]:
     """The ids of the engine's images that could be pushed today, the last verified first."""
     last = {one.image: one.number for one in records.verifications()}
-    suite = read_suite() if last else None
+    if not last:
+        return
+    here, suite = engine(), read_suite()
     for image in sorted(last, key=last.__getitem__, reverse=True):
-        content = _content(engine, image)
-        if suite and content and not missing_proof(records, content, suite):
+        content = _content(here, image)
+        if content and not missing_proof(records, content, suite):
             yield image
 
 

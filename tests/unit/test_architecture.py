@@ -170,8 +170,8 @@ for one in [one for one in gc.get_objects() if type(one) is Lazy]:
 
 
 HEAVY = {
-    "docker", "email_validator", "httpx", "jinja2", "openpyxl", "prometheus_client", "requests", "starlette",
-    "urllib3", "uvicorn",
+    "argon2", "docker", "email_validator", "httpx", "jinja2", "openpyxl", "prometheus_client", "requests",
+    "starlette", "urllib3", "uvicorn",
 }  # fmt: skip
 
 
@@ -180,6 +180,12 @@ def test_verbs_are_listed_without_loading_what_only_some_of_them_need() -> None:
     loaded = {name.partition(".")[0] for name in _modules_of("import sys, tasks", [])}
     assert "fly" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_a_client_of_http_brings_no_command_line_along() -> None:
+    loaded = _modules_of("import sys, fly.client; fly.client.httpx.Client", [])
+    assert "httpx" in loaded
+    assert loaded & {"click", "pygments"} == set()
 
 
 @pytest.mark.parametrize(

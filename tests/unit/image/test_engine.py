@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from docker.errors import DockerException
 
 from fly.errors import EngineError
 from image import engine
-from image.engine import find_engine, stop_started_engine
+from image.engine import find_engine, find_image, stop_started_engine
 from tests.support.wait import wait_until
 
 Said = list[str]
@@ -63,6 +66,57 @@ def with_dockerd(name: str, **_options: Any) -> str | None:
 
 def find(tmp_path: Path) -> Any:
     return find_engine(lambda _line: None, tmp_path)
+
+
+# --- one question ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def listening(at: Path, status: str, body: bytes) -> Iterator[list[bytes]]:
+    """An engine that gives one answer; gives what it was asked."""
+    asked: list[bytes] = []
+
+    class Engine(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline())
+            self.wfile.write(
+                b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+            )
+
+    with socketserver.UnixStreamServer(str(at), Engine) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "found"),
+    [("200 OK", b'{"Id": "sha256:1"}', "sha256:1"), ("404 Not Found", b"{}", None)],
+)
+def test_the_engine_is_asked_for_an_image_without_a_client(
+    machine: pytest.MonkeyPatch, tmp_path: Path, status: str, body: bytes, found: str | None
+) -> None:
+    machine.setattr(engine, "SOCKET", tmp_path / "engine.sock")
+    with listening(engine.SOCKET, status, body) as asked:
+        assert find_image("my-jarvis:latest") == found
+    assert asked == [b"GET /v1.41/images/my-jarvis:latest/json HTTP/1.1\r\n"]
+
+
+def test_an_engine_that_stumbles_is_away_or_was_chosen_does_not_answer_that(
+    machine: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine.setattr(engine, "SOCKET", tmp_path / "engine.sock")
+    with listening(engine.SOCKET, "500 Oh", b"{}"), pytest.raises(OSError, match="answered 500"):
+        find_image("my-jarvis:latest")
+    with pytest.raises(ConnectionRefusedError):
+        find_image("my-jarvis:latest")
+    machine.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
+    with pytest.raises(OSError, match="chosen"):
+        find_image("my-jarvis:latest")
 
 
 # --- which one ------------------------------------------------------------------------------------

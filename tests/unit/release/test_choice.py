@@ -49,6 +49,7 @@ def passed(records: Records, image: str) -> int:
 def engine_with(monkeypatch: pytest.MonkeyPatch, folder: Path, **images: str) -> None:
     kept = [FakeImage(image, [TAG] if name == "built" else []) for name, image in images.items()]
     monkeypatch.setattr("image.engine.find_engine", lambda *_args: FakeEngine(folder, kept=kept))
+    monkeypatch.setattr("image.engine.SOCKET", folder / "nobody-listens.sock")
 
 
 def test_on_fly_it_is_what_was_promoted_last(records: Records, tmp_path: Path) -> None:
