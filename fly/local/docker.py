@@ -104,12 +104,17 @@ class Engine:
         **query: object,
     ) -> Json:
         """The decoded answer; None where there is none."""
+        text = await self._read(method, path, body, query, timeout_s)
+        return json.loads(text) if text.strip() else None
+
+    async def _read(
+        self, method: str, path: str, body: Json | bytes | Path, query: Mapping[str, object], timeout_s: float
+    ) -> bytes:
         try:
             async with asyncio.timeout(timeout_s), self._send(method, path, body, query) as reply:
-                text = await reply.body()
+                return await reply.body()
         except TimeoutError as error:
             raise DockerError(408, f"the engine did not answer {method} {path} in {timeout_s:g} s") from error
-        return json.loads(text) if text.strip() else None
 
     @asynccontextmanager
     async def _send(
@@ -222,11 +227,9 @@ class Engine:
     async def logs(self, container: str, *, since: str = "0", tail: str = "all") -> bytes:
         """What the process wrote, oldest first, each line with its time."""
         query = {"stdout": "true", "stderr": "true", "timestamps": "true", "since": since, "tail": tail}
-        async with (
-            asyncio.timeout(QUICK_S),
-            self._send("GET", f"/containers/{container}/logs", None, query) as reply,
-        ):
-            out, err = split_streams(await reply.body())
+        out, err = split_streams(
+            await self._read("GET", f"/containers/{container}/logs", None, query, QUICK_S)
+        )
         return b"\n".join(sorted((out + err).splitlines()))
 
     async def put_archive(self, container: str, path: str, tar: bytes | Path) -> None:

@@ -81,6 +81,8 @@ class Gauges:
         now = time.time()
         running = [one for one in self._state.machines.values() if one.state == "started"]
         await asyncio.gather(*(self._look_at(one) for one in running))
+        for gone in self._containers.keys() - self._state.machines.keys():
+            del self._containers[gone]
         for volume in self._state.volumes.values():
             self._note_volume(volume, now)
         self.memory.forget_silent(now)

@@ -387,7 +387,7 @@ class Machines:
             _must_rest(machine)
         elif live.work:
             live.work.cancel()
-        async with self._turn(machine_id, "destroy", may) as turn:
+        async with self._turn(machine_id, "destroy", may, patient=force) as turn:
             if not force:
                 _must_rest(turn.machine)
             self._begin(turn.machine, "destroying")
@@ -688,13 +688,14 @@ class Machines:
     async def ended(self, machine_id: str) -> None:
         """Called when something happened to its container that may not have been our doing."""
         live = self._live.get(machine_id)
-        if machine_id not in self._state.machines or live is None:
-            return
-        if live.lock.locked():
-            live.unseen_end = True
-            return
-        async with self._turn(machine_id) as turn:
-            turn.go_on(self._settle)
+        while live and machine_id in self._state.machines:
+            if live.lock.locked():
+                live.unseen_end = True
+                return
+            with contextlib.suppress(Refusal):  # the turn was promised to somebody, or the machine went
+                async with self._turn(machine_id) as turn:
+                    turn.go_on(self._settle)
+                return
 
     async def _settle(self, machine: Machine) -> None:
         """Makes record and container agree: a passing state is gone on from, a lasting one corrected."""

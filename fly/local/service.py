@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 LOOPBACK = "127.0.0.1"
 FAREWELL_S = 1
+AGAIN_S = 1.0
+"""Before the engine's events are listened to again."""
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,9 @@ async def _watch(engine: Engine, site: Site, machines: Machines) -> None:
                     await machines.ended(machine_id)
         except DockerError as error:
             log.warning("the engine's events broke off: %s", error)
-        await asyncio.sleep(1)
+        except Exception:  # whatever it is: who did not listen any more would never learn of an end
+            log.exception("the engine's events could not be followed; it goes on")
+        await asyncio.sleep(AGAIN_S)
         await machines.look_again()
 
 

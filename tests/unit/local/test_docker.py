@@ -262,6 +262,22 @@ def test_a_copy_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     run(work())
 
 
+def test_logs_that_do_not_come_are_an_error_of_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handle(line: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def work() -> None:
+        async with engine(tmp_path, handle) as one:
+            with pytest.raises(DockerError, match="did not answer") as late:
+                await one.logs("c")
+            assert late.value.status == 408
+
+    monkeypatch.setattr(docker, "QUICK_S", 0.1)
+    run(work())
+
+
 def test_an_exec_that_the_engine_refuses_is_a_command_that_failed(tmp_path: Path) -> None:
     answers = (
         reply(b'{"Id":"e"}', "201 Created"),

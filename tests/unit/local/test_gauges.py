@@ -1,12 +1,12 @@
 """What the platform remembers of what machines use."""
 
 import time
-from typing import cast
+from typing import Any, cast
 
 from fly.local.container import Site
 from fly.local.gauges import KEPT_S, Gauges, Memory, counters, gauges
 from fly.local.hosting import Host
-from fly.local.state import Volume
+from fly.local.state import Machine, Volume, now
 from tests.support.door import run
 from tests.support.host import scene
 
@@ -48,6 +48,30 @@ def test_the_newest_part_is_kept_and_what_fell_silent_is_forgotten() -> None:
     assert KEPT_S <= one.times[-1] - one.times[0] <= KEPT_S * 1.1
     memory.forget_silent(one.times[-1] + KEPT_S + 1)
     assert memory.series() == []
+
+
+class Measured:
+    """A host on which every machine uses the same."""
+
+    site = Site("p", 2, True)
+
+    async def stats(self, _machine: Machine) -> Any:
+        return SEEN
+
+
+def test_of_a_machine_that_is_gone_nothing_is_kept_but_what_it_used() -> None:
+    async def work() -> None:
+        async with scene() as one:
+            watching = Gauges(one.state, cast(Host, Measured()), lambda _id: 0)
+            machine = one.machine("started")
+            await watching.look()
+            assert watching._containers == {machine.id: "c1"}
+            one.state.bury(machine, now())
+            await watching.look()
+            assert watching._containers == {}
+            assert watching.memory.series()
+
+    run(work())
 
 
 class Weighing:

@@ -10,7 +10,7 @@ import pytest
 
 from fly.local import machines as module
 from fly.local.docker import DockerError
-from fly.local.hosting import Exit
+from fly.local.hosting import Exit, Place
 from fly.local.machines import Tended, WakeFailed
 from fly.local.names import ulid
 from fly.local.refusal import Refusal
@@ -464,6 +464,29 @@ def test_an_end_that_nobody_saw_because_it_was_busy_is_seen_afterwards() -> None
     run(work())
 
 
+def test_an_end_that_is_told_of_just_as_another_s_turn_comes_is_seen_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+
+    async def work() -> None:
+        async with scene() as one:
+            machine = await one.running(restart={"policy": "no"})
+            lock, gate = one.machines._of(machine.id).lock, one.host.gate("launch")
+            one.host.launched = "exited"
+            await lock.acquire()
+            restarting = asyncio.create_task(one.machines.restart(machine.id, None, None, force=False))
+            await asyncio.sleep(0)
+            lock.release()
+            await one.machines.ended(machine.id)  # nobody has the lock, but it is promised
+            await restarting
+            await gate.reached.wait()
+            gate.opened.set()
+            await one.reach(machine, "stopped")
+
+    run(work())
+
+
 def test_nothing_moves_in_a_machine_while_its_volume_is_copied() -> None:
     async def work() -> None:
         async with scene() as one:
@@ -562,6 +585,32 @@ def test_a_forced_destroy_takes_the_lock_away() -> None:
                 assert isinstance(one.state.destroyed[machine.id], Destroyed)
                 assert one.state.events_of(machine.id) == []
                 one.host.gates.clear()
+
+    run(work())
+
+
+def test_a_forced_destroy_waits_for_what_it_cut_off_to_tidy_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+
+    async def work() -> None:
+        async with scene() as one:
+            begun = asyncio.Event()
+
+            async def launch(_machine: Machine) -> Place:
+                """The engine is slow, and what it makes has to be seen to its end."""
+                begun.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await asyncio.sleep(0.2)
+                raise AssertionError
+
+            monkeypatch.setattr(one.host, "launch", launch)
+            machine = one.machine()
+            await one.machines.start(machine.id)
+            await begun.wait()
+            await one.machines.destroy(machine.id, force=True)
+            await one.machines.gone(machine.id)
 
     run(work())
 
