@@ -462,18 +462,18 @@ class Host:
     async def orphans(self) -> dict[str, list[dict[str, Any]]]:
         """Containers, volumes and networks with our label that no record knows."""
         label = f"{container.PLATFORM}={self.site.platform_id}"
+        found = [(c["Names"][0].lstrip("/"), c) for c in await self.engine.containers(label)]
+        found_volumes, found_nets = await self.engine.volumes(label), await self.engine.networks()
+        # Only now, since whatever is made meanwhile is on record before it is in the engine.
         machines = {container.container_name(m) for m in self._state.machines.values()} | self._carriers
         volumes = {container.volume_name(v) for v in self._state.volumes.values()}
         nets = {container.network_name(n) for n in self._state.networks.values()}
-        found = [(c["Names"][0].lstrip("/"), c) for c in await self.engine.containers(label)]
         return {
             "containers": [_orphan(name, c) for name, c in found if name not in machines],
-            "volumes": [
-                _orphan(v["Name"], v) for v in await self.engine.volumes(label) if v["Name"] not in volumes
-            ],
+            "volumes": [_orphan(v["Name"], v) for v in found_volumes if v["Name"] not in volumes],
             "networks": [
                 _orphan(n["Name"], n)
-                for n in await self.engine.networks()
+                for n in found_nets
                 if (n["Labels"] or {}).get(container.PLATFORM) == self.site.platform_id
                 and n["Name"] not in nets
             ],

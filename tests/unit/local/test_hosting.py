@@ -13,7 +13,7 @@ from fly.local.container import Site
 from fly.local.docker import DockerError, Engine
 from fly.local.hosting import Host
 from fly.local.names import ulid
-from fly.local.state import App, Machine, Network, State, now
+from fly.local.state import App, Machine, Network, State, Volume, now
 from tests.support.door import run
 
 ALREADY = DockerError(409, "Container jarvis-a-m is already paused")
@@ -160,3 +160,36 @@ def test_only_what_was_made_of_the_same_and_never_ran_is_kept_for_the_next_run(
     made_of = container.body(stopped, None, NETWORK, Site("p", 2, True))
     found = {"State": {"Status": status}, "Config": {"Labels": made_of["Labels"]}}
     assert prepared_by(FullEngine(found), tmp_path, replace(stopped, **changes)) == expected
+
+
+class GrowingEngine:
+    """While it is asked for anything, a machine is made with all that it needs."""
+
+    def __init__(self, state: State, machine: Machine) -> None:
+        self._state, self._machine = state, machine
+        self._volume = Volume("v", "a", "data", "iad", 1, "created", True, "ext4", 5, True, now(), now())
+
+    def _make(self) -> None:
+        self._state.save(NETWORK, self._volume, self._machine)
+
+    async def containers(self, _label: str) -> list[Any]:
+        self._make()
+        return [{"Names": [f"/{container.container_name(self._machine)}"]}]
+
+    async def volumes(self, _label: str) -> list[Any]:
+        self._make()
+        return [{"Name": container.volume_name(self._volume)}]
+
+    async def networks(self) -> list[Any]:
+        self._make()
+        return [{"Name": container.network_name(NETWORK), "Labels": {container.PLATFORM: "p"}}]
+
+
+def test_what_is_made_while_strays_are_looked_for_is_none(tmp_path: Path, machine: Machine) -> None:
+    async def work() -> None:
+        state = State(":memory:")
+        engine = cast(Engine, GrowingEngine(state, machine))
+        found = await Host(state, engine, Site("p", 2, True), tmp_path).orphans()
+        assert found == {"containers": [], "volumes": [], "networks": []}
+
+    run(work())
