@@ -191,10 +191,13 @@ class Host:
             raise
 
     async def discard(self, machine: Machine) -> None:
-        """Clears the container away, whatever it does; what it wrote is kept."""
+        """Clears the container away, whatever it does; what it wrote is kept, where that can be."""
         name = container.container_name(machine)
-        with contextlib.suppress(DockerError, TimeoutError):
-            self._logbook.keep(machine.id, await self.engine.logs(name, tail=HARVESTED_LINES))
+        try:
+            with contextlib.suppress(DockerError):
+                self._logbook.keep(machine.id, await self.engine.logs(name, tail=HARVESTED_LINES))
+        except OSError as error:  # such as a full disk: to clear away is what helps
+            log.warning("machine %s: what it wrote last is lost: %s", machine.id, error)
         try:
             await self.engine.remove(name)
         except DockerError as error:

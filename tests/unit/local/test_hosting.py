@@ -193,3 +193,25 @@ def test_what_is_made_while_strays_are_looked_for_is_none(tmp_path: Path, machin
         assert found == {"containers": [], "volumes": [], "networks": []}
 
     run(work())
+
+
+class LoggingEngine:
+    """Its one container has written something."""
+
+    removed = False
+
+    async def logs(self, _name: str, tail: str) -> bytes:
+        return b"2026-11-30T00:00:00Z a line"
+
+    async def remove(self, _name: str) -> None:
+        self.removed = True
+
+
+def test_a_container_is_cleared_away_also_where_what_it_wrote_can_not_be_kept(
+    tmp_path: Path, machine: Machine
+) -> None:
+    engine = LoggingEngine()
+    one = Host(State(":memory:"), cast(Engine, engine), Site("p", 2, True), tmp_path)
+    (tmp_path / "logs" / f"{machine.id}.log").mkdir()
+    run(one.discard(machine))
+    assert engine.removed
