@@ -32,7 +32,8 @@ LONGEST_LINE = 64 * 2**20
 CLOSING_S = 2.0
 REFUSED_AFTER = 3
 """Tries: by then a login that had run out has been renewed."""
-OURS = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
+OURS = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1", "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1"}
+"""Some models get no tools for a list of steps by default; who waits for them sees by it how far they are."""
 
 
 class Session:

@@ -3,6 +3,7 @@
 Nothing here waits, reads or imports the SDK: calls come in the order in which things happened, ops go out.
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Any
 from webapp import wording
 from webapp.board import Item, Op
 from webapp.journal import Ended, Trouble
+from webapp.todos import TOOLS as PLANNING_TOOLS
+from webapp.todos import Todos
 
 Json = dict[str, Any]
 
@@ -96,6 +99,9 @@ class Translator:
     _background: dict[str, _Tool] = field(default_factory=dict)
     _questions: dict[str, tuple[_Tool, str]] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
+    _todos: Todos = field(default_factory=Todos)
+    _plans: dict[str, bool] = field(default_factory=dict)
+    """Of this turn's items that are about the plan, in their order, whether they show it yet."""
     _retry: _Trouble | None = None
     _limit: tuple[str | None, str | None] | None = None
     troubled: bool = False
@@ -166,12 +172,18 @@ class Translator:
         again = self._again("tool_use")
         item_id = again.item_id if again else block["id"]
         self._open[index] = _Block("tool_use", item_id, shown=True)
-        tool = self._tools[block["id"]] = _Tool(item_id, block["name"], {}, None)
+        tool = self._begun(block["id"], _Tool(item_id, block["name"], {}, None))
         title = wording.activity(block["name"], {}, self.workspace, done=False)
         if again:
             self._forget_tool(item_id, but=block["id"])
             return [change(item_id, name=block["name"], title=title, input={})]
         return [add(_tool_item(item_id, at, tool, title))]
+
+    def _begun(self, call: str, tool: _Tool) -> _Tool:
+        self._tools[call] = tool
+        if tool.name in PLANNING_TOOLS:
+            self._plans.setdefault(tool.item_id, False)
+        return tool
 
     def _forget_tool(self, item_id: str, but: str) -> None:
         gone = [key for key, tool in self._tools.items() if tool.item_id == item_id and key != but]
@@ -221,14 +233,14 @@ class Translator:
         if name in ASKING_TOOLS:
             self._questions[block["id"]] = _Tool(block["id"], name, given, parent), at
             return []
-        title = wording.activity(name, given, self.workspace, done=False)
+        title = self._title(name, given, done=False)
         known = self._tools.get(block["id"])
         if known:
             known.input = given
             for streamed in self._open.values():
                 streamed.settled = streamed.settled or streamed.item_id == known.item_id
             return [change(known.item_id, input=_bounded(given), title=title)]
-        tool = self._tools[block["id"]] = _Tool(block["id"], name, given, parent)
+        tool = self._begun(block["id"], _Tool(block["id"], name, given, parent))
         return [add(_tool_item(block["id"], at, tool, title))]
 
     # --- what came of tools and questions ---
@@ -251,11 +263,23 @@ class Translator:
             ops.append(change(tool.item_id, pictures=pictures))
         if patch := _patch(detail):
             ops.append(change(tool.item_id, patch=patch))
+        if tool.name in PLANNING_TOOLS and status == "done":
+            ops += self._planned(tool, detail)
         return ops
 
+    def _planned(self, tool: _Tool, detail: Any) -> list[Op]:
+        """Calls that were made together end in any order: those after this one show what it changed, too."""
+        todos = _bounded(self._todos.after(tool.name, tool.input, detail))
+        self._plans[tool.item_id] = True
+        later = itertools.dropwhile(lambda item_id: item_id != tool.item_id, self._plans)
+        return [change(item_id, todos=todos) for item_id in later if self._plans[item_id]]
+
     def _finished(self, tool: _Tool, status: str, output: str) -> Op:
-        title = wording.activity(tool.name, tool.input, self.workspace, done=True)
+        title = self._title(tool.name, tool.input, done=True)
         return change(tool.item_id, status=status, output=output, title=title)
+
+    def _title(self, name: str, given: Json, *, done: bool) -> str:
+        return wording.activity(name, self._todos.named(name, given), self.workspace, done=done)
 
     def denied(self, tool_use_id: str) -> None:
         """The person said no: the result to come is no failure."""
@@ -397,7 +421,7 @@ class Translator:
         ops += [self._finished(tool, "denied" if tool.denied else "failed", "") for tool in ended.values()]
         ops += self._unanswered()
         self._tools = {key: tool for key, tool in self._tools.items() if key not in ended}
-        self._open, self._broken, self._counted, self._message = {}, [], {}, ""
+        self._open, self._broken, self._counted, self._message, self._plans = {}, [], {}, "", {}
         self._asked, self._limit, self._retry, self.troubled, self.limited = set(), None, None, False, None
         return ops
 
@@ -495,8 +519,9 @@ def _said(kind: str, item_id: str, at: str, text: str, *, done: bool) -> Item:
 
 def _tool_item(item_id: str, at: str, tool: _Tool, title: str) -> Item:
     shown = {"name": tool.name, "input": _bounded(tool.input), "title": title}
-    state: Json = {"status": "running", "output": "", "parent": tool.parent, "patch": None, "pictures": []}
-    return {"kind": "tool", "id": item_id, "at": at, **shown, **state}
+    state: Json = {"status": "running", "output": "", "parent": tool.parent}
+    brought: Json = {"patch": None, "pictures": [], "todos": None}
+    return {"kind": "tool", "id": item_id, "at": at, **shown, **state, **brought}
 
 
 def _patch(detail: Any) -> list[Json]:

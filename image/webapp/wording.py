@@ -19,12 +19,14 @@ class _Verb:
     code: bool = False
 
 
+_BACKGROUND = _Verb(
+    "look at a running command", "Looking at a running command", "Looked at a running command"
+)
+_STOPPING = _Verb("stop a running command", "Stopping a running command", "Stopped a running command")
 _VERBS = {
     "Bash": _Verb("run", "Running", "Ran", "command", code=True),
-    "BashOutput": _Verb(
-        "look at a running command", "Looking at a running command", "Looked at a running command"
-    ),
-    "KillShell": _Verb("stop a running command", "Stopping a running command", "Stopped a running command"),
+    "BashOutput": _BACKGROUND,
+    "KillShell": _STOPPING,
     "Read": _Verb("read", "Reading", "Read", "file_path"),
     "Write": _Verb("write", "Writing", "Wrote", "file_path"),
     "Edit": _Verb("edit", "Editing", "Edited", "file_path"),
@@ -39,27 +41,63 @@ _VERBS = {
     "WebSearch": _Verb("search the web for", "Searching the web for", "Searched the web for", "query"),
     "Agent": _Verb("have a helper work on", "A helper works on", "A helper worked on", "description"),
     "Task": _Verb("have a helper work on", "A helper works on", "A helper worked on", "description"),
+    "SendMessage": _Verb("write to a helper", "Writing to a helper", "Wrote to a helper"),
+    "ListAgents": _Verb("look which helpers there are", "Looking for helpers", "Looked for helpers"),
+    "Workflow": _Verb("have several helpers work", "Several helpers work", "Several helpers worked"),
     "Skill": _Verb("use the skill", "Using the skill", "Used the skill", "skill"),
     "TodoWrite": _Verb("plan its steps", "Planning the steps", "Planned the steps"),
+    "TaskCreate": _Verb("plan this step:", "Planning a step:", "Planned a step:", "subject"),
+    "TaskUpdate": _Verb("change this step:", "Changing a step:", "Changed a step:", "subject"),
+    "TaskList": _Verb("look at its steps", "Looking at the steps", "Looked at the steps"),
+    "TaskGet": _Verb("look at one of its steps", "Looking at a step", "Looked at a step"),
+    "TaskOutput": _BACKGROUND,
+    "TaskStop": _STOPPING,
+    "Monitor": _Verb("wait for something", "Waiting for something", "Waited for something"),
+    "ScheduleWakeup": _Verb("go on later", "Arranging to go on later", "Arranged to go on later"),
+    "CronCreate": _Verb("do something at set times", "Setting a time", "Set a time"),
+    "CronDelete": _Verb("drop a set time", "Dropping a set time", "Dropped a set time"),
+    "CronList": _Verb("look at the set times", "Looking at the set times", "Looked at the set times"),
+    "RemoteTrigger": _Verb(
+        "start something at Claude’s own servers",
+        "Starting something at Claude’s own servers",
+        "Started something at Claude’s own servers",
+    ),
+    "EnterWorktree": _Verb(
+        "work on a copy of the project", "Making a copy to work on", "Made a copy to work on"
+    ),
+    "ExitWorktree": _Verb(
+        "leave the copy of the project", "Leaving the copy of the project", "Left the copy of the project"
+    ),
+    "ReportFindings": _Verb("report what it found", "Reporting what it found", "Reported what it found"),
     "ToolSearch": _Verb("look for a tool", "Looking for a tool", "Looked for a tool"),
     "AskUserQuestion": _Verb("ask you something", "Asking you", "Asked you"),
+    "EnterPlanMode": _Verb("make a plan first", "Making a plan first", "Made a plan first"),
     "ExitPlanMode": _Verb("carry out this plan", "Showing you the plan", "Showed you the plan"),
 }
+
+_STEPS = {
+    "in_progress": _Verb("begin this step:", "Beginning a step:", "Began a step:", "subject"),
+    "completed": _Verb("tick this step off:", "Finishing a step:", "Finished a step:", "subject"),
+    "deleted": _Verb("drop this step:", "Dropping a step:", "Dropped a step:", "subject"),
+}
+"""A change of a step, by what becomes of it."""
 
 
 def activity(tool: str, given: dict[str, Any], workspace: str, *, done: bool) -> str:
     """A tool call's one line: "Ran `ls -la`", "Editing notes.md"."""
-    verb = _verb(tool)
+    verb = _verb(tool, given)
     return _line(verb.done if done else verb.doing, verb, given, workspace)
 
 
 def request(tool: str, given: dict[str, Any], workspace: str) -> str:
     """What a permission card asks for: "Claude wants to run `ls -la`"."""
-    verb = _verb(tool)
+    verb = _verb(tool, given)
     return _line(f"Claude wants to {verb.wants_to}", verb, given, workspace)
 
 
-def _verb(tool: str) -> _Verb:
+def _verb(tool: str, given: dict[str, Any]) -> _Verb:
+    if tool == "TaskUpdate" and given.get("status") in _STEPS:
+        return _STEPS[given["status"]]
     if tool in _VERBS:
         return _VERBS[tool]
     if tool.startswith("mcp__"):

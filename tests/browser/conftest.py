@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -46,8 +47,8 @@ PATIENCE_MS = 60_000
 """A machine that does much else at once lets Claude start in ten seconds instead of one."""
 OF_THIS_MACHINE = "net::ERR_NETWORK_CHANGED"
 """What Chromium says while a container comes or goes: each brings this machine another interface."""
-OF_THAT_MOMENT = "is interrupted by another navigation"
-"""The same a moment later: what the browser does about it by itself comes in the way of the next try."""
+OF_THAT_MOMENT = ("is interrupted by another navigation", "Not attached to an active page")
+"""What it says while it still does something by itself: about such a change, or as it has just started."""
 WITHOUT_PUSH = "does not support the Push API in incognito mode"
 """What Chromium says where the page asks for it: each test has a window of that kind to itself."""
 OF_ITS_WORKER = "An unknown error occurred when fetching the script."
@@ -180,12 +181,13 @@ def patient(page: Page) -> Page:
 
 def _patient(step: Callable[..., Any]) -> Callable[..., Any]:
     def tried(*given: Any, **options: Any) -> Any:
-        for _ in range(3):
+        for pause_s in (0.1, 0.3, 1, 3):
             try:
                 return step(*given, **options)
             except PlaywrightError as error:
-                if not any(text in str(error) for text in (OF_THIS_MACHINE, OF_THAT_MOMENT)):
+                if not any(text in str(error) for text in (OF_THIS_MACHINE, *OF_THAT_MOMENT)):
                     raise
+            time.sleep(pause_s)
         return step(*given, **options)
 
     return tried

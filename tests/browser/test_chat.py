@@ -114,21 +114,32 @@ def test_a_picture_that_claude_looks_at_can_be_seen(home: Workspace, page_of: Ca
         page.reload()
 
 
-def test_claudes_to_do_list_is_a_list(home: Workspace, page_of: Callable[..., Page]) -> None:
+def test_claudes_to_do_list_is_a_list_that_is_ticked(home: Workspace, page_of: Callable[..., Page]) -> None:
+    """Its tools are fetched by Claude when it needs them, and its plan is known again after a reload."""
     page = page_of(home)
-    todos = [
-        {"content": "Buy paint", "status": "completed", "activeForm": "Buying paint"},
-        {"content": "Paint <b>the</b> wall", "status": "in_progress", "activeForm": "Painting"},
-        {"content": "Clean up", "status": "pending", "activeForm": "Cleaning up"},
-    ]
-    say(page, f"Plan it [tool TodoWrite {json.dumps({'todos': todos})}][say Planned.]")
+    steps = page.get_by_role("region", name="Claude’s steps")
+    say(
+        page,
+        'Plan it [tool ToolSearch {"query": "select:TaskCreate,TaskUpdate"}]'
+        '[tool TaskCreate {"subject": "Buy paint", "description": "White"}]'
+        '[also TaskCreate {"subject": "Paint <b>the</b> wall", "description": "Twice"}]'
+        '[also TaskCreate {"subject": "Clean up", "description": "All of it"}]'
+        '[tool TaskUpdate {"taskId": "1", "status": "completed"}]'
+        '[also TaskUpdate {"taskId": "2", "status": "in_progress"}][say Planned.]',
+    )
     expect(page.locator("[data-role=assistant]").last).to_contain_text("Planned.")
-    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
-    if page.locator(".todos").count() == 0:
-        page.locator(".steps summary").last.click()
-    expect(page.locator(".todos li")).to_have_text(["Buy paint", "Paint <b>the</b> wall", "Clean up"])
-    expect(page.locator(".todos li").first.get_by_role("img", name="Done")).to_be_visible()
-    picture(page, "chat-todos")
+    for _ in range(2):
+        expect(steps).to_contain_text("1 of 3 steps done")
+        expect(steps.get_by_role("listitem")).to_have_text(["Buy paint", "Paint <b>the</b> wall", "Clean up"])
+        expect(steps.get_by_role("listitem").first.get_by_role("img", name="Done")).to_be_visible()
+        expect(steps.get_by_role("listitem").nth(1).get_by_role("img", name="Being done")).to_be_visible()
+        picture(page, "chat-todos")
+        page.reload()
+    say(page, 'And now? [tool TaskUpdate {"taskId": "2", "status": "completed"}][say Nearly done.]')
+    expect(steps).to_have_count(1)
+    expect(steps).to_contain_text("2 of 3 steps done")
+    page.get_by_text("Finished a step: Paint <b>the</b> wall").click()
+    expect(page.locator(".steps .todos").last.get_by_role("listitem")).to_have_count(3)
 
 
 def test_a_permission_is_given_and_another_refused_with_advice(

@@ -151,7 +151,13 @@ export type ToolItem = Base & {
   patch: Hunk[] | null;
   /** That it brought; absent in what an older server has sent. */
   pictures?: { id: string; type: string }[];
+  /** The whole of Claude's plan after a call that is about it; absent in what an older server has sent. */
+  todos?: Todo[] | null;
 };
+export interface Todo {
+  text: string;
+  status: "pending" | "in_progress" | "completed";
+}
 export interface Hunk {
   oldStart: number;
   newStart: number;

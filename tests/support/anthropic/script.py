@@ -99,7 +99,8 @@ class Turn:
 
 # The CLI puts reminders around the user's words, as blocks of their own or inside the same one.
 _WRAPPERS = re.compile(r"<(system-reminder|local-command-[a-z]+|command-[a-z]+)>.*?</\1>", re.DOTALL)
-_INTERRUPTED = re.compile(r"\[Request interrupted by user[^\]]*\]")
+# What the CLI says in her name: that she stopped an answer, that a tool's description has come.
+_IN_HER_NAME = re.compile(r"\[Request interrupted by user[^\]]*\]|\ATool loaded\.\Z")
 
 
 def turn_of(messages: list[Json]) -> Turn:
@@ -121,7 +122,7 @@ def _words(message: Json) -> str:
     """The last thing that a person said in this message, or nothing."""
     if message["role"] != "user":
         return ""
-    said = [_INTERRUPTED.sub("", _WRAPPERS.sub("", text)).strip() for text in _texts(message["content"])]
+    said = [_IN_HER_NAME.sub("", _WRAPPERS.sub("", text)).strip() for text in _texts(message["content"])]
     return next((words for words in reversed(said) if words), "")
 
 

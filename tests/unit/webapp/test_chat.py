@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -369,6 +370,23 @@ def test_a_message_sent_meanwhile_waits_and_comes_after_the_end(warm: Warm) -> N
         assert not page.of("user")[1]["queued"]
 
     warm.run(story)
+
+
+def test_each_tool_that_claude_offers_is_told_in_words_for_people(warm: Warm) -> None:
+    """A Claude that brings new tools shows here; those that it fetches when it needs them are only named."""
+
+    async def story(page: Page) -> None:
+        await page.ask("hello")
+
+    warm.run(story)
+    asked = warm.world.anthropic.prompts()[-1].body
+    assert asked
+    offered = {tool["name"] for tool in asked["tools"]} - {"DeferredToolPlaceholder"}
+    named = re.search(r"deferred tools are now available.*?:(?:\\n(?:[A-Z]\w+))+", json.dumps(asked))
+    assert named, "Claude names the tools that it fetches"
+    offered |= set(re.findall(r"\\n([A-Z]\w+)", named.group()))
+    assert {"Bash", "TaskCreate", "WebSearch"} <= offered
+    assert [tool for tool in offered if wording.activity(tool, {}, "", done=True) == f"Used {tool}"] == []
 
 
 def test_stop_drops_what_waits(warm: Warm) -> None:

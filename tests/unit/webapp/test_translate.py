@@ -188,6 +188,24 @@ def test_a_broken_connection_leaves_no_half_answer_beside_the_whole_one() -> Non
     assert said == ["one two three"]
 
 
+def test_claudes_plan_is_whole_in_its_newest_step_in_whatever_order_calls_end() -> None:
+    heard = Heard()
+    heard.take(heard.translator.assistant(whole(call("TaskCreate", "a", subject="Buy", description="…")), AT))
+    made = {"task": {"id": "1", "subject": "Buy"}}
+    heard.take(heard.translator.tool_result("a", "Task #1 created", is_error=False, detail=made))
+    calls = [
+        call("TaskUpdate", "b", taskId="1", status="completed"),
+        call("TaskUpdate", "c", taskId="1", subject="Get"),
+    ]
+    heard.take(heard.translator.assistant(whole(*calls, message_id="msg_2"), AT))
+    for which in ("c", "b"):
+        heard.take(heard.translator.tool_result(which, "Updated", is_error=False, detail={"success": True}))
+    bought, ticked, renamed = heard.all()
+    assert bought["todos"] == [{"text": "Buy", "status": "pending"}]
+    assert ticked["todos"] == renamed["todos"] == [{"text": "Get", "status": "completed"}]
+    assert (bought["title"], ticked["title"]) == ("Planned a step: Buy", "Finished a step: Get")
+
+
 def test_a_tool_whose_input_broke_off_is_the_one_that_is_sent_again() -> None:
     heard = Heard()
     heard.stream(starts("msg_1"), opens(0, "tool_use", id="toolu_1", name="Bash", input={}), closes(0))

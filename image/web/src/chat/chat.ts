@@ -12,6 +12,7 @@ import type { Answer, Attachment, Item, Numbered, UserItem } from "../protocol";
 import { putBack } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
 import { takeFresh } from "./options";
+import { newestPlan } from "./passages";
 import { isSettled, lastEnd, ruleOf } from "./settling";
 import { after, fromSnapshot, nothing, shortened, type Timeline, withOlder } from "./timeline";
 
@@ -31,6 +32,7 @@ function timelineOf(id: string): Signal<Timeline> {
 }
 
 export const timeline = computed(() => (current.value ? timelineOf(current.value).value : nothing));
+export const plan = computed(() => newestPlan(timeline.value.items));
 /** Written in this conversation and not confirmed yet. */
 export const sending = computed(() => unsent.value.filter((one) => one.conversation === current.value));
 export const isLoading = computed(

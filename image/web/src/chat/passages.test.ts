@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Item, ToolItem } from "../protocol";
-import { beganAt, brief, figures, gist, lasting, now, type Passage, passages } from "./passages";
+import { beganAt, brief, figures, gist, lasting, newestPlan, now, type Passage, passages } from "./passages";
 
 const at = "";
 const tool = (id: string, more: Partial<ToolItem> = {}): ToolItem => ({
@@ -46,6 +46,22 @@ test("an open permission is a card, an answered one a step, and a reader in a hu
   const [steps] = passages([tool("x"), permission("p", "allowed"), tool("y")]);
   expect(shape(steps ? [steps] : [])).toEqual([["x", "p", "y"]]);
   expect(steps?.kind === "steps" && brief(steps.steps).map(({ item }) => item.id)).toEqual(["x", "y"]);
+});
+
+const planned = (id: string, ...texts: string[]) =>
+  tool(id, { name: "TaskCreate", todos: texts.map((text) => ({ text, status: "pending" as const })) });
+
+test("a reader in a hurry sees a plan once, as it is after the steps", () => {
+  const [steps] = passages([planned("a", "Buy"), planned("b", "Buy", "Paint"), tool("x")]);
+  expect(steps?.kind === "steps" && brief(steps.steps).map(({ item }) => item.id)).toEqual(["b", "x"]);
+});
+
+test("the plan in sight is Claude's own newest one, and none where all its steps are dropped", () => {
+  expect(newestPlan([says("a"), tool("x")])).toBeNull();
+  const items = [planned("a", "Buy"), planned("b", "Buy", "Paint"), says("s"), tool("x")];
+  expect(newestPlan(items)?.step).toBe("b");
+  expect(newestPlan([...items, { ...planned("c", "Look"), parent: "helper" }])?.step).toBe("b");
+  expect(newestPlan([...items, planned("d")])).toBeNull();
 });
 
 test("empty thoughts and trouble that is over are not shown", () => {

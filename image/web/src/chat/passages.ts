@@ -1,6 +1,6 @@
 // A conversation as it is read: what is said stands alone, the steps between are gathered.
 
-import type { AskItem, EndItem, Item, ThinkingItem, ToolItem } from "../protocol";
+import type { AskItem, EndItem, Item, ThinkingItem, Todo, ToolItem } from "../protocol";
 
 export interface Step {
   /** A permission that was answered is a step too: it is part of how a tool came to run. */
@@ -28,10 +28,20 @@ function isStep(item: Item): item is Step["item"] {
   return item.kind === "thinking" || item.kind === "tool";
 }
 
-/** What a reader in a hurry is spared: that she allowed what then happened. */
+/** What a reader in a hurry is spared: that she allowed what then happened, and a plan as it was in between. */
 export function brief(steps: Step[]): Step[] {
-  const short = steps.filter(({ item }) => item.kind !== "ask");
+  const plan = steps.findLast(({ item }) => todosOf(item));
+  const short = steps.filter((step) => step.item.kind !== "ask" && (step === plan || !todosOf(step.item)));
   return short.length ? short : steps;
+}
+
+const todosOf = (item: Item) => (item.kind === "tool" && !item.parent && item.todos) || null;
+
+/** Claude's own plan as it is now, and the step that made it so; a helper's are the helper's. */
+export function newestPlan(items: readonly Item[]): { step: string; todos: readonly Todo[] } | null {
+  const item = items.findLast(todosOf);
+  const todos = item ? todosOf(item) : null;
+  return item && todos?.length ? { step: item.id, todos } : null;
 }
 
 function placeStep(step: Step, result: Passage[], tools: Map<string, Step>): void {
@@ -77,6 +87,10 @@ const SAME_AS: ReadonlyMap<string, string> = new Map([
   ["WebSearch", "Web"],
   ["Task", "Agent"],
   ["TodoWrite", "Todo"],
+  ["TaskCreate", "Todo"],
+  ["TaskUpdate", "Todo"],
+  ["TaskList", "Todo"],
+  ["TaskGet", "Todo"],
 ]);
 
 /** "Ran 2 commands, read a file". */

@@ -2,14 +2,30 @@ import { useState } from "preact/hooks";
 import { Icon, type IconName } from "../parts/icon";
 import type { ThinkingItem, ToolItem } from "../protocol";
 import { settings } from "../workspace";
-import { timeline } from "./chat";
+import { plan, timeline } from "./chat";
 import { Rich } from "./markdown";
 import { brief, gist, now, type Step } from "./passages";
 import { Settled } from "./settled";
-import { ToolBody } from "./tool";
+import { Todos, ToolBody } from "./tool";
 
-/** What Claude does between what it says: one line, which opens. */
-export function Steps({ steps: all }: { steps: Step[] }) {
+/** What Claude does between what it says; its plan stays in sight where it has changed last. */
+export function Steps({ steps }: { steps: Step[] }) {
+  const { step, todos = [] } = plan.value ?? {};
+  return (
+    <>
+      <Deeds steps={steps} />
+      {steps.some(({ item }) => item.id === step) && (
+        <section class="item card plan-now" aria-label="Claude’s steps">
+          <p>{`${todos.filter(({ status }) => status === "completed").length} of ${todos.length} steps done`}</p>
+          <Todos todos={todos} />
+        </section>
+      )}
+    </>
+  );
+}
+
+/** One line, which opens. */
+function Deeds({ steps: all }: { steps: Step[] }) {
   const isDetailed = settings.value.detail === "detailed";
   const steps = isDetailed ? all : brief(all);
   const [first] = steps;
@@ -74,6 +90,10 @@ const SIGNS: ReadonlyMap<string, IconName> = new Map([
   ["Task", "people"],
   ["Agent", "people"],
   ["TodoWrite", "list"],
+  ["TaskCreate", "list"],
+  ["TaskUpdate", "list"],
+  ["TaskList", "list"],
+  ["TaskGet", "list"],
 ]);
 
 function Tool({ item, inner }: { item: ToolItem; inner: Step[] }) {

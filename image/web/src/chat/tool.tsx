@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { CopyButton } from "../parts/copy";
 import { current, linkTo } from "../place";
-import type { ToolItem } from "../protocol";
+import type { Todo, ToolItem } from "../protocol";
 import { boot } from "../workspace";
 import { diff, fromPatch, type Line } from "./diff";
 import { Markdown, OutsideLink } from "./markdown";
@@ -11,6 +11,12 @@ import { Markdown, OutsideLink } from "./markdown";
 type Input = Record<string, unknown>;
 
 export function ToolBody({ item, children }: { item: ToolItem; children?: ComponentChildren }) {
+  if (item.todos)
+    return (
+      <div class="tool-body">
+        <Todos todos={item.todos} />
+      </div>
+    );
   return (
     <div class="tool-body">
       {item.patch?.length ? (
@@ -39,8 +45,6 @@ export function ToolInput({ name, input, isDone = false }: { name: string; input
       return <Change path={text(input, "file_path")} before="" after={text(input, "content")} isThere={isDone} />;
     case "NotebookEdit":
       return <Change path={text(input, "notebook_path")} before="" after={text(input, "new_source")} isThere />;
-    case "TodoWrite":
-      return <Todos input={input} />;
     case "Read":
       return <Path path={text(input, "file_path")} isThere />;
     case "WebFetch":
@@ -136,23 +140,26 @@ function Path({ path, isThere }: FileProps) {
   return <p class="tool-path">{isThere ? <a {...linkTo({ page: "files", path: inside })}>{inside}</a> : inside}</p>;
 }
 
-function Todos({ input }: { input: Input }) {
-  const todos = Array.isArray(input.todos) ? (input.todos as { content?: string; status?: string }[]) : [];
-  return (
-    <ul class="todos">
-      {todos.map((todo, index) => (
+const BOXES = {
+  pending: { look: "box", label: "To do" },
+  in_progress: { look: "box begun", label: "Being done" },
+  completed: { look: "box checked", label: "Done" },
+} as const;
+
+/** Claude's plan, step by step. */
+export const Todos = ({ todos }: { todos: readonly Todo[] }) => (
+  <ul class="todos">
+    {todos.map((todo, index) => {
+      const { look, label } = BOXES[todo.status] ?? BOXES.pending;
+      return (
         <li key={index} class={todo.status} dir="auto">
-          <span
-            class={todo.status === "completed" ? "box checked" : "box"}
-            role="img"
-            aria-label={todo.status === "completed" ? "Done" : "To do"}
-          />
-          {todo.content}
+          <span class={look} role="img" aria-label={label} />
+          {todo.text}
         </li>
-      ))}
-    </ul>
-  );
-}
+      );
+    })}
+  </ul>
+);
 
 function Fields({ input }: { input: Input }) {
   const fields = Object.entries(input);
@@ -170,7 +177,7 @@ function Fields({ input }: { input: Input }) {
 }
 const COLOURS = /\u001b\[[\d;?]*[A-Za-z]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g;
 /** Tools whose success says nothing that their input has not said. */
-const MUTE = new Set(["Edit", "MultiEdit", "Write", "NotebookEdit", "TodoWrite"]);
+const MUTE = new Set(["Edit", "MultiEdit", "Write", "NotebookEdit"]);
 
 function Output({ item }: { item: ToolItem }) {
   if (!item.output || (MUTE.has(item.name) && item.status === "done")) return null;
