@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 380, 150
-LEFT, RIGHT, TOP, BOTTOM = 38, 6, 10, 22
+LEFT, RIGHT, TOP, BOTTOM = 48, 6, 10, 22
 SPARK_WIDTH, SPARK_HEIGHT = 120, 32
 STRIP_CELL, STRIP_HEIGHT = 6, 18
 TARGET_R = 2.6

@@ -35,6 +35,9 @@ REFUSED_AFTER = 3
 OURS = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1", "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1"}
 """Some models get no tools for a list of steps by default; who waits for them sees by it how far they are."""
 
+TIMED = ("CronCreate", "CronDelete", "CronList", "ScheduleWakeup")
+"""Tools that promise to act later: by then this process has ended, and the machine sleeps."""
+
 
 class Session:
     """The process; `model`, `mode`, `effort` and `language` are what it runs with now."""
@@ -57,6 +60,7 @@ class Session:
             setting_sources=["user", "project", "local"],
             include_partial_messages=True,
             can_use_tool=self._can_use_tool,
+            disallowed_tools=list(TIMED),
             permission_mode=cast(PermissionMode, way.mode),
             model=way.model or None,
             max_buffer_size=LONGEST_LINE,

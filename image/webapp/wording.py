@@ -84,7 +84,13 @@ _STEPS = {
 
 
 def activity(tool: str, given: dict[str, Any], workspace: str, *, done: bool) -> str:
-    """A tool call's one line: "Ran `ls -la`", "Editing notes.md"."""
+    """A tool call's one line: "Ran `ls -la`", "Editing notes.md".
+
+    Of a command Claude's own words for it are the line, where it gives them: they say more to most people.
+    """
+    said = given.get("description") if tool == "Bash" else None
+    if isinstance(said, str) and said.strip():
+        return _first_line(said.strip())
     verb = _verb(tool, given)
     return _line(verb.done if done else verb.doing, verb, given, workspace)
 
@@ -118,10 +124,15 @@ def _shown(about: str, verb: _Verb, workspace: str) -> str:
     if verb.about == "url":
         about = urlsplit(about).netloc or about
     about = about.removeprefix(workspace.rstrip("/") + "/") if workspace else about
-    first, _, rest = about.partition("\n")
+    first = _first_line(about)
+    return f"`{first}`" if verb.code else first
+
+
+def _first_line(text: str) -> str:
+    first, _, rest = text.partition("\n")
     if rest or len(first) > LONGEST_TITLE:
         first = first[:LONGEST_TITLE].rstrip() + " …"
-    return f"`{first}`" if verb.code else first
+    return first
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------

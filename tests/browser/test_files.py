@@ -158,6 +158,7 @@ def test_several_files_are_moved_fetched_and_deleted_at_once(
     page.get_by_role("menuitem", name="Select several").click()
     for name in ("one.txt", "two.txt"):
         page.get_by_label(f"Select {name}").check()
+    expect(page.get_by_label("Select all")).to_be_checked(indeterminate=True)
     page.get_by_role("button", name="Move …", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="box").click()
     page.get_by_role("button", name="Move here").click()

@@ -373,7 +373,10 @@ def test_a_message_sent_meanwhile_waits_and_comes_after_the_end(warm: Warm) -> N
 
 
 def test_each_tool_that_claude_offers_is_told_in_words_for_people(warm: Warm) -> None:
-    """A Claude that brings new tools shows here; those that it fetches when it needs them are only named."""
+    """A Claude that brings new tools shows here; those that it fetches when it needs them are only named.
+
+    What it could promise and not keep, since nobody is awake by then, it is not offered.
+    """
 
     async def story(page: Page) -> None:
         await page.ask("hello")
@@ -386,6 +389,7 @@ def test_each_tool_that_claude_offers_is_told_in_words_for_people(warm: Warm) ->
     assert named, "Claude names the tools that it fetches"
     offered |= set(re.findall(r"\\n([A-Z]\w+)", named.group()))
     assert {"Bash", "TaskCreate", "WebSearch"} <= offered
+    assert not {"CronCreate", "ScheduleWakeup"} & offered
     assert [tool for tool in offered if wording.activity(tool, {}, "", done=True) == f"Used {tool}"] == []
 
 

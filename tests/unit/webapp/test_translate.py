@@ -327,6 +327,7 @@ def test_an_expired_token_that_renews_itself_is_nobodys_business() -> None:
     [
         ("Bash", {"command": "ls -la"}, "Ran `ls -la`"),
         ("Bash", {"command": "cat <<E\nx\nE"}, "Ran `cat <<E …`"),
+        ("Bash", {"command": "du -sh", "description": "Measure the folder\nin full"}, "Measure the folder …"),
         ("Edit", {"file_path": "/data/workspace/a/notes.md"}, "Edited a/notes.md"),
         ("Edit", {"file_path": "/etc/hosts"}, "Edited /etc/hosts"),
         ("WebFetch", {"url": "https://example.com/some/page?x=y"}, "Read the page example.com"),

@@ -51,8 +51,9 @@ test("an open permission is a card, an answered one a step, and a reader in a hu
 const planned = (id: string, ...texts: string[]) =>
   tool(id, { name: "TaskCreate", todos: texts.map((text) => ({ text, status: "pending" as const })) });
 
-test("a reader in a hurry sees a plan once, as it is after the steps", () => {
-  const [steps] = passages([planned("a", "Buy"), planned("b", "Buy", "Paint"), tool("x")]);
+test("a reader in a hurry sees a plan once, as it is after the steps, and not how its tools were found", () => {
+  const sought = tool("s", { name: "ToolSearch" });
+  const [steps] = passages([sought, planned("a", "Buy"), planned("b", "Buy", "Paint"), tool("x")]);
   expect(steps?.kind === "steps" && brief(steps.steps).map(({ item }) => item.id)).toEqual(["b", "x"]);
 });
 

@@ -28,12 +28,18 @@ function isStep(item: Item): item is Step["item"] {
   return item.kind === "thinking" || item.kind === "tool";
 }
 
-/** What a reader in a hurry is spared: that she allowed what then happened, and a plan as it was in between. */
+/**
+ * What a reader in a hurry is spared: that she allowed what then happened, that Claude looked up how a tool is used,
+ * and its plan as it was in between.
+ */
 export function brief(steps: Step[]): Step[] {
   const plan = steps.findLast(({ item }) => todosOf(item));
-  const short = steps.filter((step) => step.item.kind !== "ask" && (step === plan || !todosOf(step.item)));
+  const short = steps.filter((step) => !isAside(step.item) && (step === plan || !todosOf(step.item)));
   return short.length ? short : steps;
 }
+
+const isAside = (item: Step["item"]) =>
+  item.kind === "ask" || (item.kind === "tool" && item.name === "ToolSearch" && item.status === "done");
 
 const todosOf = (item: Item) => (item.kind === "tool" && !item.parent && item.todos) || null;
 
@@ -82,7 +88,6 @@ const SAME_AS: ReadonlyMap<string, string> = new Map([
   ["Grep", "Search"],
   ["Glob", "Search"],
   ["LS", "Search"],
-  ["ToolSearch", "Search"],
   ["WebFetch", "Web"],
   ["WebSearch", "Web"],
   ["Task", "Agent"],

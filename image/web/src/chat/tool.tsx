@@ -22,7 +22,7 @@ export function ToolBody({ item, children }: { item: ToolItem; children?: Compon
       {item.patch?.length ? (
         <Patch path={text(item.input, "file_path")} lines={fromPatch(item.patch)} isThere />
       ) : (
-        <ToolInput name={item.name} input={item.input} isDone={item.status === "done"} />
+        <ToolInput name={item.name} input={item.input} isStep isDone={item.status === "done"} />
       )}
       {children}
       <Output item={item} />
@@ -33,11 +33,19 @@ export function ToolBody({ item, children }: { item: ToolItem; children?: Compon
 
 const text = (input: Input, name: string) => (typeof input[name] === "string" ? input[name] : "");
 
-/** A file that is still to be written may not be there yet: only what is done leads to it. */
-export function ToolInput({ name, input, isDone = false }: { name: string; input: Input; isDone?: boolean }) {
+interface ToolInputProps {
+  name: string;
+  input: Input;
+  /** What a command is for is a step's title already. */
+  isStep?: boolean;
+  /** A file that is still to be written may not be there yet: only what is done leads to it. */
+  isDone?: boolean;
+}
+
+export function ToolInput({ name, input, isStep = false, isDone = false }: ToolInputProps) {
   switch (name) {
     case "Bash":
-      return <Command command={text(input, "command")} about={text(input, "description")} />;
+      return <Command command={text(input, "command")} about={isStep ? "" : text(input, "description")} />;
     case "Edit":
     case "MultiEdit":
       return <Edits input={input} />;

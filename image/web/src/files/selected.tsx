@@ -24,6 +24,7 @@ export function SelectionBar() {
           type="checkbox"
           aria-label="Select all"
           checked={areAllSelected.value}
+          indeterminate={count > 0 && !areAllSelected.value}
           onChange={(event) => selectAll(event.currentTarget.checked)}
         />
         <span role="status">{count ? `${count} selected` : "Select files"}</span>
