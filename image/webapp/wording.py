@@ -71,7 +71,7 @@ _VERBS = {
     "ReportFindings": _Verb("report what it found", "Reporting what it found", "Reported what it found"),
     "ToolSearch": _Verb("look for a tool", "Looking for a tool", "Looked for a tool"),
     "AskUserQuestion": _Verb("ask you something", "Asking you", "Asked you"),
-    "EnterPlanMode": _Verb("make a plan first", "Making a plan first", "Made a plan first"),
+    "EnterPlanMode": _Verb("make a plan first", "Beginning to plan", "Began to plan"),
     "ExitPlanMode": _Verb("carry out this plan", "Showing you the plan", "Showed you the plan"),
 }
 

@@ -184,8 +184,8 @@ function Fields({ input }: { input: Input }) {
   );
 }
 const COLOURS = /\u001b\[[\d;?]*[A-Za-z]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g;
-/** Tools whose success says nothing that their input has not said. */
-const MUTE = new Set(["Edit", "MultiEdit", "Write", "NotebookEdit"]);
+/** Tools whose success says nothing that their input has not said, or speaks to Claude alone. */
+const MUTE = new Set(["Edit", "MultiEdit", "Write", "NotebookEdit", "EnterPlanMode"]);
 
 function Output({ item }: { item: ToolItem }) {
   if (!item.output || (MUTE.has(item.name) && item.status === "done")) return null;
