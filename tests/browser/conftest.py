@@ -24,6 +24,7 @@ from playwright.sync_api import Error as PlaywrightError
 from tests.support.chromium import WHOLE, WITHOUT_WINDOWS, find_chromium
 from tests.support.evidence import output
 from tests.support.outcome import HAS_FAILED
+from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
     from tests.support.containers import Workspace, Workspaces
@@ -53,6 +54,10 @@ WITHOUT_PUSH = "does not support the Push API in incognito mode"
 """What Chromium says where the page asks for it: each test has a window of that kind to itself."""
 OF_ITS_WORKER = "An unknown error occurred when fetching the script."
 """The same, for the service worker's file; where it is missing or refused a browser says that."""
+WORKER_IN_TIME = """Promise.race([
+    navigator.serviceWorker.ready.then(() => true),
+    new Promise((done) => setTimeout(() => done(false), 10_000)),
+])"""
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -191,6 +196,22 @@ def _patient(step: Callable[..., Any]) -> Callable[..., Any]:
         return step(*given, **options)
 
     return tried
+
+
+def with_worker(page: Page) -> None:
+    """Waits for the page's service worker; the page comes again where its file was broken off."""
+
+    def is_there() -> bool:
+        try:
+            if page.evaluate(WORKER_IN_TIME):
+                return True
+        except PlaywrightError as error:
+            if "Execution context was destroyed" not in str(error):
+                raise
+        page.reload()
+        return False
+
+    wait_until(is_there, "the service worker", timeout_s=90)
 
 
 @pytest.fixture

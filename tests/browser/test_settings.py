@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from tests.browser.conftest import PHONE, picture, say
+from tests.browser.conftest import PHONE, picture, say, with_worker
 from tests.support.containers import Workspace, Workspaces
 from tests.support.internet import Internet
 from tests.support.run import Run
@@ -140,7 +140,7 @@ def test_while_she_looks_elsewhere_she_is_told_of_cards_and_of_ends(
     page.reload()
     page.get_by_role("switch", name="Tell me when Claude is done").check()
     page.get_by_role("button", name="Back to chat").click()
-    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    with_worker(page)
     say(page, 'Tell me [tool Write {"file_path": "/data/workspace/told.md", "content": "x"}]')
     expect(page.locator("[data-role=ask]")).to_be_visible()
     assert told(page) == [], "she sees it herself"
@@ -159,7 +159,7 @@ def test_news_that_come_past_all_pages_are_shown_and_take_nothing_from_what_a_pa
 ) -> None:
     page = page_in_whole_browser(home, path="/settings/general")
     page.context.grant_permissions(["notifications"], origin=home.url)
-    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    with_worker(page)
     session, registrations = page.context.new_cdp_session(page), dict[str, bool]()
     session.on(
         "ServiceWorker.workerRegistrationUpdated",
@@ -211,7 +211,7 @@ def test_without_a_network_the_page_says_so_and_comes_back(
     fresh: Workspace, page_of: Callable[..., Page]
 ) -> None:
     page = page_of(fresh, calm=False)
-    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    with_worker(page)
     page.context.set_offline(True)
     page.reload()
     expect(page.get_by_role("heading", name="Your workspace cannot be reached")).to_be_visible()
