@@ -89,8 +89,8 @@ def find_image(ref: str) -> str | None:
 
     Errors: OSError where no such engine answers it, or another one was chosen.
     """
-    if "DOCKER_HOST" in os.environ:
-        raise OSError("another engine was chosen")
+    if _may_be_elsewhere():
+        raise OSError("another engine may have been chosen")
     with closing(_Socket()) as asking:
         asking.request("GET", f"/v{'.'.join(map(str, OLDEST_API))}/images/{quote(ref, safe='/:@')}/json")
         answer = asking.getresponse()
@@ -168,6 +168,17 @@ def _chosen_elsewhere() -> str:
         if context and context.name != "default":
             return f"docker context {context.name}"
     return ""
+
+
+def _may_be_elsewhere() -> bool:
+    """Whether a person may have chosen another engine, asked without docker-py."""
+    if {"DOCKER_HOST", "DOCKER_CONTEXT"} & set(os.environ):
+        return True
+    config = Path(os.environ.get("DOCKER_CONFIG", "~/.docker")).expanduser() / "config.json"
+    try:
+        return "currentContext" in config.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
 
 
 def _is_debian(release: Path = Path("/etc/os-release")) -> bool:

@@ -106,7 +106,7 @@ def test_the_engine_is_asked_for_an_image_without_a_client(
     assert asked == [b"GET /v1.41/images/my-jarvis:latest/json HTTP/1.1\r\n"]
 
 
-def test_an_engine_that_stumbles_is_away_or_was_chosen_does_not_answer_that(
+def test_an_engine_that_stumbles_or_is_away_does_not_answer_that(
     machine: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine.setattr(engine, "SOCKET", tmp_path / "engine.sock")
@@ -114,9 +114,21 @@ def test_an_engine_that_stumbles_is_away_or_was_chosen_does_not_answer_that(
         find_image("my-jarvis:latest")
     with pytest.raises(ConnectionRefusedError):
         find_image("my-jarvis:latest")
-    machine.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
-    with pytest.raises(OSError, match="chosen"):
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"])
+def test_where_another_engine_may_have_been_chosen_this_machines_is_not_asked(
+    machine: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    (tmp_path / "config.json").write_text('{"currentContext": "elsewhere"}')
+    machine.setattr(engine, "SOCKET", tmp_path / "engine.sock")
+    machine.setenv(variable, str(tmp_path))
+    with (
+        listening(engine.SOCKET, "200 OK", b'{"Id": "sha256:1"}') as asked,
+        pytest.raises(OSError, match="may have been chosen"),
+    ):
         find_image("my-jarvis:latest")
+    assert asked == []
 
 
 # --- which one ------------------------------------------------------------------------------------
