@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from tests.support.containers import PERSON, PLAIN, Workspace
 from tests.support.wait import wait_until
 
 LIVE = "/api/live"
+STATIC = "/opt/jarvis/app/static"
 
 
 def test_health_is_ok(shared_workspace: Workspace) -> None:
@@ -60,10 +62,16 @@ def test_it_comes_to_know_that_nobody_is_logged_in(shared_workspace: Workspace) 
 
 
 @pytest.mark.parametrize(
-    "path", ["/../etc/passwd", "/assets/../../../../etc/passwd", "/assets/%2e%2e/%2e%2e/venv/pyvenv.cfg"]
+    "path",
+    [
+        "/../../../../etc/passwd",
+        "/assets/../../../../../etc/passwd",
+        "/assets/%2e%2e/%2e%2e/%2e%2e/venv/pyvenv.cfg",
+    ],
 )
 def test_only_the_page_is_served(shared_workspace: Workspace, path: str) -> None:
     """{path} leads to nothing but the page: no address leads out of its folder."""
+    shared_workspace.run("test", "-f", f"{STATIC}{unquote(path)}")
     with httpx.Client(trust_env=False, verify=PLAIN) as client:
         request = client.build_request("GET", shared_workspace.url)
         request.url = httpx.URL(shared_workspace.url).copy_with(raw_path=path.encode())
