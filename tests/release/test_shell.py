@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.containers import Workspace
 from tests.support.shell import CTRL_C, CTRL_D, Shell, without_escapes
-from tests.support.wait import wait_until
 
 SCRIPTS = "שלום, é, 日本, 👋"
 
@@ -68,10 +67,11 @@ def test_a_line_is_edited_by_whole_characters(settled: Shell) -> None:
 
 
 def test_a_resize_reaches_programs(settled: Shell) -> None:
-    """A running program learns that the window has another size."""
-    settled.run("trap 'stty size' WINCH")
+    """A running program is told that the window has another size, and finds out which."""
+    settled.type("bash -c 'trap \"stty size; exit\" WINCH; echo began; while sleep 0.1; do :; done'")
+    settled.expect("began")
     settled.resize(132, 43)
-    wait_until(lambda: settled.run("stty size").endswith("43 132"), "the new size")
+    assert settled.finished(20)[1].endswith("43 132")
     assert settled.run("tput cols; tput lines").split()[-2:] == ["132", "43"]
 
 
