@@ -17,6 +17,11 @@ from tests.support.internet import Internet
 from tests.support.run import Run
 from tests.support.wait import wait_until
 
+NOTES_ASKING = """
+const request = Notification.requestPermission.bind(Notification);
+Notification.requestPermission = (...given) => { window.asked = true; return request(...given); };
+"""
+
 
 @pytest.fixture(scope="module")
 def unsettled(run: Run, image: str) -> Iterator[Workspace]:
@@ -124,10 +129,13 @@ def test_nothing_is_asked_before_she_wants_notifications(
     page.context.grant_permissions([], origin=fresh.url)
     assert page.evaluate("Notification.permission") != "granted"
     page.context.grant_permissions(["notifications"], origin=fresh.url)
+    page.add_init_script(NOTES_ASKING)
     page.reload()
     switch = page.get_by_role("switch", name="Tell me when Claude is done")
     expect(switch).not_to_be_checked()
+    assert page.evaluate("window.asked") is None, "asked before she wanted them"
     switch.check()
+    assert page.evaluate("window.asked") is True
     page.reload()
     expect(switch).to_be_checked()
 
