@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.support.run import Run
     from tests.support.volumes import Volume
 
+pytest.register_assert_rewrite("tests.support.livedin", "tests.support.login")  # they say what they found
+
 DEFAULT_IMAGE = "my-jarvis:latest"
 PROMISING = ("image", "release")
 """Tiers in which every test states its promise as one sentence."""

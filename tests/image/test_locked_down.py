@@ -64,7 +64,9 @@ def test_it_works_without_any_network(workspaces: Workspaces, kept_volume: Volum
     workspace = workspaces.start(kept_volume, network="none", dns=None, ready=False)
     asks = ("curl", "--silent", "--fail", f"http://127.0.0.1:{PORT}{HEALTH_PATH}")
     wait_until(
-        lambda: workspace.attempt(*asks).status == 0, "the page inside", hopeless=workspace.why_hopeless
+        lambda: workspace.state()["Running"] and workspace.attempt(*asks).status == 0,
+        "the page inside",
+        hopeless=workspace.why_hopeless,
     )
     assert "<html" in workspace.run("curl", "--silent", "--fail", f"http://127.0.0.1:{PORT}/")
 
