@@ -177,7 +177,9 @@ def test_an_input_method_never_sends(home: Workspace, page_of: Callable[..., Pag
     )
     browser.send("Input.insertText", {"text": "日本"})
     expect(field).to_have_value("日本")
-    expect(page.locator("[data-role=user]")).to_have_count(0)
+    field.press("Enter")
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("You said: 日本")
+    expect(page.locator("[data-role=user] .bubble")).to_have_text(["日本"])
 
 
 def test_words_of_both_directions_stand_right(home: Workspace, page_of: Callable[..., Page]) -> None:

@@ -110,8 +110,13 @@ def test_what_was_always_allowed_is_taken_back(home: Workspace, page_of: Callabl
     rule = page.locator(".settings-section li").filter(has_text="touch always.txt")
     expect(rule).to_be_visible()
     picture(page, "settings-always-allowed")
-    rule.get_by_role("button", name="Take back").click()
+    with page.expect_response("**/api/permissions"):
+        rule.get_by_role("button", name="Take back").click()
     expect(rule).to_have_count(0)
+    page.goto(home.url)
+    say(page, '[tool Bash {"command": "touch always.txt"}]')
+    page.get_by_role("button", name="Allow once").click()
+    expect(page.locator("[data-role=assistant]").last).to_contain_text("The tool said")
 
 
 def test_the_versions_and_licences_are_there(fresh: Workspace, page_of: Callable[..., Page]) -> None:
