@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ Begin = Callable[[], Workspace]
 Replace = Callable[[Workspace], Workspace]
 
 STOPS, SUSPENDS = 50, 100
+ASLEEP_S = 2.0
 HER_WORK = (
     "cd /data/workspace && mkdir -p 'Letters of 2026/drafts' .hidden",
     "printf 'שלום\\n' > 'Letters of 2026/מכתב.txt'",
@@ -126,5 +128,6 @@ def test_a_shell_lives_through_a_suspend(lilachs_workspace: Begin) -> None:
     shell = workspace.shell().settle()
     shell.run("set +m; word=plum; (sleep 1; echo done > ~/late) &")
     workspace.suspend()
+    threading.Event().wait(ASLEEP_S)
     workspace.resume()
     assert shell.run("wait; echo $word; cat ~/late") == "plum\ndone"

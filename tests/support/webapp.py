@@ -27,6 +27,8 @@ from websockets.typing import Origin
 from tests.support.wait import wait_until
 
 NO_CHAT = "refused by the chat that is none"
+MUCH = 64 << 20
+"""Bytes of a terminal: whatever is waited for comes before, or never."""
 
 
 class NoChat:
@@ -225,8 +227,9 @@ class Page:
             self.ack()
 
     def until(self, wanted: str) -> None:
-        """Draws until this has been printed."""
+        """Draws until this has been printed; a flood that goes on without it is none to wait for."""
         while wanted.encode() not in self.output:
+            assert len(self.output) <= MUCH, f"{wanted!r} has not come in {MUCH} bytes"
             self.step()
 
     def until_kind(self, wanted: str) -> None:
