@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from image.release.suite import ROOT, read_suite
-from tests.broken.catalogue import Broken
+from tests.broken.making import Broken
 from tests.broken.trial import Good, Verdict, Whole
 
 JUDGE = Path(__file__).with_name("trial.py")

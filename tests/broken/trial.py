@@ -24,7 +24,7 @@ from image.release.registry import Repository
 from image.release.report import failure_path
 from image.release.stage import PYTEST
 from image.release.verify import verify
-from tests.broken.catalogue import Broken
+from tests.broken.making import Broken
 from tests.support.evidence import masked
 from tests.support.run import Run
 

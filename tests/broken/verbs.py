@@ -20,8 +20,9 @@ from fly.settings import Settings
 from image.build import TAG
 from image.release.content import read_content
 from image.release.suite import ROOT
-from tests.broken.catalogue import CATALOGUE, Broken
+from tests.broken.catalogue import CATALOGUE
 from tests.broken.coverage import breakers
+from tests.broken.making import Broken
 from tests.broken.proofs import Proofs
 from tests.broken.trial import Good, Verdict, Whole, try_good, try_out, try_whole
 from tests.support.run import Run, swept_run

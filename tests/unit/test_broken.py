@@ -12,8 +12,9 @@ from invoke.context import Context
 
 from image.release.suite import TIERS
 from tests.broken import verbs
-from tests.broken.catalogue import CATALOGUE, Broken
+from tests.broken.catalogue import CATALOGUE
 from tests.broken.coverage import breakers
+from tests.broken.making import Broken
 from tests.broken.proofs import Proofs
 from tests.broken.trial import ROOT, Good, Outcome, Proved, Verdict, Whole, judge, judge_whole
 from tests.broken.verbs import Trial
