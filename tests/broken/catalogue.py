@@ -534,7 +534,7 @@ PERSON = (
             "release/test_first_login.py::test_she_talks_with_claude_in_the_terminal",
             "browser/test_first_day.py::test_she_logs_in_by_typing_and_claude_answers_her",
         ),
-        r"\(False, None|waited .* for .(❯|morning|You)|Connected as",
+        r"\(False, None|waited .* for .You|Connected as|You said: Good morning",
     ),
     Broken(
         "any-code-will-do",
