@@ -228,9 +228,12 @@ class Page:
 
     def until(self, wanted: str) -> None:
         """Draws until this has been printed; a flood that goes on without it is none to wait for."""
-        while wanted.encode() not in self.output:
+        sought, looked_at = wanted.encode(), 0
+        while self.output.find(sought, max(0, looked_at - len(sought))) < 0:
             assert len(self.output) <= MUCH, f"{wanted!r} has not come in {MUCH} bytes"
-            self.step()
+            looked_at = len(self.output)
+            if self.step() == "r":
+                looked_at = 0
 
     def until_kind(self, wanted: str) -> None:
         while self.step() != wanted:
