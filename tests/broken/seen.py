@@ -102,11 +102,16 @@ CHATS = (
         r"name=\"Pictures\"",
     ),
     Broken(
-        "list-as-it-came",
-        "What Claude has yet to do is shown as a program writes it",
-        (in_page((r"case`TodoWrite`:return", "case`Todo`:return")),),
-        ("browser/test_chat.py::test_claudes_to_do_list_is_a_list",),
-        r"\.todos li",
+        "ticks-nothing",
+        "What Claude has done of its plan looks as if it were still to do",
+        (
+            edit(
+                f"{WEBAPP}/todos.py",
+                ("if isinstance(value, str)}", 'if isinstance(value, str) and name == "text"}'),
+            ),
+        ),
+        ("browser/test_chat.py::test_claudes_to_do_list_is_a_list_that_is_ticked",),
+        r"1 of 3 steps done",
     ),
     Broken(
         "no-means-yes",
