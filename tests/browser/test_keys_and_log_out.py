@@ -33,7 +33,9 @@ def to_authentication(page: Page) -> None:
 
 
 def connect(lilach: Lilach, command: str) -> None:
+    """As who reads first what the page says; Claude's first two starts at once undo each other's settings."""
     page = lilach.page
+    expect(page.get_by_test_id("auth-status").first).to_have_text("Not connected")
     page.get_by_role("button", name="Open Terminal").click()
     wait_until(lambda: "$" in terminal_text(page).splitlines()[-1], "the shell's prompt")
     page.keyboard.type("clear\n")

@@ -1,5 +1,6 @@
 // @vitest-environment jsdom
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Auth } from "./protocol";
 
 const answers: ((answer: Response) => void)[] = [];
 
@@ -38,4 +39,18 @@ test("what the server refuses is taken back, and nothing else", async () => {
   answers[1]?.(says(200, { ...settings.value, theme: "light" }));
   await kept;
   expect(settings.value.theme).toBe("light");
+});
+
+test("an answer about the login takes back nothing that the workspace has told meanwhile", async () => {
+  const { auth, checkAuth } = await import("./workspace");
+  const [out, there] = (["signed_out", "signed_in"] as const).map((state) => ({ state }) as Auth) as [Auth, Auth];
+  const asked = checkAuth();
+  auth.value = there;
+  answers[0]?.(says(200, out));
+  await asked;
+  expect(auth.value).toBe(there);
+  const again = checkAuth();
+  answers[1]?.(says(200, out));
+  await again;
+  expect(auth.value).toEqual(out);
 });

@@ -58,14 +58,15 @@ export async function change(part: Partial<Settings>): Promise<void> {
 }
 
 /** Asks Claude Code itself whether it is logged in. */
-export async function checkAuth(): Promise<void> {
-  const now = await attempt(ask<Auth>("GET", "/api/auth?fresh=1"));
-  if (now) auth.value = now;
-}
+export const checkAuth = (): Promise<void> => learnAuth("GET", "/api/auth?fresh=1");
 
-export async function logOut(): Promise<void> {
-  const now = await attempt(ask<Auth>("POST", "/api/auth/logout"));
-  if (now) auth.value = now;
+export const logOut = (): Promise<void> => learnAuth("POST", "/api/auth/logout");
+
+/** What the workspace has told by itself meanwhile is newer than any answer. */
+async function learnAuth(method: string, path: string): Promise<void> {
+  const before = auth.value;
+  const now = await attempt(ask<Auth>(method, path));
+  if (now && auth.value === before) auth.value = now;
 }
 
 /** "Connected as ana@example.com · Max plan". */
