@@ -43,7 +43,7 @@ def table_kind(name: str) -> str | None:
 
 
 def view_headers(content_type: str) -> dict[str, str]:
-    """For a picture, film or document. A browser's PDF reader does not start in a sandbox; it is one."""
+    """For a picture, film or document. Not every browser's PDF reader starts in a sandbox; each is one."""
     sandbox = "" if content_type == "application/pdf" else "; sandbox"
     return _framed(_INERT + sandbox)
 
