@@ -33,7 +33,7 @@ def to_authentication(page: Page) -> None:
 
 
 def connect(lilach: Lilach, command: str) -> None:
-    """As who reads first what the page says: Claude's first two starts at once may undo each other's login."""
+    """Begins with what the page says: two first starts of Claude at once can undo each other's login."""
     page = lilach.page
     expect(page.get_by_test_id("auth-status").first).to_have_text("Not connected")
     page.get_by_role("button", name="Open Terminal").click()
