@@ -125,16 +125,21 @@ class Operator:
         return [("what the operator saw", "\n".join(self._said)[-6000:]), *platform]
 
 
+_GIVEN: set[int] = set()
+
+
 def _free_port() -> int:
     """One that stays free until it is listened on.
 
-    The system takes the ports of connections that go out from 32768 on, so none may be from there; and those
-    who choose at the same time choose from different ones.
+    The system takes the ports of connections that go out from 32768 on, so none may be from there; those who
+    choose at the same time choose from different ones, and nobody is given the same twice.
     """
     worker, several = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), 32
     ports = range(20_000 + int(worker.removeprefix("gw")) % several, 32_768, several)
     for port in random.sample(ports, len(ports)):
         with socket.socket() as free, suppress(OSError):
             free.bind(("127.0.0.1", port))
-            return port
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
     raise AssertionError("no port is free")

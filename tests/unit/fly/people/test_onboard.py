@@ -313,6 +313,8 @@ def test_an_interrupted_batch_finishes_whom_it_began_and_begins_nobody_else(offi
     rows = office.world.rows()
     assert 1 <= len(rows) < len(orders)
     assert {row.state for row in rows} == {"ready"}
+    welcomes = [mail for row in rows for mail in office.outbox.mails(row.id)]
+    assert [(mail.state, mail.reason) for mail in welcomes] == [("sent", "")] * len(rows)
     assert len(office.server.taken.mails) == len(rows)
 
 
