@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import httpx
 import pexpect
 
 from fly.local import process
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 INVOKE = Path(sys.executable).with_name("invoke")
@@ -35,8 +33,8 @@ class Operator:
             {name: value for name, value in os.environ.items() if not name.startswith("FLY_")}
             | {
                 "JARVIS_HOME": str(home),
-                "JARVIS_API_PORT": str(_free_port()),
-                "JARVIS_DOOR_PORT": str(_free_port()),
+                "JARVIS_API_PORT": str(free_port()),
+                "JARVIS_DOOR_PORT": str(free_port()),
                 "COLUMNS": "160",
                 "TERM": "xterm-256color",
             }
@@ -123,23 +121,3 @@ class Operator:
             else []
         )
         return [("what the operator saw", "\n".join(self._said)[-6000:]), *platform]
-
-
-_GIVEN: set[int] = set()
-
-
-def _free_port() -> int:
-    """One that stays free until it is listened on.
-
-    The system takes the ports of connections that go out from 32768 on, so none may be from there; those who
-    choose at the same time choose from different ones, and nobody is given the same twice.
-    """
-    worker, several = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), 32
-    ports = range(20_000 + int(worker.removeprefix("gw")) % several, 32_768, several)
-    for port in random.sample(ports, len(ports)):
-        with socket.socket() as free, suppress(OSError):
-            free.bind(("127.0.0.1", port))
-            if port not in _GIVEN:
-                _GIVEN.add(port)
-                return port
-    raise AssertionError("no port is free")

@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -31,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from fly.settings import Secret
 from image.release.registry import Login, Repository
 from tests.support.evidence import Piece, tail
+from tests.support.ports import free_port
 from tests.support.run import Run
 from tests.support.wait import wait_until
 
@@ -53,7 +53,7 @@ class LoopbackRegistry:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -200,9 +200,3 @@ def tiny_image(client: docker.DockerClient, run: Run, content: bytes | None = No
     finally:
         with contextlib.suppress(docker.errors.ImageNotFound):
             client.images.remove(image, force=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
