@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, ViewportSize, expect
@@ -260,6 +262,44 @@ def test_a_file_of_the_page_that_does_not_come_is_asked_for_again(
     expect(page.get_by_label("Message Claude")).to_be_visible()
     expect(page.locator(".sidebar")).to_have_css("display", "flex")
     assert len(lost) == 2
+
+
+LOADS_LONG = """
+addEventListener("DOMContentLoaded", () => {
+    const picture = new Image();
+    picture.src = "/icon-512.png";
+    document.body.append(picture);
+});
+"""
+"""A page that is used long before all of it has come."""
+
+
+def test_a_page_that_is_in_use_never_comes_anew_by_itself(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    """What is lost of a part's files while the page still loads is asked for by that part."""
+    page = page_of(home, path="/settings/general", calm=False)
+    begins_with = set(re.findall(r'"(/assets/[^"]+)"', home.get("/").text))
+    lost: list[str] = []
+    loads: list[str] = []
+
+    def lose_once(route: Route) -> None:
+        path = urlsplit(route.request.url).path
+        if path in {*begins_with, *lost}:
+            return route.continue_()
+        lost.append(path)
+        return route.abort("connectionreset")
+
+    page.add_init_script(LOADS_LONG)
+    page.route("**/assets/**", lose_once)
+    page.route("**/icon-512.png", lambda _never_comes: None)
+    page.goto(f"{home.url}/files", wait_until="commit")
+    page.on("request", lambda one: loads.append(one.url) if one.is_navigation_request() else None)
+    expect(page.get_by_label("Search files")).to_be_visible()
+    page.wait_for_timeout(1500)
+    assert lost
+    assert page.evaluate("document.readyState") == "interactive"
+    assert loads == []
 
 
 @pytest.mark.parametrize("kind", ["script", "stylesheet"])
