@@ -178,13 +178,21 @@ def _is_complaint(said: ConsoleMessage) -> bool:
 
 
 def patient(page: Page) -> Page:
-    """The same, which comes and comes again with as many tries as this machine's own network takes."""
-    page.goto = _patient(page.goto)  # type: ignore[method-assign]
-    page.reload = _patient(page.reload)  # type: ignore[method-assign]
+    """The same, which comes and comes again with as many tries as this machine's own network takes.
+
+    A page that has lost some of its own files says so and comes anew: it is used only then.
+    """
+    page.goto = _patient(page, page.goto)  # type: ignore[method-assign]
+    page.reload = _patient(page, page.reload)  # type: ignore[method-assign]
     return page
 
 
-def _patient(step: Callable[..., Any]) -> Callable[..., Any]:
+def _patient(page: Page, step: Callable[..., Any]) -> Callable[..., Any]:
+    def come(*given: Any, **options: Any) -> Any:
+        answer = tried(*given, **options)
+        expect(page.locator("#again")).to_be_hidden()
+        return answer
+
     def tried(*given: Any, **options: Any) -> Any:
         for pause_s in (0.1, 0.3, 1, 3):
             try:
@@ -195,7 +203,7 @@ def _patient(step: Callable[..., Any]) -> Callable[..., Any]:
             time.sleep(pause_s)
         return step(*given, **options)
 
-    return tried
+    return come
 
 
 def with_worker(page: Page) -> None:
