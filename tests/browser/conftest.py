@@ -190,7 +190,7 @@ def patient(page: Page) -> Page:
 def _patient(page: Page, step: Callable[..., Any]) -> Callable[..., Any]:
     def come(*given: Any, **options: Any) -> Any:
         answer = tried(*given, **options)
-        expect(page.locator("#again")).to_be_hidden()
+        expect(page.locator("p#again")).to_be_hidden()
         return answer
 
     def tried(*given: Any, **options: Any) -> Any:
