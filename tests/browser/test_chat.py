@@ -16,14 +16,14 @@ from tests.support.containers import Workspace
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
-MANY = 120
+MANY = 60
 """Words that take a few seconds to come."""
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGPgzU78DwADOwHZzon70AAAAABJRU5ErkJggg=="
 )
 """One pixel."""
 FINGER_PX = 44
-SLOWLY = f"[tokens {MANY} at 40 ms]"
+SLOWLY = f"[tokens {MANY} at 80 ms]"
 
 
 def last_answer(page: Page) -> str:

@@ -15,7 +15,7 @@ from tests.support.login import give_login
 from tests.support.terminal_page import login_url, terminal_text
 from tests.support.wait import wait_until
 
-MANY = 120
+MANY = 60
 """Words that take a few seconds to come."""
 
 
@@ -103,7 +103,7 @@ def test_she_signs_out_and_then_logs_claude_out_in_the_middle_of_a_turn(
     way_in = f"/#key={KEY}"
     laptop = page_of(workspace, path=way_in, calm=False)
     phone = page_of(workspace, PHONE, touch=True, path=way_in, calm=False)
-    say(laptop, f"A long one [tokens {MANY} at 40 ms]")
+    say(laptop, f"A long one [tokens {MANY} at 80 ms]")
     expect(laptop.locator("[data-role=assistant]")).to_contain_text("word9 ")
     conversation = laptop.url
     phone.goto(conversation)
@@ -117,7 +117,7 @@ def test_she_signs_out_and_then_logs_claude_out_in_the_middle_of_a_turn(
     laptop.goto(conversation)
     is_whole(laptop)
 
-    say(phone, f"Another [tokens {MANY} at 40 ms]")
+    say(phone, f"Another [tokens {MANY} at 80 ms]")
     expect(phone.locator("[data-role=assistant]").last).to_contain_text("word9 ")
     laptop.goto(f"{workspace.url}/settings/authentication")
     laptop.get_by_role("button", name="Log out").click()

@@ -305,20 +305,20 @@ def test_twenty_megabytes_are_pasted_whole(home: Workspace, page_of: Callable[..
         "stty raw -echo; head -c 20000000 | md5sum > /tmp/sum; stty sane; echo took-$((40+2))\n"
     )
     until_shown(page, "stty raw")
-    paste(page, "x" * 20_000_000)
+    paste(page, "x", times=20_000_000)
     until_shown(page, "took-42")
     expected = home.run("sh", "-c", "head -c 20000000 /dev/zero | tr '\\0' x | md5sum")
     assert home.run("cat", "/tmp/sum") == expected
 
 
-def paste(page: Page, text: str) -> None:
+def paste(page: Page, text: str, *, times: int = 1) -> None:
     """As the browser does when she presses its keys for it."""
     page.evaluate(
-        """text => {
+        """([text, times]) => {
             const clipboardData = new DataTransfer();
-            clipboardData.setData("text/plain", text);
+            clipboardData.setData("text/plain", text.repeat(times));
             const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
             document.querySelector("[data-testid=terminal] textarea").dispatchEvent(event);
         }""",
-        text,
+        [text, times],
     )
