@@ -7,8 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from invoke.context import Context
@@ -36,6 +39,7 @@ WEBAPP = (
     *(f"tests/support/{name}.py" for name in ("webapp", "chat_page", "chat_world")),
 )
 NEEDS_IMAGE = {"image", "release", "stories", "broken", "browser"}
+_PAGE_SCRIPT = ("npm", "run", "--silent", "--prefix", str(PAGE))
 WORKFLOWS = ".github/workflows"
 WORKFLOW_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 
@@ -115,28 +119,50 @@ def _chosen(tier: str) -> Sequence[str]:
 
 
 def _check() -> None:
+    """As many at once as there are processors; each says how long it took, and all that fail are named."""
+    with step("Format, lint and types") as report:
+        _install_page_packages(report)
+        failures = []
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            under_way = [pool.submit(_timed, title, work) for title, work in _checks()]
+            for one in as_completed(under_way):
+                title, took_s, failure = one.result()
+                report(f"{title}  {took_s:.1f} s" if failure is None else f"{title}  failed")
+                failures += [failure] if failure else []
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C none begins any more
+        if failures:
+            raise Exit("\n\n".join(failures), code=1)
+
+
+def _checks() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Those that take longest come first."""
     workflows = [str(path) for path in sorted((ROOT / WORKFLOWS).glob("*.yml"))]
     for title, command in (
-        ("Format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
-        ("Lint", (_tool("ruff"), "check", "--quiet", ".")),
         ("Types", (_tool("mypy"), "--no-error-summary")),
         ("Types of the web app", ("env", WEBAPP_ROOTS, _tool("mypy"), "--no-error-summary", *WEBAPP)),
+        ("Page: unit tests", (*_PAGE_SCRIPT, "test")),
+        ("Page: types and format", (*_PAGE_SCRIPT, "check")),
+        ("Format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
+        ("Lint", (_tool("ruff"), "check", "--quiet", ".")),
         ("Shell", (_tool("shellcheck"), "bin/invoke", ".ci/run", "image/entrypoint.sh", "image/claude")),
         ("Dockerfile", (_tool("hadolint"), "image/Dockerfile")),
-        (
-            "Workflows: schema",
-            (_tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *workflows),
-        ),
+        ("Workflows: schema", (_tool("check-jsonschema"), *WORKFLOW_SCHEMA, *workflows)),
         ("Workflows: lint", (_tool("zizmor"), "--offline", "--quiet", "--no-progress", WORKFLOWS)),
     ):
-        with step(title):
-            run(*command)
-    with step("Workflows: shell"):
-        check_scripts(Path(path) for path in workflows)
-    with step("Page: types, lint and unit tests") as report:
-        _install_page_packages(report)
-        run("npm", "run", "--silent", "check", folder=PAGE)
-        run("npm", "test", "--silent", folder=PAGE)
+        yield title, partial(run, *command)
+    yield "Workflows: shell", partial(check_scripts, map(Path, workflows))
+
+
+def _timed(title: str, work: Callable[[], None]) -> tuple[str, float, str | None]:
+    """Its title, how long it took in seconds, and what it complained of."""
+    began = time.monotonic()
+    try:
+        work()
+    except Exit as complaint:
+        return title, time.monotonic() - began, complaint.message
+    return title, time.monotonic() - began, None
 
 
 def check_scripts(workflows: Iterable[Path]) -> None:
