@@ -302,9 +302,10 @@ def test_twenty_megabytes_are_pasted_whole(home: Workspace, page_of: Callable[..
     page = page_of(home)
     open_shell(page)
     page.keyboard.type(
-        "stty raw -echo; head -c 20000000 | md5sum > /tmp/sum; stty sane; echo took-$((40+2))\n"
+        "stty raw -echo; echo ready-$((40+1)); head -c 20000000 | md5sum > /tmp/sum; stty sane;"
+        " echo took-$((40+2))\n"
     )
-    until_shown(page, "stty raw")
+    until_shown(page, "ready-41")
     paste(page, "x", times=20_000_000)
     until_shown(page, "took-42")
     expected = home.run("sh", "-c", "head -c 20000000 /dev/zero | tr '\\0' x | md5sum")
