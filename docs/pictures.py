@@ -33,6 +33,7 @@ SUMMARY = (
     "| Write to the speakers | Dan | 3 May |\n| Print the programme | Noa | 10 May |\n\n"
     "Open: **who brings the projector?**"
 )
+STEPS = ("Read the notes", "Write the summary", "Draft the letter to the speakers")
 TOTAL = '''"""What the flat costs."""
 
 RENT = 1840
@@ -113,10 +114,12 @@ def _talk(page: Page, workspace: Workspace) -> None:
         expect(page.locator("[data-role=assistant]")).to_contain_text(f"You said: {title}")
         expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
     page.goto(workspace.url)
+    plan = "".join(_tool("TaskCreate", subject=step, description=step) for step in STEPS)
+    done = _tool("TaskUpdate", taskId="1", status="completed")
     look = _tool("Bash", command="ls", description="List the files")
     read = _tool("Read", file_path="/data/workspace/notes.md")
     write = _tool("Write", file_path="/data/workspace/meeting-summary.md", content=NOTES)
-    _say(page, f"Notes from the meeting {look}{read}[say {SUMMARY}]{write}")
+    _say(page, f"Notes from the meeting {plan}{look}{read}{done}[say {SUMMARY}]{write}")
     expect(page.locator("[data-role=ask]")).to_be_visible()
     here = page.url.rpartition("/")[2]
     assert workspace.ask(
