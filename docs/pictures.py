@@ -119,7 +119,7 @@ def _talk(page: Page, workspace: Workspace) -> None:
     look = _tool("Bash", command="ls", description="List the files")
     read = _tool("Read", file_path="/data/workspace/notes.md")
     write = _tool("Write", file_path="/data/workspace/meeting-summary.md", content=NOTES)
-    _say(page, f"Notes from the meeting {plan}{look}{read}{done}[say {SUMMARY}]{write}")
+    _say(page, f"Notes from the meeting {plan}{look}{read}[say {SUMMARY}]{done}{write}")
     expect(page.locator("[data-role=ask]")).to_be_visible()
     here = page.url.rpartition("/")[2]
     assert workspace.ask(
