@@ -82,6 +82,8 @@ SBOM_FILE = "sbom.spdx.json"
 SAVED_FILE = "image.tar"
 """The image itself, for as long as it is read."""
 BUDGET_TIER = "budget"
+JUDGED = "judged"
+"""Where an outcome belongs that is no test's."""
 
 
 @dataclass(frozen=True)
@@ -240,16 +242,12 @@ class _Run:
             self._take(stage, progress, event)
         self._efforts[stage.name] = Effort.so_far().since(before)
         for test in progress.missing:
-            self._note(
-                Outcome(test, tier_of(test), "It is tried to its end.", "missing", 0.0, "it never ended")
-            )
+            never = Outcome(test, tier_of(test), "It is tried to its end.", "missing", 0.0, "it never ended")
+            self._note(never, stage.name)
         if progress.status not in (0, 1) or not progress.planned:
             reason = f"pytest gave up ({progress.status}): {last_words(stage, self._folder)}"
-            self._note(
-                Outcome(
-                    f"stage {stage.name}", "", f"The tests of “{stage.name}” can run.", "failed", 0.0, reason
-                )
-            )
+            promise = f"The tests of “{stage.name}” can run."
+            self._note(Outcome(f"stage {stage.name}", "", promise, "failed", 0.0, reason), stage.name)
 
     def keep_efforts(self) -> None:
         """What each stage took: of the clock, of our programs, of the machine."""
@@ -300,7 +298,7 @@ class _Run:
                 self._measure(figure)
             _keep_detail(self._folder, event)
 
-    def _note(self, outcome: Outcome, stage: str = "") -> None:
+    def _note(self, outcome: Outcome, stage: str = JUDGED) -> None:
         self._records.note(self.number, outcome)
         self._done[outcome.tier] = self._done.get(outcome.tier, 0) + 1
         if not outcome.is_kept:
