@@ -739,6 +739,13 @@ TERMINALS = (
         r"Running the JavaScript URL",
     ),
     Broken(
+        "blind-while-the-pointer-rests",
+        "A link that comes to where the pointer rests is none",
+        (in_page((r"new MouseEvent\(`mousemove`", "new MouseEvent(`mousemoved`")),),
+        ("browser/test_terminal.py::test_a_link_that_comes_to_where_the_pointer_rests_is_one",),
+        r"terminal-hint",
+    ),
+    Broken(
         "drops-what-is-much",
         "Of each piece of a long paste a terminal takes the begin",
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -101,11 +102,14 @@ class Proved:
     refusal: str
 
 
-def try_whole(client: docker.DockerClient, run: Run, good: str, whole: Whole) -> Verdict:
-    """Takes the time of a verification; nothing of it is in the operator's record."""
+def try_whole(client: docker.DockerClient, run: Run, good: str, whole: Whole, kept: Path) -> Verdict:
+    """Takes the time of a verification; nothing of it is in the operator's record.
+
+    What a failure of the good image left is put into a folder in `kept`: it may not come twice.
+    """
     began = time.monotonic()
     if whole.broken is None:
-        explanation = _not_good(proved(client, good))
+        explanation = _not_good(proved(client, good, kept / f"good-{whole.number}"))
         name, breaks = f"{good}, whole ({whole.number})", "Nothing"
     else:
         explanation = _not_whole(client, run, good, whole.broken)
@@ -118,11 +122,18 @@ def try_whole(client: docker.DockerClient, run: Run, good: str, whole: Whole) ->
     )
 
 
-def proved(client: docker.DockerClient, image: str) -> Proved:
-    """The verdict of the real `verify` over it, in a record of its own, and then a real push."""
+def proved(client: docker.DockerClient, image: str, kept: Path | None = None) -> Proved:
+    """The verdict of the real `verify` over it, in a record of its own, and then a real push.
+
+    `kept` takes what a failed one left.
+    """
     with tempfile.TemporaryDirectory() as name, Records(Path(name) / "releases.sqlite") as records:
         folder, content = Path(name) / "evidence", read_content(client, image)
         found = verify(client, records, content, folder=folder, watch=lambda _step: None)
+        if kept:
+            shutil.rmtree(kept, ignore_errors=True)
+        if kept and found.why:
+            shutil.copytree(folder, kept)
         broken = {
             one.test: f"{one.reason}\n{_story(folder, one.test)}"
             for one in records.outcomes(found.number)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -125,14 +126,16 @@ def _named_by(chosen: Sequence[Broken]) -> tuple[str, ...]:
 def _verdicts(image: str, trials: Sequence[Trial], *, again: bool) -> Iterator[Verdict]:
     """Of each, as they are done; what was proved before comes first. Whole verifications run alone."""
     client = docker.from_env(timeout=600)
-    settings = Settings.read(os.environ, ROOT)
-    proofs = Proofs(settings.home / "releases" / "selftest.jsonl", read_content(client, image).id)
+    kept = Settings.read(os.environ, ROOT).home / "releases"
+    proofs = Proofs(kept / "selftest.jsonl", read_content(client, image).id)
     at_a_time = 1 if any(isinstance(one, Whole) for one in trials) else AT_A_TIME
     with swept_run(client) as run, ThreadPoolExecutor(at_a_time) as pool:
         known = {} if again else {trial: proofs.find(trial) for trial in trials}
         yield from (verdict for verdict in known.values() if verdict)
         begun = {
-            pool.submit(_try, client, run, image, trial): trial for trial in trials if not known.get(trial)
+            pool.submit(_try, client, run, image, trial, kept / "selftest"): trial
+            for trial in trials
+            if not known.get(trial)
         }
         try:
             for done in as_completed(begun):
@@ -144,9 +147,9 @@ def _verdicts(image: str, trials: Sequence[Trial], *, again: bool) -> Iterator[V
                 one.cancel()
 
 
-def _try(client: docker.DockerClient, run: Run, image: str, trial: Trial) -> Verdict:
+def _try(client: docker.DockerClient, run: Run, image: str, trial: Trial, kept: Path) -> Verdict:
     if isinstance(trial, Whole):
-        return try_whole(client, run, image, trial)
+        return try_whole(client, run, image, trial, kept)
     return try_good(image, trial) if isinstance(trial, Good) else try_out(client, run, image, trial)
 
 

@@ -13,7 +13,7 @@ from tests.browser.conftest import PHONE, picture
 from tests.support.containers import Workspace, Workspaces
 from tests.support.run import Run
 from tests.support.terminal_page import terminal_text
-from tests.support.wait import wait_until
+from tests.support.wait import NeverHappenedError, wait_until
 from tests.support.wire import Wire
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
@@ -233,8 +233,9 @@ def test_links_lead_to_the_web_and_nowhere_else(home: Workspace, page_of: Callab
     page.keyboard.type(
         hidden_link("javascript:window.hacked=1//", "evil") + hidden_link(hidden, "hidden-one")
     )
-    page.keyboard.type(f"clear; cat /tmp/links; echo 'plain {plain} javascript:window.hacked=1'\n")
-    until_shown(page, f"plain {plain}")
+    page.keyboard.type(f"clear; cat /tmp/links; echo 'plain {plain} javascript:window.hacked=1'; ")
+    page.keyboard.type("echo all-$((40+2))\n")
+    until_shown(page, "all-42")
     for words, address in (("hidden-one", hidden), (plain, plain)):
         until_it_leads(page, words, address)
         with page.context.expect_page() as opened:
@@ -253,6 +254,23 @@ def test_links_lead_to_the_web_and_nowhere_else(home: Workspace, page_of: Callab
     assert len(page.context.pages) == 1
 
 
+def test_a_link_that_comes_to_where_the_pointer_rests_is_one(
+    home: Workspace, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(home)
+    open_shell(page)
+    address = f"{home.url}/health?rests"
+    page.keyboard.type("clear; echo here-$((40+2))\n")
+    until_shown(page, "here-42")
+    point_at(page, "here-42")
+    page.keyboard.type("rm -f /tmp/links; " + hidden_link(address, "here-42") + "clear; cat /tmp/links\n")
+    expect(page.locator(".terminal-hint")).to_have_text(address)
+    with page.context.expect_page() as opened:
+        page.mouse.down()
+        page.mouse.up()
+    opened.value.wait_for_url(address)
+
+
 def hidden_link(address: str, words: str) -> str:
     """Writes a link as programs print it (OSC 8) to where it is printed from."""
     return f"printf '\\e]8;;{address}\\a{words}\\e]8;;\\a\\n' >> /tmp/links; "
@@ -261,13 +279,18 @@ def hidden_link(address: str, words: str) -> str:
 def until_it_leads(page: Page, words: str, address: str) -> None:
     """The page says where a link leads, as soon as it knows, while the pointer is on it."""
     hint = page.locator(".terminal-hint")
+    said: list[str] = []
 
     def says_so() -> bool:
         point_at(page, words)
         page.wait_for_timeout(100)
-        return hint.count() == 1 and hint.inner_text() == address
+        said[:] = hint.all_inner_texts()
+        return said == [address]
 
-    wait_until(says_so, f"{words!r} to lead to {address}", timeout_s=PATIENCE_S)
+    try:
+        wait_until(says_so, f"{words!r} to lead to {address}", timeout_s=PATIENCE_S)
+    except NeverHappenedError as error:
+        raise AssertionError(f"{error}; the page says {said}, and shows:\n{terminal_text(page)}") from None
 
 
 def point_at(page: Page, words: str) -> None:

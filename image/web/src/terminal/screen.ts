@@ -68,9 +68,10 @@ export class Screen implements Drawn {
   private reading: ReturnType<typeof setTimeout> | undefined;
   private pressing: ReturnType<typeof setTimeout> | undefined;
   private finder: Promise<SearchAddon> | undefined;
+  private pointer: MouseEvent | undefined;
 
   constructor(
-    box: HTMLElement,
+    private readonly box: HTMLElement,
     private readonly events: ScreenEvents,
   ) {
     this.terminal = new Terminal({
@@ -94,6 +95,8 @@ export class Screen implements Drawn {
     this.watch.observe(box);
     box.addEventListener("paste", this.pasted, { capture: true });
     box.addEventListener("contextmenu", this.contextMenu, { capture: true });
+    box.addEventListener("mousemove", (event) => (this.pointer = event));
+    box.addEventListener("mouseleave", () => (this.pointer = undefined));
     for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"] as const)
       box.addEventListener(kind, this.touched, { capture: true });
     const stops = [
@@ -230,9 +233,28 @@ export class Screen implements Drawn {
     this.terminal.onBell(() => this.events.rang());
     this.terminal.onWriteParsed(() => {
       clearTimeout(this.reading);
-      this.reading = setTimeout(() => this.events.loginLink(loginLink(this.lastLines(LINES_READ))), QUIET_MS);
+      this.reading = setTimeout(() => this.read(), QUIET_MS);
     });
     this.terminal.attachCustomKeyEventHandler((event) => this.key(event));
+  }
+
+  /** What was written has come to an end: are there links in it? */
+  private read(): void {
+    this.events.loginLink(loginLink(this.lastLines(LINES_READ)));
+    this.pointAgain();
+  }
+
+  /** By itself xterm looks for a link only when the pointer comes to another line, not when the line is another. */
+  private pointAgain(): void {
+    const { pointer } = this;
+    const screen = this.box.querySelector(".xterm-screen");
+    if (!pointer || !screen) return;
+    const { top, height } = screen.getBoundingClientRect();
+    const line = height / this.terminal.rows;
+    const beside = pointer.clientY - line > top ? pointer.clientY - line : pointer.clientY + line;
+    // They do not bubble: programs that follow the pointer are told nothing.
+    for (const clientY of [beside, pointer.clientY])
+      screen.dispatchEvent(new MouseEvent("mousemove", { clientX: pointer.clientX, clientY }));
   }
 
   /** True where xterm is to handle the key. */
