@@ -175,7 +175,8 @@ def test_keys_that_a_phone_has_not_reach_the_shell(home: Workspace, page_of: Cal
     open_shell(page)
     bar = page.get_by_role("toolbar", name="Keys")
     ctrl = bar.get_by_role("button", name="Ctrl", exact=True)
-    page.keyboard.type("cat -v\n")
+    page.keyboard.type("echo keys-$((40+2)); cat -v\n")  # else they could come before the line is read
+    until_shown(page, "keys-42")
     for name, shown in (("Esc", "^["), ("Up", "^[^[[A"), ("Left", "^[[A^[[D"), ("Bar", "^[[D|")):
         bar.get_by_role("button", name=name, exact=True).tap()
         until_shown(page, shown)
