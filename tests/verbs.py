@@ -9,8 +9,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -35,12 +35,15 @@ WEBAPP_ROOTS = f"MYPYPATH={ROOT}{os.pathsep}{ROOT / 'image'}"
 WEBAPP = (
     # A program of its own, in which `webapp` is the top: hence other roots than pyproject's.
     *("--config-file=", "--strict", "--namespace-packages", "--explicit-package-bases"),
+    "--cache-dir=.mypy_cache/webapp",
     *("image/webapp", "tests/unit/webapp"),
     *(f"tests/support/{name}.py" for name in ("webapp", "chat_page", "chat_world")),
 )
 NEEDS_IMAGE = {"image", "release", "stories", "broken", "browser"}
 _PAGE_SCRIPT = ("npm", "run", "--silent", "--prefix", str(PAGE))
 WORKFLOWS = ".github/workflows"
+Timed = tuple[str, float, str | None]
+"""What was done, for how many seconds, and what was wrong."""
 WORKFLOW_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 
 
@@ -55,19 +58,9 @@ def test(context: Context, tier: str = "", only: str = "", no_check: bool = Fals
     """Format, lint, types, then all tests; installs what they need."""
     tiers = _chosen(tier)
     install_test_packages()
-    if not no_check:
-        _check()
-    if NEEDS_IMAGE & set(tiers):
-        with step("Docker Engine") as report:
-            engine = find_engine(report, Settings.read(os.environ, ROOT).home / "engine")
-        with step("Image") as report:
-            build_image(engine, report=report)
-    if "browser" in tiers:
-        install_chromium()
-    if "contract" in tiers:
-        _install_program("docker-registry")
-    if {"contract", "stories"} & set(tiers):
-        _install_program("restic")
+    with _beside(() if no_check else _checks()) as conclude:
+        _provide(tiers)
+        conclude()
     broken = [name for name in tiers if not _passes(name, only)]
     if broken:
         raise Exit(f"Failed: {', '.join(broken)}.", code=1)
@@ -90,7 +83,8 @@ def bench(context: Context, only: str = "") -> None:
 def lint(context: Context) -> None:
     """Format, lint and types of everything; changes nothing."""
     install_test_packages()
-    _check()
+    with _beside(_checks()) as conclude:
+        conclude()
 
 
 @verb(name="format")
@@ -118,31 +112,55 @@ def _chosen(tier: str) -> Sequence[str]:
     return (tier,) if tier else TIERS
 
 
-def _check() -> None:
-    """As many at once as there are processors; each says how long it took, and all that fail are named."""
+def _provide(tiers: Sequence[str]) -> None:
+    """What these tiers need of this machine: an engine, the image, programs."""
+    if NEEDS_IMAGE & set(tiers):
+        with step("Docker Engine") as report:
+            engine = find_engine(report, Settings.read(os.environ, ROOT).home / "engine")
+        with step("Image") as report:
+            build_image(engine, report=report)
+    if "browser" in tiers:
+        install_chromium()
+    if "contract" in tiers:
+        _install_program("docker-registry")
+    if {"contract", "stories"} & set(tiers):
+        _install_program("restic")
+
+
+@contextmanager
+def _beside(checks: Iterable[tuple[str, Callable[[], None]]]) -> Iterator[Callable[[], None]]:
+    """They go on meanwhile, as many at once as there are processors; what is yielded waits for them."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        under_way = [pool.submit(_timed, title, work) for title, work in checks]
+        yield partial(_conclude, under_way)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C none begins any more
+
+
+def _conclude(under_way: Sequence[Future[Timed]]) -> None:
+    """Each says how long it took, and all that failed are named."""
+    if not under_way:
+        return
     with step("Format, lint and types") as report:
-        _install_page_packages(report)
         failures = []
-        pool = ThreadPoolExecutor(os.cpu_count())
-        try:
-            under_way = [pool.submit(_timed, title, work) for title, work in _checks()]
-            for one in as_completed(under_way):
-                title, took_s, failure = one.result()
-                report(f"{title}  {took_s:.1f} s" if failure is None else f"{title}  failed")
-                failures += [failure] if failure else []
-        finally:
-            pool.shutdown(cancel_futures=True)  # after Ctrl-C none begins any more
+        for one in as_completed(under_way):
+            title, took_s, failure = one.result()
+            report(f"{title}  {took_s:.1f} s" if failure is None else f"{title}  failed")
+            failures += [failure] if failure else []
         if failures:
             raise Exit("\n\n".join(failures), code=1)
 
 
 def _checks() -> Iterator[tuple[str, Callable[[], None]]]:
     """Those that take longest come first."""
+    with step("The page's packages") as report:
+        _install_page_packages(report)
     workflows = [str(path) for path in sorted((ROOT / WORKFLOWS).glob("*.yml"))]
     for title, command in (
+        ("Page: unit tests", (*_PAGE_SCRIPT, "test")),
         ("Types", (_tool("mypy"), "--no-error-summary")),
         ("Types of the web app", ("env", WEBAPP_ROOTS, _tool("mypy"), "--no-error-summary", *WEBAPP)),
-        ("Page: unit tests", (*_PAGE_SCRIPT, "test")),
         ("Page: types and format", (*_PAGE_SCRIPT, "check")),
         ("Format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
         ("Lint", (_tool("ruff"), "check", "--quiet", ".")),
@@ -155,8 +173,7 @@ def _checks() -> Iterator[tuple[str, Callable[[], None]]]:
     yield "Workflows: shell", partial(check_scripts, map(Path, workflows))
 
 
-def _timed(title: str, work: Callable[[], None]) -> tuple[str, float, str | None]:
-    """Its title, how long it took in seconds, and what it complained of."""
+def _timed(title: str, work: Callable[[], None]) -> Timed:
     began = time.monotonic()
     try:
         work()
