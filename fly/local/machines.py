@@ -387,11 +387,16 @@ class Machines:
             _must_rest(machine)
         elif live.work:
             live.work.cancel()
-        async with self._turn(machine_id, "destroy", may, patient=force) as turn:
-            if not force:
-                _must_rest(turn.machine)
-            self._begin(turn.machine, "destroying")
-            turn.go_on(self._destroy)
+        try:
+            async with self._turn(machine_id, "destroy", may, patient=force) as turn:
+                if not force:
+                    _must_rest(turn.machine)
+                self._begin(turn.machine, "destroying")
+                turn.go_on(self._destroy)
+        except Exception:  # such as a full disk: what was broken off for it has nobody any more
+            if force:
+                self._lost(machine_id, live)
+            raise
 
     def busy(self, machine_id: str) -> bool:
         """Whether something is being done with it."""

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fly.local import machines as module
@@ -196,6 +196,10 @@ def leaps(states: list[str], besides: set[str]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairwise(states) if a != b and b not in WAYS[a] | always]
 
 
+@example(
+    begins="created",
+    told=[("kill", "start", "any", False), ("full disk", 1), ("mishap", "destroy", "any", "disk")],
+)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     begins=st.sampled_from(["created", "running", "suspended", "stopped"]), told=st.lists(acts, max_size=12)
