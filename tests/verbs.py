@@ -147,7 +147,8 @@ def _conclude(under_way: Sequence[Future[Timed]]) -> None:
         for one in as_completed(under_way):
             title, took_s, failure = one.result()
             report(f"{title}  {took_s:.1f} s" if failure is None else f"{title}  failed")
-            failures += [failure] if failure else []
+            if failure is not None:
+                failures.append(failure)
         if failures:
             raise Exit("\n\n".join(failures), code=1)
 
